@@ -1,0 +1,61 @@
+"""Small data folders and journals that every part's tests share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes what a person's own dashboard remembers."""
+    monkeypatch.setenv("XRAY_TUI_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+
+
+def write_image(path: Path, *, bright: bool = False, seed: int = 0, size: tuple[int, int] = (48, 40)) -> Path:
+    """A grey JPEG or PNG of noise around a brightness that tells the class; ``size`` is (height, width)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    pixels = rng.normal(170 if bright else 80, 25, size).clip(0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def write_folder(
+    root: Path,
+    counts: dict[str, dict[str, int]] | None = None,
+    *,
+    suffix: str = ".png",
+    size: tuple[int, int] = (48, 40),
+) -> Path:
+    """A data folder with that many images by split folder and class; the last class is brighter."""
+    counts = counts or {
+        "train": {"NORMAL": 10, "PNEUMONIA": 14},
+        "test": {"NORMAL": 6, "PNEUMONIA": 8},
+        "val": {"NORMAL": 2, "PNEUMONIA": 2},
+    }
+    for split_number, (split, classes) in enumerate(counts.items()):
+        for label, (name, count) in enumerate(classes.items()):
+            for number in range(count):
+                stem = (
+                    f"IM-{split_number}{number:03}-0001"
+                    if label == 0
+                    else f"person{split_number}{number:03}_virus_1"
+                )
+                write_image(
+                    root / split / name / (stem + suffix),
+                    bright=label == len(classes) - 1,
+                    seed=number + 1000 * label + 100000 * split_number,
+                    size=size,
+                )
+    return root
+
+
+@pytest.fixture
+def chest(tmp_path: Path) -> Path:
+    """A small data folder with the usual names."""
+    return write_folder(tmp_path / "chest")

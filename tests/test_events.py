@@ -1,0 +1,83 @@
+import json
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xray_tui import events
+from xray_tui.events import EpochEnded, Mistake, Mistakes, Warning
+
+
+def epoch(**changes: object) -> EpochEnded:
+    values = {
+        "stage": "frozen",
+        "epoch": 3,
+        "train_loss": 0.5,
+        "validation_loss": 0.25,
+        "accuracy": 0.875,
+        "auc": None,
+        "sensitivity": 1.0,
+        "specificity": 0.75,
+        "confusion": [[3, 1], [0, 4]],
+        "learning_rate": 1e-3,
+        "images_per_second": 20.0,
+        "seconds": 4.0,
+    }
+    return EpochEnded(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_a_journal_line_by_hand() -> None:
+    event = Warning(t=12.5, kind="unreadable", message="one image", paths=["a.jpeg"])
+    assert json.loads(events.encode(event, 7)) == {
+        "v": 1,
+        "seq": 7,
+        "t": 12.5,
+        "type": "warning",
+        "kind": "unreadable",
+        "message": "one image",
+        "paths": ["a.jpeg"],
+    }
+
+
+def test_arrays_stay_in_memory() -> None:
+    line = events.encode(epoch(probabilities=np.zeros((2, 2)), losses=np.zeros(2), actual=np.zeros(2)), 0)
+    assert not set(json.loads(line)) & set(EpochEnded.ARRAYS)
+    assert events.decode(line).probabilities is None  # type: ignore[union-attr]
+
+
+@given(
+    st.floats(allow_nan=True, allow_infinity=False),
+    st.text(),
+    st.floats(0, 1, width=32),
+    st.integers(0, 10**6),
+)
+def test_round_trip(loss: float, path: str, probability: float, number: int) -> None:
+    mistake = Mistake(path=path, actual=0, predicted=1, probability=probability, loss=abs(probability))
+    for event in (
+        epoch(validation_loss=events.finite(loss), epoch=number),
+        Mistakes(stage="unfrozen", epoch=number, total=number, worst=[mistake]),
+    ):
+        line = events.encode(event, number)
+        assert b"\n" not in line
+        assert events.decode(line) == event
+
+
+def test_what_is_not_a_number_is_null() -> None:
+    assert events.finite(float("nan")) is None
+    assert events.finite(float("inf")) is None
+    assert events.finite(0.5) == 0.5
+
+
+def test_readers_skip_types_and_fields_they_do_not_know() -> None:
+    assert events.decode('{"v": 2, "seq": 0, "t": 1.0, "type": "moon_landed"}') is None
+    line = json.loads(events.encode(epoch(), 0)) | {"colour": "blue"}
+    assert isinstance(events.decode(json.dumps(line)), EpochEnded)
+
+
+def test_a_line_that_is_broken_is_an_error() -> None:
+    with pytest.raises(msgspec.DecodeError):
+        events.decode('{"type": "epoch_ended", "epoch": "three"}')
+    with pytest.raises(msgspec.DecodeError):
+        events.decode("{")

@@ -1,0 +1,155 @@
+"""A run without a screen: progress on standard error, results on standard output."""
+
+import sys
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from xray_tui import events
+from xray_tui.events import (
+    ControlUsed,
+    EpochEnded,
+    Event,
+    RunEnded,
+    RunStarted,
+    StageStarted,
+    TestEvaluated,
+    Warning,
+)
+from xray_tui.runs.index import Summary
+from xray_tui.runs.record import RunRecord
+from xray_tui.runs.table import PUBLISHED, clean, duration, number, percent, published_rows
+
+_PHASES = {
+    "weights": "loading weights",
+    "reading": "reading images",
+    "train": "training",
+    "validation": "validating",
+    "test": "testing",
+    "waiting": "waiting for `u` in xray-tui watch",
+    "paused": "paused",
+}
+
+
+class ConsoleReporter:
+    """An observer that talks on standard error and ends with the published table on standard output."""
+
+    def __init__(self) -> None:
+        self._record = RunRecord()
+        self._talk = Console(stderr=True, highlight=False)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+            console=self._talk,
+            transient=True,
+            # Where nobody watches, a bar would only fill a log with lines.
+            disable=not self._talk.is_terminal,
+        )
+        self._task = self._bar.add_task("starting", total=None, speed="")
+
+    def __enter__(self) -> "ConsoleReporter":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, event: Event) -> None:
+        self._record.apply(event)
+        match event:
+            case events.Progress():
+                self._show(event)
+            case RunStarted():
+                images = ", ".join(f"{sum(n.values())} {role}" for role, n in event.images.items())
+                self._say(f"{event.backbone} ({event.weights}) on {event.device}")
+                self._say(f"{images} images; split {event.split_note}")
+            case StageStarted():
+                learns = f"{event.trainable_parameters / 1e6:.1f} of {event.total_parameters / 1e6:.1f}"
+                self._say(
+                    f"{event.stage}: {event.epochs} epochs, {learns} M parameters learn, "
+                    f"lr {event.learning_rate:g}"
+                )
+            case EpochEnded():
+                self._say(_epoch_line(event))
+            case Warning():
+                named = f": {', '.join(event.paths[:3])}" if event.paths else ""
+                more = f" and {len(event.paths) - 3} more" if len(event.paths) > 3 else ""
+                self._talk.print(f"[yellow]warning[/] {escape(clean(event.message + named + more))}")
+            case ControlUsed():
+                self._say(f"{event.control} ({event.why})")
+            case RunEnded():
+                self._say(f"{event.outcome}: {event.why}, after {duration(event.seconds)}")
+
+    def print_results(self) -> None:
+        """The published table, then test."""
+        out = Console(highlight=False)
+        table = Table(*PUBLISHED, box=None, pad_edge=False)
+        for row in published_rows(self._record):
+            table.add_row(*row)
+        out.print(table)
+        test = self._record.test
+        if test is not None:
+            out.print(escape(test_line(test)))
+
+    def _show(self, progress: events.Progress) -> None:
+        what = _PHASES[progress.phase]
+        if progress.epoch is not None:
+            what = f"epoch {progress.epoch} {progress.stage} {what}"
+        speed = f"{progress.images_per_second:.0f} img/s" if progress.images_per_second else ""
+        self._bar.update(
+            self._task,
+            description=what,
+            completed=progress.done,
+            total=progress.total or None,
+            speed=speed,
+        )
+
+    def _say(self, text: str) -> None:
+        self._talk.print(escape(clean(text)), soft_wrap=True)
+
+
+def print_json(event: Event) -> None:
+    """An observer that prints each event as a line; progress is no result and stays out."""
+    if not isinstance(event, events.Progress):
+        sys.stdout.write(events.encode(event).decode() + "\n")
+        sys.stdout.flush()
+
+
+def test_line(test: TestEvaluated) -> str:
+    if test.skipped:
+        return f"test not evaluated: {test.skipped}"
+    return (
+        f"test ({test.images} images, epoch {test.epoch}): loss {number(test.loss)}, "
+        f"accuracy {percent(test.accuracy)}, AUC {number(test.auc)}, "
+        f"sensitivity {percent(test.sensitivity)}, specificity {percent(test.specificity)}"
+    )
+
+
+def print_runs(summaries: Iterable[Summary]) -> None:
+    """A table of runs."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("run", "status", "stage", "epochs", "best", "loss", "accuracy", "AUC", "time"):
+        table.add_column(
+            title, no_wrap=title == "run", justify="left" if title in ("run", "status") else "right"
+        )
+    for s in summaries:
+        label = s.directory.name if s.name == s.directory.name else f"{s.directory.name}  {s.name}"
+        best = "–" if s.best_epoch is None else str(s.best_epoch)
+        cells = [label, s.status, s.stage or "–", str(s.epochs), best]
+        cells += [number(s.loss), percent(s.accuracy), number(s.auc), duration(s.seconds)]
+        table.add_row(*(escape(clean(cell)) for cell in cells))
+    Console(highlight=False).print(table)
+
+
+def _epoch_line(e: EpochEnded) -> str:
+    return (
+        f"epoch {e.epoch:>2} {e.stage:<8}  train {number(e.train_loss)}  val {number(e.validation_loss)}  "
+        f"acc {percent(e.accuracy)}  AUC {number(e.auc)}  sens {percent(e.sensitivity)}  "
+        f"spec {percent(e.specificity)}  {e.images_per_second:.0f} img/s  {duration(e.seconds)}"
+    )

@@ -1,0 +1,1 @@
+"""From a folder of radiographs to batches: splits, decoding, pixel cache, augmentation, demo."""

@@ -1,0 +1,56 @@
+"""One radiograph file to one grey image, whatever kind of JPEG or PNG it is."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+
+class Unreadable(Exception):
+    """A file that is no image this program reads; says why."""
+
+
+def decode(path: Path) -> NDArray[np.uint8]:
+    """The grey image of a file, upright.
+
+    Colour becomes luma (ITU-R 601-2), transparency lies on black, EXIF orientation is applied. Of a
+    16-bit image, the smallest number of bits (8 to 16) that holds its brightest pixel is taken for
+    its depth, since 12-bit detectors write 16-bit files; that depth is scaled to 8 bits.
+
+    Returns:
+        uint8 (H, W), black is 0.
+
+    Raises:
+        Unreadable: the file is missing, empty, truncated, too large, or not a JPEG or PNG.
+    """
+    try:
+        path.name.encode()
+        with Image.open(path, formats=("JPEG", "PNG")) as image:
+            return _grey(ImageOps.exif_transpose(image))
+    except UnicodeEncodeError:
+        raise Unreadable("its name is not UTF-8") from None
+    except UnidentifiedImageError:
+        empty = path.stat().st_size == 0
+        raise Unreadable("empty" if empty else "not a JPEG or PNG image") from None
+    except Image.DecompressionBombError:
+        raise Unreadable("too large to be a radiograph") from None
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on broken files
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise Unreadable(reason) from None
+
+
+def _grey(image: Image.Image) -> NDArray[np.uint8]:
+    if image.mode.startswith(("I", "F")):
+        deep = np.asarray(image).astype(np.float64)
+        brightest = max(float(deep.max()), 0.0)
+        bits = min(max(8, int(brightest).bit_length()), 16)
+        scaled = np.clip(deep, 0, None) * (255 / (2**bits - 1))
+        rounded: NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+        return rounded
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+    if image.mode == "CMYK":
+        image = image.convert("RGB")
+    return np.asarray(image.convert("L"))

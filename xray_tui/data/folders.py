@@ -1,0 +1,100 @@
+"""What lies in a data folder: split folders, class folders, image files. Reads names, no images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from xray_tui.errors import UserError
+
+SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
+SPLIT_FOLDERS = ("train", "val", "test")
+_LAYOUT = "wanted: train/CLASS/*.jpeg and test/CLASS/*.jpeg (val/ is optional), two classes or more"
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    path: str
+    """Relative to the data folder, with forward slashes."""
+    label: int
+    """Its class, as a number into the listing's classes."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    root: Path
+    """Absolute; below it lie train/, test/ and perhaps val/."""
+    classes: list[str]
+    """By name."""
+    folders: dict[str, list[ImageFile]]
+    """The image files of each split folder that is there, by path."""
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Images by split folder and class."""
+        return {
+            folder: {name: sum(f.label == label for f in files) for label, name in enumerate(self.classes)}
+            for folder, files in self.folders.items()
+        }
+
+
+def scan(root: Path) -> Listing:
+    """List a data folder, or the one doubled inside it (Kaggle's ``chest_xray/chest_xray``).
+
+    Raises:
+        UserError: the folder is not there, has not the layout, or its classes do not fit together.
+    """
+    root = root.expanduser().resolve()
+    if not root.is_dir():
+        raise UserError(f"no such folder: {root}", "name the folder that holds train/ and test/")
+    doubled = [child for child in (root / root.name, root / "chest_xray") if (child / "train").is_dir()]
+    if not (root / "train").is_dir() and doubled:
+        root = doubled[0]
+    for needed in ("train", "test"):
+        if not (root / needed).is_dir():
+            raise UserError(f"{root} has no folder {needed}/", _LAYOUT)
+    found = {name: _classes(root / name) for name in SPLIT_FOLDERS if (root / name).is_dir()}
+    if not any(files for by_class in found.values() for files in by_class.values()):
+        raise UserError(f"no images in {root}", _LAYOUT)
+    if "val" in found and not any(found["val"].values()):
+        del found["val"]
+    classes = sorted(found["train"])
+    if len(classes) < 2:
+        there = classes[0] if classes else "none"
+        raise UserError(f"a classifier needs two classes; {root / 'train'} has {there}", _LAYOUT)
+    for split, by_class in found.items():
+        missing, extra = sorted(set(classes) - set(by_class)), sorted(set(by_class) - set(classes))
+        if missing or extra:
+            words = [f"lacks {', '.join(missing)}"] if missing else []
+            words += [f"has {', '.join(extra)} besides"] if extra else []
+            raise UserError(
+                f"the classes of {split}/ differ from those of train/: it {' and '.join(words)}",
+                "give every split folder the same class folders",
+            )
+        empty = [name for name, files in by_class.items() if not files]
+        if empty and split != "val":
+            raise UserError(f"no images of {', '.join(empty)} in {root / split}", _LAYOUT)
+    number = {name: label for label, name in enumerate(classes)}
+    return Listing(
+        root=root,
+        classes=classes,
+        folders={
+            split: [
+                ImageFile((Path(split) / name / file).as_posix(), number[name])
+                for name in sorted(by_class)
+                for file in sorted(by_class[name])
+            ]
+            for split, by_class in found.items()
+        },
+    )
+
+
+def _classes(folder: Path) -> dict[str, list[str]]:
+    """Image file names by class folder; hidden files are no images (``.DS_Store``, ``._x.jpeg``)."""
+    return {
+        child.name: [
+            file.name
+            for file in child.iterdir()
+            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+        ]
+        for child in folder.iterdir()
+        if child.is_dir() and not child.name.startswith((".", "__"))
+    }

@@ -1,0 +1,135 @@
+"""Which images play train, validation and test, and which patient an image is of."""
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import PurePosixPath
+from typing import Literal
+
+import numpy as np
+
+from xray_tui.config import DataSettings
+from xray_tui.data.folders import ImageFile, Listing
+from xray_tui.errors import UserError
+
+_PATIENT = re.compile(r"^(person\d+|NORMAL2-IM-\d+|IM-\d+)(?=[-_.]|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The images of a run by role; ``test`` may be empty."""
+
+    train: list[ImageFile]
+    validation: list[ImageFile]
+    test: list[ImageFile]
+    split: Literal["recipe", "folders", "holdout"]
+    note: str
+    """The split in words, for a person."""
+
+
+def patient_of(path: str) -> str:
+    """The patient of an image file, from its name; an image without an id is its own patient.
+
+    Knows the names of Kermany, Zhang & Goldbaum (2018): ``person12_bacteria_34``, ``IM-0031-0001``,
+    ``NORMAL2-IM-0031-0001``.
+    """
+    name = PurePosixPath(path).name
+    match = _PATIENT.match(name)
+    return match[1] if match else PurePosixPath(path).stem
+
+
+def assign(listing: Listing, settings: DataSettings, seed: int) -> Roles:
+    """Give the images their roles, then limit each.
+
+    Raises:
+        UserError: the folders do not allow the split asked for.
+    """
+    folders = listing.folders
+    val = folders.get("val", [])
+    split, why = settings.split, "as asked"
+    if split == "auto":
+        tiny = len(val) < 50 and len(val) < len(folders["test"]) / 10
+        split = "recipe" if tiny else "folders"
+        why = f"auto: val/ {'is tiny' if val else 'is missing'}" if tiny else "auto: val/ is there"
+    if split == "recipe":
+        train, validation, test = folders["train"], folders["test"], val
+        note = "recipe: folder test validates" + (
+            ", folder val tests" if val else "; nothing is left to test on"
+        )
+    elif split == "folders":
+        if not val:
+            raise UserError(
+                f"{listing.root} has no images in val/, which --split folders validates on",
+                "use --split recipe (test/ validates) or --split holdout (patients of train/ validate)",
+            )
+        train, validation, test = folders["train"], val, folders["test"]
+        note = "folders: as they are named"
+    else:
+        train, validation = _hold_out(folders["train"] + val, settings.holdout, seed)
+        test = folders["test"]
+        note = f"holdout: {settings.holdout:.0%} of the patients validate, test is sealed to the end"
+    classes = len(listing.classes)
+    for role, files in (("train", train), ("validation", validation)):
+        absent = sorted(set(range(classes)) - {file.label for file in files})
+        if absent:
+            names = ", ".join(listing.classes[label] for label in absent)
+            raise UserError(
+                f"no {role} image of {names} with --split {split}", "use another --split, or more images"
+            )
+    return Roles(
+        train=limit(train, settings.limit, seed),
+        validation=limit(validation, settings.limit, seed),
+        test=limit(test, settings.limit, seed),
+        split=split,
+        note=f"{note} ({why})",
+    )
+
+
+def limit(files: list[ImageFile], count: int, seed: int) -> list[ImageFile]:
+    """At most ``count`` files (0: all) with the classes' proportions kept, the same ones for a seed.
+
+    Seats go to the classes by largest remainder; a class that has images keeps one where
+    ``count`` allows. The order of the files is kept.
+    """
+    if count == 0 or count >= len(files):
+        return files
+    by_class: dict[int, list[int]] = defaultdict(list)
+    for number, file in enumerate(files):
+        by_class[file.label].append(number)
+    exact = {label: count * len(numbers) / len(files) for label, numbers in by_class.items()}
+    seats = {label: int(share) for label, share in exact.items()}
+    for label in sorted(exact, key=lambda label: (int(exact[label]) - exact[label], label)):
+        if sum(seats.values()) < count:
+            seats[label] += 1
+    for label in [label for label, number in seats.items() if number == 0]:
+        richest = max(seats, key=lambda other: seats[other])
+        if seats[richest] > 1:
+            seats[richest] -= 1
+            seats[label] += 1
+    chosen: list[int] = []
+    for label, numbers in sorted(by_class.items()):
+        rng = np.random.default_rng((seed, label))
+        chosen += rng.permutation(numbers)[: seats[label]].tolist()
+    return [files[number] for number in sorted(chosen)]
+
+
+def _hold_out(files: list[ImageFile], fraction: float, seed: int) -> tuple[list[ImageFile], list[ImageFile]]:
+    """Train and validation, no patient in both; each class gives ``fraction`` of its images or a few more."""
+    images: dict[tuple[int, str], list[ImageFile]] = defaultdict(list)
+    for file in files:
+        images[file.label, patient_of(file.path)].append(file)
+    train: list[ImageFile] = []
+    validation: list[ImageFile] = []
+    for label in sorted({file.label for file in files}):
+        patients = sorted(patient for other, patient in images if other == label)
+        wanted = fraction * sum(len(images[label, patient]) for patient in patients)
+        held = 0
+        for number in np.random.default_rng((seed, label)).permutation(len(patients)):
+            group = images[label, patients[number]]
+            if held < wanted:
+                validation += group
+                held += len(group)
+            else:
+                train += group
+    return sorted(train, key=attrgetter("path")), sorted(validation, key=attrgetter("path"))

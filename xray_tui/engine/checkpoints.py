@@ -1,0 +1,136 @@
+"""Checkpoints: safetensors files that appear whole or not at all, and are never unpickled.
+
+``best.safetensors`` holds the weights of the best epoch. ``last.safetensors`` holds what a resume
+needs: weights, Adam's state by parameter name, and where the run stands (as metadata).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import torch
+from msgspec import Struct
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from xray_tui.errors import UserError
+from xray_tui.events import Stage
+from xray_tui.files import replacing
+
+BEST, LAST = "best.safetensors", "last.safetensors"
+
+
+class Position(Struct, frozen=True):
+    """Where a run stands between two epochs."""
+
+    stage: Stage
+    first_epoch: int
+    """Of the stage."""
+    next_epoch: int
+    """The one to run next; the stage may have none left."""
+    best_epoch: int | None
+    best_loss: float | None
+
+
+def save_best(folder: Path, model: nn.Module) -> Path:
+    """Write the weights of the best epoch."""
+    return _save(folder / BEST, _contiguous(model.state_dict()), {"format": "xray-tui best"})
+
+
+def load_best(folder: Path, model: nn.Module) -> None:
+    """Put the weights of the best epoch into the model.
+
+    Raises:
+        UserError: the file is missing, damaged, or of another model.
+    """
+    tensors, _ = _load(folder / BEST)
+    _put(model, tensors, folder / BEST)
+
+
+def save_last(folder: Path, model: nn.Module, optimizer: Optimizer, position: Position) -> Path:
+    """Write all that a resume needs, after an epoch or at the start of a stage."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for name, slot, tensor in _adam_state(model, optimizer):
+        tensors[f"adam.{slot}.{name}"] = tensor
+    metadata = {"format": "xray-tui last", "position": msgspec.json.encode(position).decode()}
+    return _save(folder / LAST, _contiguous(tensors), metadata)
+
+
+def read_position(folder: Path) -> Position:
+    """Where ``last`` stands, without loading its tensors.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    file = folder / LAST
+    with _open(file) as opened:
+        metadata = opened.metadata() or {}
+    try:
+        return msgspec.json.decode(metadata.get("position", ""), type=Position)
+    except msgspec.DecodeError:
+        raise UserError(f"{file} is not a checkpoint to resume from") from None
+
+
+def load_last(folder: Path, model: nn.Module, optimizer: Optimizer) -> None:
+    """Put weights and Adam's state back.
+
+    Adam's moments take the strides of their parameters: a contiguous moment beside a channels_last
+    parameter makes some of torch's update kernels pair the wrong elements, silently.
+
+    Raises:
+        UserError: as :func:`load_best`.
+    """
+    file = folder / LAST
+    tensors, _ = _load(file)
+    prefix = "model."
+    _put(model, {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}, file)
+    parameters = dict(model.named_parameters())
+    for name, tensor in tensors.items():
+        if name.startswith("adam."):
+            slot, _, parameter_name = name.removeprefix("adam.").partition(".")
+            parameter = parameters[parameter_name]
+            if slot == "step":
+                optimizer.state[parameter][slot] = tensor
+            else:
+                optimizer.state[parameter][slot] = torch.empty_like(parameter).copy_(tensor)
+
+
+def _adam_state(model: nn.Module, optimizer: Optimizer) -> Iterator[tuple[str, str, Tensor]]:
+    """(parameter name, slot, tensor) of everything Adam remembers."""
+    for name, parameter in model.named_parameters():
+        for slot, value in optimizer.state.get(parameter, {}).items():
+            yield name, slot, value
+
+
+def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """safetensors writes contiguous tensors only; channels_last ones are copied."""
+    return {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+
+
+def _save(file: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
+    with replacing(file) as part:
+        save_file(tensors, part, metadata)
+    return file
+
+
+def _load(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    with _open(file) as opened:
+        return {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata() or {}  # noqa: SIM118
+
+
+def _open(file: Path) -> safe_open:
+    try:
+        return safe_open(file, framework="pt")
+    except FileNotFoundError:
+        raise UserError(f"no checkpoint {file}") from None
+    except SafetensorError as error:
+        raise UserError(f"the checkpoint {file} is damaged: {error}") from None
+
+
+def _put(model: nn.Module, tensors: dict[str, Tensor], file: Path) -> None:
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise UserError(f"{file} does not fit this model: {error}") from None

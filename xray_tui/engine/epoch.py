@@ -1,0 +1,127 @@
+"""One pass over train, one pass over validation or test. Nothing here knows of stages."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
+
+from xray_tui.engine.batches import Batch
+from xray_tui.engine.hardware import Hardware
+from xray_tui.events import Histogram, finite
+from xray_tui.models.classifier import Classifier
+from xray_tui.models.seeded import reseed
+
+Step = Callable[[int], None]
+"""Called between batches with the images done so far; may raise to end the pass."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Of every image of a split, in its order."""
+
+    probabilities: NDArray[np.float32]
+    """(N, C)"""
+    losses: NDArray[np.float32]
+    """Negative log-likelihood, (N,)"""
+    actual: NDArray[np.int64]
+    """(N,)"""
+
+
+def train_epoch(
+    model: Classifier,
+    batches: Iterable[Batch],
+    optimizer: Optimizer,
+    hardware: Hardware,
+    *,
+    seed: int,
+    epoch: int,
+    step: Step,
+) -> float | None:
+    """Train on every batch once.
+
+    The loss is summed on the device and read once, so that a GPU never waits for the host.
+
+    Returns:
+        The mean loss over images, or ``None`` where it is not a number.
+    """
+    model.train()
+    total = torch.zeros((), device=hardware.device)
+    done = 0
+    for number, batch in enumerate(batches):
+        reseed(model, seed, epoch, number)
+        optimizer.zero_grad()
+        with hardware.autocast():
+            log_probabilities = model(batch.images)
+        loss = F.nll_loss(log_probabilities, batch.labels)
+        loss.backward()
+        optimizer.step()
+        total += loss.detach() * len(batch)
+        done += len(batch)
+        step(done)
+    return finite(total.item() / done)
+
+
+@torch.no_grad()
+def body_features(
+    model: Classifier, batches: Iterable[Batch], hardware: Hardware, *, step: Step
+) -> tuple[Tensor, Tensor]:
+    """What the head is given for every image, with the labels.
+
+    While the body is frozen these stay the same from epoch to epoch: worth keeping.
+
+    Returns:
+        float32 (N, 2 x width) and int64 (N,), on the device.
+    """
+    model.eval()
+    features, labels, done = [], [], 0
+    for batch in batches:
+        with hardware.autocast():
+            features.append(model.features(batch.images))
+        labels.append(batch.labels)
+        done += len(batch)
+        step(done)
+    return torch.cat(features), torch.cat(labels)
+
+
+@torch.no_grad()
+def predict(model: Classifier, features: Tensor, labels: Tensor) -> Predictions:
+    """The head's verdict on features, from one pass over them."""
+    model.eval()
+    log_probabilities = model.classify(features)
+    losses = F.nll_loss(log_probabilities, labels, reduction="none")
+    return Predictions(
+        probabilities=log_probabilities.exp().cpu().numpy(),
+        losses=losses.cpu().numpy(),
+        actual=labels.cpu().numpy(),
+    )
+
+
+def head_histograms(head: nn.Module, bins: int = 64) -> dict[str, Histogram]:
+    """Histograms of the head's weights, and of its gradients at the last batch."""
+    found: dict[str, Histogram] = {}
+    for name, parameter in head.named_parameters():
+        found[f"weights/{name}"] = _histogram(parameter.detach(), bins)
+        if parameter.grad is not None:
+            found[f"gradients/{name}"] = _histogram(parameter.grad, bins)
+    return found
+
+
+def _histogram(values: Tensor, bins: int) -> Histogram:
+    flat = values.float().cpu().numpy().ravel().astype(np.float64)
+    flat = flat[np.isfinite(flat)]
+    if not flat.size:  # nothing finite is left of a run that diverged
+        flat = np.zeros(1)
+    counts, edges = np.histogram(flat, bins)
+    return Histogram(
+        counts=counts,
+        edges=edges,
+        minimum=float(flat.min()),
+        maximum=float(flat.max()),
+        total=float(flat.sum()),
+        squares=float((flat**2).sum()),
+    )

@@ -1,0 +1,75 @@
+"""What the arithmetic runs on: the choice behind ``auto``, made once and stored."""
+
+from dataclasses import dataclass
+
+import psutil
+import torch
+
+from xray_tui.config import HardwareSettings
+from xray_tui.errors import UserError
+
+
+@dataclass(frozen=True)
+class Hardware:
+    device: torch.device
+    bfloat16: bool
+    """Whether the body runs under bfloat16 autocast; everything else is float32."""
+    threads: int
+    settings: HardwareSettings
+    """The choice, as settings without ``auto``."""
+
+    @property
+    def words(self) -> str:
+        """For a person: ``cuda:0 (NVIDIA H100), bfloat16``."""
+        if self.device.type == "cuda":
+            name = f"{self.device} ({torch.cuda.get_device_name(self.device)})"
+        elif self.device.type == "cpu":
+            name = f"cpu ({self.threads} thread{'' if self.threads == 1 else 's'})"
+        else:
+            name = str(self.device)
+        return f"{name}, {'bfloat16' if self.bfloat16 else 'float32'}"
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
+
+
+def choose(wanted: HardwareSettings) -> Hardware:
+    """Settle device, precision and threads.
+
+    Raises:
+        UserError: the device asked for is not there.
+    """
+    device = _device(wanted.device)
+    bfloat16 = _has_bfloat16(device) if wanted.precision == "auto" else wanted.precision == "bfloat16"
+    threads = wanted.threads or psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    settled = HardwareSettings(
+        device=str(device), precision="bfloat16" if bfloat16 else "float32", threads=threads
+    )
+    return Hardware(device, bfloat16, threads, settled)
+
+
+def _device(wanted: str) -> torch.device:
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", 0)
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = torch.device(wanted)
+    if device.type == "cuda":
+        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= there:
+            found = f"{there} CUDA device{'' if there == 1 else 's'}" if there else "no CUDA device"
+            raise UserError(f"--device {wanted}: this machine has {found}", "use --device auto or cpu")
+        return torch.device("cuda", device.index or 0)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UserError("--device mps: this machine has no Metal device", "use --device auto or cpu")
+    return device
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is fast here; where it is only emulated, it is several times slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        # Private names, but the public torch.cpu.get_capabilities() is younger than our oldest torch.
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return False

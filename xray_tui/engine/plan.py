@@ -1,0 +1,84 @@
+"""Everything a run needs, settled before an image is read: every ``auto`` has its answer here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from xray_tui import config
+from xray_tui.config import Settings
+from xray_tui.data import folders, splits
+from xray_tui.data.folders import Listing
+from xray_tui.data.splits import Roles
+from xray_tui.engine import hardware
+from xray_tui.engine.hardware import Hardware
+from xray_tui.errors import UserError
+from xray_tui.events import Emit, Progress
+from xray_tui.models.backbones import Backbone, load_backbone
+from xray_tui.models.classifier import Classifier
+from xray_tui.models.names import check_name
+
+
+@dataclass(frozen=True)
+class Plan:
+    settings: Settings
+    """Without ``auto``: what config.toml keeps."""
+    listing: Listing
+    roles: Roles
+    hardware: Hardware
+    backbone: Backbone
+    model: Classifier
+    """On the device, channels_last."""
+
+    @property
+    def positive(self) -> int:
+        return self.listing.classes.index(self.settings.data.positive)
+
+
+def make(settings: Settings, emit: Emit) -> Plan:
+    """Settle a run.
+
+    Cheap questions first: names and folders are checked before weights are loaded (or downloaded,
+    once), and all of that before an image is read.
+
+    Raises:
+        UserError: anything that a person can mend.
+    """
+    training = settings.training
+    check_name(settings.model.backbone)
+    if training.frozen.epochs + training.unfrozen.epochs == 0:
+        raise UserError(
+            "both stages have 0 epochs: nothing to train", "set --frozen-epochs or --unfrozen-epochs"
+        )
+    if not settings.data.root:
+        raise UserError("no data folder given", "name the folder that holds train/ and test/")
+    listing = folders.scan(Path(settings.data.root))
+    positive = settings.data.positive or listing.classes[-1]
+    if positive not in listing.classes:
+        raise UserError(
+            f"--positive {positive}: no such class", f"the classes are {', '.join(listing.classes)}"
+        )
+    roles = splits.assign(listing, settings.data, training.seed)
+    chosen = hardware.choose(settings.hardware)
+    emit(Progress(phase="weights", note=f"loading {settings.model.backbone}"))
+    backbone = load_backbone(settings.model.backbone, settings.model.weights, seed=training.seed)
+    model = Classifier(
+        backbone,
+        len(listing.classes),
+        hidden=settings.model.hidden,
+        dropout=settings.model.dropout,
+        seed=training.seed,
+    ).to(chosen.device, memory_format=torch.channels_last)
+    resolved = config.replace(
+        settings,
+        {
+            "data.root": str(listing.root),
+            "data.split": roles.split,
+            "data.positive": positive,
+            "hardware.device": chosen.settings.device,
+            "hardware.precision": chosen.settings.precision,
+            "hardware.threads": chosen.settings.threads,
+            "run.runs_dir": str(Path(settings.run.runs_dir).expanduser().absolute()),
+        },
+    )
+    return Plan(resolved, listing, roles, chosen, backbone, model)

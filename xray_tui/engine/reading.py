@@ -1,0 +1,91 @@
+"""Reads the images of a plan into the pixel cache, and tells what it found."""
+
+import numpy as np
+
+from xray_tui import config
+from xray_tui.data import pixels
+from xray_tui.data.augmentation import plain
+from xray_tui.data.pixels import Broken, Pixels
+from xray_tui.data.splits import patient_of
+from xray_tui.engine.plan import Plan
+from xray_tui.engine.reporting import Reporter
+from xray_tui.errors import UserError
+from xray_tui.events import Array, RunStarted, Source, Warning
+
+_GRID = 32
+
+
+class Reader:
+    """Reads each role once: train and validation before the first epoch, test after the last."""
+
+    def __init__(self, plan: Plan, reporter: Reporter) -> None:
+        self._plan = plan
+        self._reporter = reporter
+        self._root = plan.listing.root
+        self._training = plan.settings.training
+
+    def train_and_validation(self) -> tuple[Pixels, Pixels]:
+        """Raises a ``UserError`` where too much is unreadable, or too little is left to train on."""
+        roles, training = self._plan.roles, self._training
+        total = len(roles.train) + len(roles.validation)
+        step = self._reporter.steps("reading", total)
+        train = pixels.read_train(self._root, roles.train, training.resize, step)
+        validation = pixels.read_plain(
+            self._root,
+            roles.validation,
+            training.resize,
+            training.image_size,
+            lambda done: step(len(roles.train) + done),
+        )
+        pixels.check_broken(train.broken + validation.broken, total, self._plan.settings.data.unreadable)
+        if len(train) < 2 or not len(validation):
+            raise UserError(
+                f"{len(train)} train and {len(validation)} validation images can be read: too few",
+                "mend the files named above, or choose another data folder",
+            )
+        return train, validation
+
+    def test(self) -> Pixels:
+        training = self._training
+        step = self._reporter.steps("reading", len(self._plan.roles.test))
+        return pixels.read_plain(
+            self._root, self._plan.roles.test, training.resize, training.image_size, step
+        )
+
+    def run_started(self, run: str, train: Pixels, validation: Pixels) -> RunStarted:
+        """The run's first event, with all that was found out before the first epoch."""
+        plan = self._plan
+        classes = plan.listing.classes
+        roles = {"train": train.files, "validation": validation.files, "test": plan.roles.test}
+        return RunStarted(
+            run=run,
+            settings=config.to_tree(plan.settings),
+            device=plan.hardware.words,
+            backbone=plan.backbone.name,
+            weights=plan.backbone.source,
+            classes=classes,
+            images={
+                role: {name: sum(f.label == label for f in files) for label, name in enumerate(classes)}
+                for role, files in roles.items()
+            },
+            split_note=plan.roles.note,
+            unreadable=len(train.broken) + len(validation.broken),
+            parameters=plan.model.parameter_counts()[1],
+            validation=[Source(f.path, f.label, patient_of(f.path)) for f in validation.files],
+            grid=self._grid(train),
+        )
+
+    def warning(self, broken: list[Broken]) -> Warning:
+        """What to say of files that were passed over."""
+        count = len(broken)
+        return Warning(
+            kind="unreadable",
+            message=f"{count} image{'' if count == 1 else 's'} cannot be read: passed over",
+            paths=[f"{b.path} ({b.why})" for b in broken],
+        )
+
+    def _grid(self, train: Pixels) -> Array:
+        """Train images spread over all of train: uint8 (N <= 32, S, S)."""
+        resize, crop = self._training.resize, self._training.image_size
+        chosen = np.linspace(0, len(train) - 1, min(_GRID, len(train))).round().astype(int)
+        return np.stack([plain(train.images[i], resize, crop)[0].numpy() for i in chosen])

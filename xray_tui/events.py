@@ -1,0 +1,286 @@
+"""The event types: the one language between the engine and everyone who watches it.
+
+An event is a small immutable record. Its array fields (named in ``ARRAYS``) exist in memory only:
+the journal leaves them out, and an event read back from the journal has ``None`` there. Rates are
+fractions; what is undefined is ``None``, never NaN.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+Stage = Literal["frozen", "unfrozen"]
+Phase = Literal["weights", "reading", "train", "validation", "waiting", "paused", "test"]
+Control = Literal["pause", "resume", "unfreeze", "stop"]
+Outcome = Literal["done", "interrupted", "failed"]
+
+VERSION = 1
+"""Version of the journal's lines."""
+
+Array = Any
+"""A numpy array; shape and dtype stand at the field. (``Any``: events know nobody, not even numpy.)"""
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+class Event(Struct, frozen=True, kw_only=True, tag_field="type", tag=_snake):
+    """One thing that happened in a run."""
+
+    ARRAYS: ClassVar[tuple[str, ...]] = ()
+
+    t: float = field(default_factory=time.time)
+    """When, in seconds since the Unix epoch."""
+
+
+class Source(Struct, frozen=True):
+    """One validation image: where its row in ``predictions/`` comes from."""
+
+    path: str
+    """Relative to the data folder, with forward slashes."""
+    actual: int
+    patient: str
+
+
+class RunStarted(Event, frozen=True, kw_only=True):
+    ARRAYS: ClassVar[tuple[str, ...]] = ("validation", "grid")
+
+    run: str
+    """Name of the run directory."""
+    settings: dict[str, Any]
+    """The resolved settings, as the tree of ``config.Settings``."""
+    device: str
+    """The device in words: ``cuda:0 (NVIDIA H100)``, ``cpu (2 threads)``."""
+    backbone: str
+    weights: str
+    """Where the backbone's weights came from."""
+    classes: list[str]
+    images: dict[str, dict[str, int]]
+    """Readable images by role (train, validation, test) and class."""
+    split_note: str
+    """How the split was chosen, in words."""
+    unreadable: int
+    parameters: int
+    validation: list[Source] | None = None
+    grid: Array = None
+    """The first train images, as the recipe crops them without augmentation: uint8 (N <= 32, H, W)."""
+
+
+class StageStarted(Event, frozen=True, kw_only=True):
+    stage: Stage
+    first_epoch: int
+    epochs: int
+    learning_rate: float
+    trainable_parameters: int
+    total_parameters: int
+
+
+class Histogram(Struct, frozen=True):
+    """Counts of values between edges, as TensorBoard wants them."""
+
+    counts: Array
+    """int64 (B,)"""
+    edges: Array
+    """float64 (B + 1,)"""
+    minimum: float
+    maximum: float
+    total: float
+    """Sum of the values."""
+    squares: float
+    """Sum of their squares."""
+
+
+class EpochEnded(Event, frozen=True, kw_only=True):
+    ARRAYS: ClassVar[tuple[str, ...]] = ("probabilities", "losses", "actual", "histograms")
+
+    stage: Stage
+    epoch: int
+    train_loss: float | None
+    validation_loss: float | None
+    accuracy: float | None
+    auc: float | None
+    sensitivity: float | None
+    specificity: float | None
+    confusion: list[list[int]]
+    """Images by actual class (rows) and predicted class (columns)."""
+    learning_rate: float
+    images_per_second: float
+    """Train images a second, the time of validation left out."""
+    seconds: float
+    """The whole epoch, validation included."""
+    probabilities: Array = None
+    """Of the validation images: float32 (N, C)."""
+    losses: Array = None
+    """Of the validation images: float32 (N,)."""
+    actual: Array = None
+    """Of the validation images: int64 (N,)."""
+    histograms: dict[str, Histogram] | None = None
+    """Of the head's weights and gradients, by ``weights/NAME`` and ``gradients/NAME``."""
+
+
+class Best(Event, frozen=True, kw_only=True):
+    stage: Stage
+    epoch: int
+    validation_loss: float
+    accuracy: float | None
+
+
+class Mistake(Struct, frozen=True):
+    """A misclassified validation image."""
+
+    path: str
+    """Relative to the data folder."""
+    actual: int
+    predicted: int
+    probability: float
+    """Of the predicted class."""
+    loss: float
+
+
+class Mistakes(Event, frozen=True, kw_only=True):
+    ARRAYS: ClassVar[tuple[str, ...]] = ("images",)
+
+    stage: Stage
+    epoch: int
+    total: int
+    worst: list[Mistake]
+    """The worst by loss first, a fixed number at most."""
+    images: Array = None
+    """Of the worst, as the body saw them: uint8 (K, H, W)."""
+
+
+class ControlUsed(Event, frozen=True, kw_only=True):
+    control: Control
+    stage: Stage | None
+    epoch: int | None
+    why: str = "a person"
+    """Who asked, or what: ``a person``, ``SIGTERM``."""
+
+
+class CheckpointSaved(Event, frozen=True, kw_only=True):
+    checkpoint: Literal["best", "last"]
+    epoch: int
+    path: str
+    """Relative to the run directory."""
+    bytes: int
+
+
+class Warning(Event, frozen=True, kw_only=True):
+    kind: str
+    """A stable word to look for: ``unreadable``, ``dropped``."""
+    message: str
+    paths: list[str] = []
+
+
+class StageEnded(Event, frozen=True, kw_only=True):
+    stage: Stage
+    epochs: int
+    """Epochs that ended in this stage."""
+    why: str
+    """``finished``, ``unfreeze now``."""
+    seconds: float
+
+
+class TestEvaluated(Event, frozen=True, kw_only=True):
+    __test__: ClassVar[bool] = False  # pytest would collect a class of this name
+
+    skipped: str
+    """Why test was not evaluated; empty where it was."""
+    epoch: int | None
+    """The epoch whose weights were evaluated."""
+    images: int
+    loss: float | None
+    accuracy: float | None
+    auc: float | None
+    sensitivity: float | None
+    specificity: float | None
+    confusion: list[list[int]]
+
+
+class RunEnded(Event, frozen=True, kw_only=True):
+    outcome: Outcome
+    why: str
+    best_epoch: int | None
+    seconds: float
+
+
+class Resumed(Event, frozen=True, kw_only=True):
+    epoch: int
+    """The first epoch that is run again or anew."""
+
+
+class Progress(Event, frozen=True, kw_only=True):
+    """Where the epoch under way stands. Never in the journal: only the newest matters."""
+
+    phase: Phase
+    stage: Stage | None = None
+    epoch: int | None = None
+    done: int = 0
+    total: int = 0
+    """In images, but in bytes or steps where ``phase`` says so."""
+    images_per_second: float | None = None
+    note: str = ""
+
+
+AnyEvent = (
+    RunStarted
+    | StageStarted
+    | EpochEnded
+    | Best
+    | Mistakes
+    | ControlUsed
+    | CheckpointSaved
+    | Warning
+    | StageEnded
+    | TestEvaluated
+    | RunEnded
+    | Resumed
+    | Progress
+)
+Emit = Callable[[Event], None]
+
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+class _Tagged(Struct):
+    type: str
+
+
+_KNOWN = {kind.__struct_config__.tag for kind in AnyEvent.__args__}
+
+
+def bare(event: Event) -> dict[str, Any]:
+    """The event as plain values, its type and time first, without its arrays."""
+    fields = msgspec.to_builtins(msgspec.structs.replace(event, **dict.fromkeys(event.ARRAYS)))
+    rest = {key: value for key, value in fields.items() if key not in ("type", "t", *event.ARRAYS)}
+    return {"t": fields["t"], "type": fields["type"], **rest}
+
+
+def encode(event: Event, seq: int | None = None) -> bytes:
+    """One line of JSON, without its newline: a journal line where ``seq`` is given."""
+    head: dict[str, Any] = {"v": VERSION} if seq is None else {"v": VERSION, "seq": seq}
+    return msgspec.json.encode(head | bare(event))
+
+
+def decode(line: bytes | str) -> AnyEvent | None:
+    """The event of a line, or ``None`` where its type is not known here.
+
+    Raises:
+        msgspec.DecodeError: the line is not JSON, or not an event (``ValidationError``).
+    """
+    try:
+        return _decoder.decode(line)
+    except msgspec.ValidationError:
+        if msgspec.json.decode(line, type=_Tagged).type in _KNOWN:
+            raise
+        return None
+
+
+def finite(value: float | None) -> float | None:
+    """The value, or ``None`` where it is not a finite number."""
+    return None if value is None or not math.isfinite(value) else float(value)

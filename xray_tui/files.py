@@ -1,0 +1,33 @@
+"""Writing a file so that a reader sees the old one or the new one, never half of one."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place when the block ends well.
+
+    Args:
+        durable: wait until the content is on the disk, so that a power cut leaves no empty file.
+
+    Raises:
+        OSError: as the file system says.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        if durable:
+            with part.open("rb") as written:
+                os.fsync(written.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def replace_bytes(path: Path, content: bytes, *, durable: bool = False) -> None:
+    """Replace the content of a small file at once."""
+    with replacing(path, durable=durable) as part:
+        part.write_bytes(content)

@@ -1,0 +1,1 @@
+"""The run directory: written by a recorder, read back by everyone."""

@@ -1,0 +1,73 @@
+"""Reading a run's events back: all at once, as they come, or played at a speed."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from xray_tui import events
+from xray_tui.errors import UserError
+from xray_tui.events import Event, Progress
+from xray_tui.runs import state
+from xray_tui.runs.directory import RunDirectory
+from xray_tui.runs.recorder import read_progress
+
+
+class Follower:
+    """The events of a run, from its first, as another process writes them."""
+
+    def __init__(self, directory: RunDirectory) -> None:
+        self._directory = directory
+        self._offset = 0
+        self._line = 0
+        self._progress: Progress | None = None
+
+    def poll(self) -> list[Event]:
+        """What is new since the last call: journal events, then the newest progress if it changed.
+
+        Raises:
+            UserError: the journal holds a line that is no event.
+        """
+        try:
+            with self._directory.journal.open("rb") as file:
+                file.seek(self._offset)
+                new = file.read()
+        except FileNotFoundError:
+            return []
+        whole = new[: new.rfind(b"\n") + 1]  # the last line may be on its way
+        self._offset += len(whole)
+        found: list[Event] = [event for line in whole.splitlines() if (event := self._decode(line))]
+        progress = read_progress(self._directory)
+        if progress is not None and progress != self._progress:
+            self._progress = progress
+            found.append(progress)
+        return found
+
+    @property
+    def live(self) -> bool:
+        """Whether more may come."""
+        return state.read(self._directory).live
+
+    def _decode(self, line: bytes) -> Event | None:
+        self._line += 1
+        if not line.strip():
+            return None
+        try:
+            return events.decode(line)
+        except msgspec.DecodeError as error:
+            raise UserError(
+                f"{self._directory.journal}, line {self._line}, is not an event: {error}"
+            ) from None
+
+
+def read(directory: RunDirectory) -> list[Event]:
+    """All events of a run so far, progress left out."""
+    return [event for event in Follower(directory).poll() if not isinstance(event, Progress)]
+
+
+def replay(directory: RunDirectory, speed: float) -> Iterator[tuple[float, Event]]:
+    """The events of a run, each with the seconds to wait before it at ``speed`` times its own pace."""
+    last: float | None = None
+    for event in read(directory):
+        wait = 0.0 if last is None else max(0.0, event.t - last) / speed
+        last = event.t
+        yield wait, event

@@ -1,0 +1,59 @@
+"""How a run is, for anyone who looks at its directory."""
+
+import os
+import socket
+import time
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from xray_tui.files import replace_bytes
+from xray_tui.runs.directory import RunDirectory
+
+Status = Literal["running", "paused", "handover", "done", "failed", "interrupted"]
+
+STALE_SECONDS = 20.0
+"""A heartbeat older than this means that the process is gone: ten beats missed."""
+
+
+class State(Struct, frozen=True):
+    status: Status
+    pid: int
+    host: str
+    heartbeat: float
+    """Unix seconds of the last sign of life."""
+
+    @property
+    def live(self) -> bool:
+        return self.status in ("running", "paused", "handover")
+
+
+def write(directory: RunDirectory, status: Status) -> None:
+    state = State(status=status, pid=os.getpid(), host=socket.gethostname(), heartbeat=time.time())
+    replace_bytes(directory.state, msgspec.json.encode(state))
+
+
+def read(directory: RunDirectory) -> State:
+    """The state; a run whose process is gone, or that never wrote one, is ``interrupted``."""
+    try:
+        state = msgspec.json.decode(directory.state.read_bytes(), type=State)
+    except FileNotFoundError:
+        return State(status="interrupted", pid=0, host="", heartbeat=0.0)
+    if state.live and not _alive(state):
+        return msgspec.structs.replace(state, status="interrupted")
+    return state
+
+
+def _alive(state: State) -> bool:
+    if time.time() - state.heartbeat > STALE_SECONDS:
+        return False
+    if state.host != socket.gethostname():
+        return True
+    try:
+        os.kill(state.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it lives, and is someone else's
+        return True
+    return True

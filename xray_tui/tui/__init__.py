@@ -1,0 +1,1 @@
+"""The dashboard: it shows a run from its events, live, followed or played back, and steers it."""

@@ -1,0 +1,293 @@
+"""The mirror: a run's events as TensorBoard event files, readable by any TensorBoard.
+
+A run is two TensorBoard runs, ``frozen`` and ``unfrozen``, and never a third. The step is the epoch.
+
+| tag | what | unit |
+|---|---|---|
+| ``Train Loss``, ``Test Loss`` | training and validation loss | mean over images |
+| ``Accuracy`` | of validation | % |
+| ``metrics/AUC``, ``metrics/sensitivity``, ``metrics/specificity`` | of validation | fraction |
+| ``metrics/PR curve`` | precision and recall of validation, for the positive class | |
+| ``training/learning rate`` | | |
+| ``training/images per second`` | validation left out | images/s |
+| ``X-Ray grid`` | the first train images, once a run, at step 0 | |
+| ``{epoch}->Predict-{predicted}x{actual}-Actual/{rank}`` | a mistake; 01 is the epoch's worst by loss | |
+| ``weights/…``, ``gradients/…`` | histograms of the head's parameters | |
+| ``hparam/loss``, ``…/accuracy`` (%), ``…/AUC``, ``…/sensitivity``, ``…/specificity`` | the stage's best \
+epoch so far, for the HPARAMS tab | as above |
+| ``test/loss``, ``…/accuracy`` (%), ``…/AUC``, ``…/sensitivity``, ``…/specificity`` | test, once, in \
+the last stage's run | as above |
+
+What is undefined is not written. Accuracy is in percent wherever it stands, as published.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from msgspec.structs import replace
+
+from xray_tui.events import (
+    EpochEnded,
+    Event,
+    Mistake,
+    Mistakes,
+    Resumed,
+    RunEnded,
+    RunStarted,
+    Stage,
+    StageEnded,
+    StageStarted,
+    TestEvaluated,
+)
+
+if TYPE_CHECKING:
+    from xray_tui.board.summaries import EventFile, HParam, Value
+
+_UNSAFE = re.compile(r"[^\w .+-]")
+_LONGEST_NAME = 60
+
+
+class BoardWriter:
+    """An observer of a run: call it with every event, from one thread at a time.
+
+    A folder comes into being when its stage starts, so a run without unfrozen epochs has only
+    ``frozen``. Everything is flushed as its event arrives; memory holds an epoch's numbers, never
+    its arrays.
+
+    A run that is resumed starts with a new writer: give it the journal's past with :meth:`recall`,
+    then the new events, ``Resumed`` first.
+
+    Args:
+        directory: the run's ``tensorboard`` folder.
+        mistakes_per_epoch: how many of an epoch's mistakes become images, the worst first.
+
+    Raises:
+        OSError: an event file cannot be written; the caller decides what that means for the run.
+        RuntimeError: a stage or an epoch before any ``RunStarted``, live or recalled.
+    """
+
+    def __init__(self, directory: Path, *, mistakes_per_epoch: int = 16) -> None:
+        self._directory = directory
+        self._mistakes_per_epoch = mistakes_per_epoch
+        self._files: dict[Stage, EventFile] = {}
+        self._started: RunStarted | None = None
+        self._grid: Any = None
+        self._stage: Stage | None = None
+        self._epochs: list[EpochEnded] = []  # without arrays
+
+    def recall(self, events: Iterable[Event]) -> None:
+        """Take what a resumed run's journal tells (classes, settings, epochs so far) and write nothing."""
+        for event in events:
+            self._remember(event)
+
+    def __call__(self, event: Event) -> None:
+        self._remember(event)
+        match event:
+            case RunStarted():
+                self._grid = event.grid
+            case StageStarted() if event.epochs:
+                self._start_stage(event)
+            case EpochEnded():
+                self._write(event.stage, self._epoch(event), event.epoch, event.t)
+            case Mistakes() if event.images is not None:
+                self._write(event.stage, self._mistakes(event), event.epoch, event.t)
+            case StageEnded() if event.stage in self._files:
+                self._end_stage(event.stage, succeeded=True, t=event.t)
+            case TestEvaluated() if self._stage and not event.skipped:
+                self._write(self._stage, _numbers("test", event), self._test_step(event), event.t)
+            case Resumed():
+                self._grid = None  # it was written when the run began
+                for stage in get_args(Stage):
+                    if (self._directory / stage).is_dir():
+                        # Never step 0: the grid and the hyperparameters stand there.
+                        self._file(stage).purge(max(1, event.epoch), event.t)
+                        self._file(stage).flush()
+            case RunEnded() if event.outcome == "failed" and self._stage in self._files:
+                # An interrupted run may be resumed, and TensorBoard keeps the first end it sees.
+                self._end_stage(self._stage, succeeded=False, t=event.t)
+            case _:
+                pass
+
+    def close(self) -> None:
+        """Close the event files; safe to call again."""
+        while self._files:
+            self._files.popitem()[1].close()
+
+    def _remember(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self._started = replace(event, validation=None, grid=None)
+            case StageStarted() if event.epochs:
+                self._stage = event.stage
+            case EpochEnded():
+                self._stage = event.stage
+                self._epochs.append(replace(event, **dict.fromkeys(event.ARRAYS)))
+            case Resumed():
+                self._epochs = [epoch for epoch in self._epochs if epoch.epoch < event.epoch]
+            case _:
+                pass
+
+    @property
+    def _run(self) -> RunStarted:
+        if self._started is None:
+            raise RuntimeError("a BoardWriter needs RunStarted first; a resumed run's comes through recall()")
+        return self._started
+
+    def _file(self, stage: Stage) -> EventFile:
+        if stage not in self._files:
+            # Late: numpy, Pillow and tensorboard cost half a second that no first paint should wait for.
+            from xray_tui.board.summaries import EventFile
+
+            self._files[stage] = EventFile(self._directory / stage)
+        return self._files[stage]
+
+    def _write(self, stage: Stage, values: Iterable[Value], step: int, t: float) -> None:
+        file = self._file(stage)
+        file.write(values, step=step, t=t)
+        file.flush()
+
+    def _start_stage(self, event: StageStarted) -> None:
+        from xray_tui.board import summaries
+
+        hparams = {"stage": event.stage, **_flat(self._run.settings)}
+        values = summaries.hparams_start(hparams, _RESULTS, _TELLING, event.t)
+        if self._grid is not None and len(self._grid):
+            values.append(summaries.image("X-Ray grid", summaries.grid(self._grid[:32])))
+            self._grid = None
+        self._write(event.stage, values, 0, event.t)
+
+    def _end_stage(self, stage: Stage, *, succeeded: bool, t: float) -> None:
+        from xray_tui.board import summaries
+
+        self._write(stage, [summaries.hparams_end(succeeded, t)], 0, t)
+
+    def _epoch(self, event: EpochEnded) -> list[Value]:
+        from xray_tui.board import summaries
+
+        numbers = {
+            "Train Loss": event.train_loss,
+            "Test Loss": event.validation_loss,
+            "Accuracy": _percent(event.accuracy),
+            "metrics/AUC": event.auc,
+            "metrics/sensitivity": event.sensitivity,
+            "metrics/specificity": event.specificity,
+            "training/learning rate": event.learning_rate,
+            "training/images per second": event.images_per_second,
+        }
+        values = _scalars(numbers)
+        if self._is_best_of_stage(event):
+            values += _numbers("hparam", event)
+        for name, histogram in (event.histograms or {}).items():
+            values.append(summaries.histogram(name, histogram))
+        if event.probabilities is not None and event.actual is not None:
+            positive = self._positive()
+            is_positive = event.actual == positive
+            if is_positive.any():  # without a positive image, recall is undefined
+                curve = summaries.pr_curve("metrics/PR curve", event.probabilities[:, positive], is_positive)
+                values.append(curve)
+        return values
+
+    def _mistakes(self, event: Mistakes) -> list[Value]:
+        from xray_tui.board import summaries
+
+        shown = list(zip(event.worst, event.images, strict=True))[: self._mistakes_per_epoch]
+        return [
+            summaries.image(self._mistake_tag(event.epoch, rank, mistake), pixels, _describe(mistake))
+            for rank, (mistake, pixels) in enumerate(shown, start=1)
+        ]
+
+    def _mistake_tag(self, epoch: int, rank: int, mistake: Mistake) -> str:
+        """A tag of its own for each mistake: images that share tag and step hide each other."""
+        predicted, actual = (
+            _tag_safe(self._run.classes[index]) for index in (mistake.predicted, mistake.actual)
+        )
+        return f"{epoch}->Predict-{predicted}x{actual}-Actual/{rank:02d}"
+
+    def _is_best_of_stage(self, event: EpochEnded) -> bool:
+        """Whether it has the stage's lowest validation loss so far; of equals, the first has it."""
+        if event.validation_loss is None:
+            return False
+        earlier = (
+            e.validation_loss for e in self._epochs if e.stage == event.stage and e.epoch != event.epoch
+        )
+        return all(event.validation_loss < loss for loss in earlier if loss is not None)
+
+    def _positive(self) -> int:
+        """Index of the positive class; the last by name where the settings name none."""
+        classes = self._run.classes
+        name = self._run.settings.get("data", {}).get("positive")
+        return classes.index(name if name in classes else max(classes))
+
+    def _test_step(self, event: TestEvaluated) -> int:
+        if event.epoch is not None:
+            return event.epoch
+        return self._epochs[-1].epoch if self._epochs else 0
+
+
+# The results in the HPARAMS tab, by tag, with the titles of their columns.
+_RESULTS = {
+    "hparam/loss": "validation loss",
+    "hparam/accuracy": "accuracy, %",
+    "hparam/AUC": "AUC",
+    "hparam/sensitivity": "sensitivity",
+    "hparam/specificity": "specificity",
+    "test/accuracy": "test accuracy, %",
+    "test/AUC": "test AUC",
+}
+
+_TELLING = (
+    "model.backbone",
+    "preset",
+    "stage",
+    "training.frozen.learning_rate",
+    "training.unfrozen.learning_rate",
+)
+
+
+def _numbers(group: str, event: EpochEnded | TestEvaluated) -> list[Value]:
+    """The five numbers that sum a model up, as ``group/name`` scalars."""
+    loss = event.validation_loss if isinstance(event, EpochEnded) else event.loss
+    numbers = {
+        "loss": loss,
+        "accuracy": _percent(event.accuracy),
+        "AUC": event.auc,
+        "sensitivity": event.sensitivity,
+        "specificity": event.specificity,
+    }
+    return _scalars({f"{group}/{name}": number for name, number in numbers.items()})
+
+
+def _scalars(numbers: Mapping[str, float | None]) -> list[Value]:
+    from xray_tui.board import summaries
+
+    return [summaries.scalar(tag, number) for tag, number in numbers.items() if number is not None]
+
+
+def _percent(fraction: float | None) -> float | None:
+    return None if fraction is None else 100 * fraction
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, HParam]:
+    """The tree's scalars by dotted key; what is neither a tree nor a scalar has no place in the table."""
+    flat: dict[str, HParam] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, bool | int | float | str):
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _tag_safe(name: str) -> str:
+    """A class name that neither groups (``/``), nor hides characters, nor fills the screen."""
+    return _UNSAFE.sub("_", name)[:_LONGEST_NAME]
+
+
+def _describe(mistake: Mistake) -> str:
+    """Which image it is, as Markdown; the file name is code, so that nothing in it counts as markup."""
+    path = "".join(c if c.isprintable() and c != "`" else "_" for c in mistake.path)
+    return f"`{path}`: {mistake.probability:.1%} sure, loss {mistake.loss:.3f}"

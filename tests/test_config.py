@@ -23,7 +23,7 @@ def test_resize_keeps_the_recipes_proportion() -> None:
 
 def test_toml_round_trip(tmp_path: Path) -> None:
     settings = config.load(
-        {"data.root": "/data/ünïcode \"quoted\" [x]", "training.unfrozen.learning_rate": 3e-7, "data.limit": 9}
+        {"data.root": '/data/ünïcode "quoted" [x]', "training.unfrozen.learning_rate": 3e-7, "data.limit": 9}
     )
     file = tmp_path / "config.toml"
     file.write_text(config.to_toml(settings), encoding="utf-8")

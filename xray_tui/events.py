@@ -137,9 +137,9 @@ class Mistake(Struct, frozen=True):
     """Relative to the data folder."""
     actual: int
     predicted: int
-    probability: float
+    probability: float | None
     """Of the predicted class."""
-    loss: float
+    loss: float | None
 
 
 class Mistakes(Event, frozen=True, kw_only=True):

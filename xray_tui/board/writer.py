@@ -23,6 +23,7 @@ What is undefined is not written. Accuracy is in percent wherever it stands, as 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -186,9 +187,10 @@ class BoardWriter:
         if event.probabilities is not None and event.actual is not None:
             positive = self._positive()
             is_positive = event.actual == positive
-            if is_positive.any():  # without a positive image, recall is undefined
-                curve = summaries.pr_curve("metrics/PR curve", event.probabilities[:, positive], is_positive)
-                values.append(curve)
+            sure = event.probabilities[:, positive]
+            # Without a positive image recall is undefined; of a run that diverged, everything is.
+            if is_positive.any() and math.isfinite(sure.sum()):
+                values.append(summaries.pr_curve("metrics/PR curve", sure, is_positive))
         return values
 
     def _mistakes(self, event: Mistakes) -> list[Value]:
@@ -290,4 +292,6 @@ def _tag_safe(name: str) -> str:
 def _describe(mistake: Mistake) -> str:
     """Which image it is, as Markdown; the file name is code, so that nothing in it counts as markup."""
     path = "".join(c if c.isprintable() and c != "`" else "_" for c in mistake.path)
-    return f"`{path}`: {mistake.probability:.1%} sure, loss {mistake.loss:.3f}"
+    sure = "unknown" if mistake.probability is None else f"{mistake.probability:.1%}"
+    loss = "unknown" if mistake.loss is None else f"{mistake.loss:.3f}"
+    return f"`{path}`: {sure} sure, loss {loss}"

@@ -257,8 +257,8 @@ class Recipe:
                     path=self.validation.files[i].path,
                     actual=int(found.actual[i]),
                     predicted=int(predicted[i]),
-                    probability=float(found.probabilities[i, predicted[i]]),
-                    loss=float(found.losses[i]),
+                    probability=finite(found.probabilities[i, predicted[i]]),
+                    loss=finite(found.losses[i]),
                 )
                 for i in worst
             ],

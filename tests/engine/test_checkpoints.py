@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import Adam
+
+from xray_tui.engine import checkpoints
+from xray_tui.engine.checkpoints import Position
+from xray_tui.errors import UserError
+
+POSITION = Position(stage="unfrozen", first_epoch=10, next_epoch=12, best_epoch=11, best_loss=0.25)
+
+
+def model_and_optimizer(seed: int = 0) -> tuple[nn.Module, Adam]:
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 6 * 6, 2))
+    model = model.to(memory_format=torch.channels_last)
+    return model, Adam(model.parameters(), lr=1e-2)
+
+
+def steps(model: nn.Module, optimizer: Adam, count: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(count):
+        images = torch.rand(5, 3, 8, 8, generator=generator).contiguous(memory_format=torch.channels_last)
+        optimizer.zero_grad()
+        model(images).square().sum().backward()
+        optimizer.step()
+
+
+def test_going_on_from_last_equals_never_having_stopped(tmp_path: Path) -> None:
+    model, optimizer = model_and_optimizer()
+    steps(model, optimizer, 3, seed=1)
+    checkpoints.save_last(tmp_path, model, optimizer, POSITION)
+    steps(model, optimizer, 3, seed=2)
+
+    again, its_optimizer = model_and_optimizer(seed=9)
+    checkpoints.load_last(tmp_path, again, its_optimizer)
+    assert checkpoints.read_position(tmp_path) == POSITION
+    for parameter in again.parameters():  # a moment with other strides than its parameter goes wrong silently
+        state = its_optimizer.state[parameter]
+        assert state["exp_avg"].stride() == parameter.stride()
+        assert state["exp_avg_sq"].stride() == parameter.stride()
+    steps(again, its_optimizer, 3, seed=2)
+    for one, other in zip(model.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_best_round_trip(tmp_path: Path) -> None:
+    model, _ = model_and_optimizer(0)
+    other, _ = model_and_optimizer(1)
+    checkpoints.save_best(tmp_path, model)
+    checkpoints.load_best(tmp_path, other)
+    for one, two in zip(model.state_dict().values(), other.state_dict().values(), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, _ = model_and_optimizer(0)
+    checkpoints.save_best(tmp_path, model)
+    before = (tmp_path / checkpoints.BEST).read_bytes()
+
+    def half(tensors: object, path: Path, metadata: object) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "save_file", half)
+    with pytest.raises(OSError, match="No space"):
+        checkpoints.save_best(tmp_path, model)
+    assert (tmp_path / checkpoints.BEST).read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == [checkpoints.BEST]
+
+
+def test_missing_damaged_and_foreign_files_are_named(tmp_path: Path) -> None:
+    model, _ = model_and_optimizer()
+    with pytest.raises(UserError, match="no checkpoint"):
+        checkpoints.load_best(tmp_path, model)
+    (tmp_path / checkpoints.BEST).write_bytes(b"\x80\x04pickle")
+    with pytest.raises(UserError, match=r"damaged"):
+        checkpoints.load_best(tmp_path, model)
+    checkpoints.save_best(tmp_path, nn.Linear(3, 2))
+    with pytest.raises(UserError, match=r"best\.safetensors does not fit this model"):
+        checkpoints.load_best(tmp_path, model)
+    (tmp_path / checkpoints.BEST).rename(tmp_path / checkpoints.LAST)
+    with pytest.raises(UserError, match="not a checkpoint to resume from"):
+        checkpoints.read_position(tmp_path)

@@ -1,0 +1,296 @@
+"""The recipe end to end, seen through its events."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from msgspec import structs
+from safetensors.torch import load_file
+
+from tests.conftest import write_folder
+from tests.engine.conftest import Run
+from xray_tui.engine.controls import Controls
+from xray_tui.engine.recipe import WORST
+from xray_tui.errors import UserError
+from xray_tui.events import (
+    Best,
+    ControlUsed,
+    EpochEnded,
+    Event,
+    Mistakes,
+    Progress,
+    RunEnded,
+    RunStarted,
+    StageEnded,
+    StageStarted,
+    TestEvaluated,
+    Warning,
+)
+from xray_tui.runs import follow
+
+Recipe = Callable[..., Run]
+
+
+def essence(run: Run) -> list[dict[str, object]]:
+    """What makes two runs equal: the results, less the times."""
+    kinds = (EpochEnded, Best, TestEvaluated, RunEnded)
+    timed = {"t", "seconds", "images_per_second", *EpochEnded.ARRAYS}
+    return [
+        {name: getattr(event, name) for name in event.__struct_fields__ if name not in timed}
+        for event in run.all
+        if isinstance(event, kinds)
+    ]
+
+
+def without_arrays(event: Event) -> Event:
+    return structs.replace(event, **dict.fromkeys(event.ARRAYS))
+
+
+def test_the_whole_recipe(chest: Path, recipe: Recipe) -> None:
+    run = recipe(chest)
+    order = [type(event).__name__ for event in run.journaled if not isinstance(event, Best)]
+    epoch = ["EpochEnded", "Mistakes", "CheckpointSaved"]
+    assert [name for name in order if name != "CheckpointSaved"] == [
+        name
+        for name in [
+            "RunStarted",
+            *("StageStarted", *epoch, *epoch, "StageEnded"),
+            *("StageStarted", *epoch, "StageEnded"),
+            "TestEvaluated",
+            "RunEnded",
+        ]
+        if name != "CheckpointSaved"
+    ]
+    started = run.of(RunStarted)[0]
+    assert started.classes == ["NORMAL", "PNEUMONIA"]
+    assert started.images == {
+        "train": {"NORMAL": 10, "PNEUMONIA": 14},
+        "validation": {"NORMAL": 2, "PNEUMONIA": 2},
+        "test": {"NORMAL": 6, "PNEUMONIA": 8},
+    }
+    assert started.settings["data"]["split"] == "folders"  # what auto chose
+    assert started.settings["data"]["positive"] == "PNEUMONIA"
+    assert started.settings["hardware"]["device"] == "cpu"
+    assert started.grid.shape == (24, 32, 32)
+    assert started.grid.dtype == np.uint8
+    frozen, unfrozen = run.of(StageStarted)
+    assert (frozen.stage, frozen.first_epoch, unfrozen.stage, unfrozen.first_epoch) == (
+        "frozen",
+        0,
+        "unfrozen",
+        2,
+    )
+    assert frozen.trainable_parameters < frozen.total_parameters == unfrozen.trainable_parameters
+    assert [e.epoch for e in run.of(EpochEnded)] == [0, 1, 2]
+    best = min(run.of(EpochEnded), key=lambda e: e.validation_loss)
+    assert run.of(Best)[-1].epoch == best.epoch == run.ended.best_epoch
+    test = run.of(TestEvaluated)[0]
+    assert (test.skipped, test.images, test.epoch) == ("", 14, best.epoch)
+    assert run.ended.outcome == "done"
+    assert follow.read(run.directory) == [without_arrays(event) for event in run.journaled]
+
+
+def test_what_an_epoch_tells_fits_together(chest: Path, recipe: Recipe) -> None:
+    run = recipe(chest, {"data.split": "recipe"})
+    for ended, mistakes in zip(run.of(EpochEnded), run.of(Mistakes), strict=True):
+        probabilities, losses, actual = ended.probabilities, ended.losses, ended.actual
+        assert probabilities.shape == (14, 2)
+        assert probabilities.sum(1) == pytest.approx(1, abs=1e-5)
+        assert losses == pytest.approx(-np.log(probabilities[np.arange(14), actual]), rel=1e-4)
+        assert ended.validation_loss == pytest.approx(losses.mean(dtype=float))  # a mean over images
+        wrong = probabilities.argmax(1) != actual
+        assert ended.accuracy == pytest.approx(1 - wrong.mean())
+        assert mistakes.total == wrong.sum() == sum(map(sum, ended.confusion)) - np.trace(ended.confusion)
+        assert [m.loss for m in mistakes.worst] == sorted((m.loss for m in mistakes.worst), reverse=True)
+        assert mistakes.images.shape == (min(mistakes.total, WORST), 32, 32)
+        assert {"weights/1.weight", "gradients/7.bias"} <= set(ended.histograms)
+        weights = ended.histograms["weights/1.weight"]
+        assert weights.counts.sum() == 2 * 1024
+        assert weights.minimum <= weights.edges[1]
+        assert all(math.isfinite(value) for value in (weights.total, weights.squares))
+
+
+def test_two_runs_of_one_seed_are_equal_whatever_the_global_generators_do(
+    chest: Path, recipe: Recipe
+) -> None:
+    def disturb(event: Event, _: Controls) -> None:
+        torch.rand(3)
+        np.random.rand(3)
+
+    one = recipe(chest)
+    assert essence(recipe(chest, react=disturb)) == essence(one)
+    assert essence(recipe(chest, {"training.seed": 1})) != essence(one)
+
+
+def test_batchnorm_statistics_are_bit_identical_after_frozen_epochs(chest: Path, recipe: Recipe) -> None:
+    short = recipe(chest, {"training.frozen.epochs": 1, "training.unfrozen.epochs": 0})
+    long = recipe(chest, {"training.frozen.epochs": 3, "training.unfrozen.epochs": 0})
+    moved = recipe(chest, {"training.frozen.epochs": 0, "training.unfrozen.epochs": 1})
+    one, other, unfrozen = (
+        {
+            n: t
+            for n, t in load_file(run.directory.checkpoints / "last.safetensors").items()
+            if n.startswith("model.body")
+        }
+        for run in (short, long, moved)
+    )
+    running = [name for name in one if "running_" in name]
+    assert running
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert not all(torch.equal(one[name], unfrozen[name]) for name in running)
+
+
+def test_only_the_head_has_optimiser_state_while_frozen(chest: Path, recipe: Recipe) -> None:
+    run = recipe(chest, {"training.unfrozen.epochs": 0})
+    saved = load_file(run.directory.checkpoints / "last.safetensors")
+    adam = {name for name in saved if name.startswith("adam.exp_avg.")}
+    assert adam
+    assert all(name.startswith("adam.exp_avg.head.") for name in adam)
+
+
+def test_unfreeze_now_drops_the_epoch_under_way_and_uses_its_number_again(
+    chest: Path, recipe: Recipe
+) -> None:
+    def react(event: Event, controls: Controls) -> None:
+        if isinstance(event, Progress) and event.phase == "train" and event.epoch == 1 and event.done:
+            controls.unfreeze()
+
+    run = recipe(chest, {"training.frozen.epochs": 9}, react)
+    assert [(e.epoch, e.stage) for e in run.of(EpochEnded)] == [(0, "frozen"), (1, "unfrozen")]
+    assert [(c.control, c.stage, c.epoch) for c in run.of(ControlUsed)] == [("unfreeze", "frozen", 1)]
+    assert [(s.stage, s.why, s.epochs) for s in run.of(StageEnded)] == [
+        ("frozen", "unfreeze now", 1),
+        ("unfrozen", "finished", 1),
+    ]
+    assert run.ended.outcome == "done"
+
+
+def test_unfreeze_now_before_any_epoch_keeps_the_weights(chest: Path, recipe: Recipe) -> None:
+    def react(event: Event, controls: Controls) -> None:
+        if isinstance(event, StageStarted):
+            controls.unfreeze()
+
+    run = recipe(chest, react=react)
+    assert [(e.epoch, e.stage) for e in run.of(EpochEnded)] == [(0, "unfrozen")]
+    assert run.ended.outcome == "done"
+
+
+def test_ask_waits_for_a_person(chest: Path, recipe: Recipe) -> None:
+    def react(event: Event, controls: Controls) -> None:
+        if isinstance(event, Progress) and event.phase == "waiting":
+            controls.unfreeze()
+
+    run = recipe(chest, {"training.unfreeze": "ask"}, react)
+    assert [c.control for c in run.of(ControlUsed)] == ["unfreeze"]
+    assert [e.stage for e in run.of(EpochEnded)] == ["frozen", "frozen", "unfrozen"]
+
+
+def test_stop_ends_the_run_with_its_last_epoch_kept(chest: Path, recipe: Recipe) -> None:
+    def react(event: Event, controls: Controls) -> None:
+        if isinstance(event, Progress) and event.epoch == 1 and event.done:
+            controls.stop()
+
+    run = recipe(chest, react=react)
+    assert run.ended.outcome == "interrupted"
+    assert run.ended.why == "stopped by a person"
+    assert [e.epoch for e in run.of(EpochEnded)] == [0]
+    assert not run.of(TestEvaluated)
+    from xray_tui.engine import checkpoints
+
+    assert checkpoints.read_position(run.directory.checkpoints).next_epoch == 1
+
+
+def test_a_recipe_split_without_val_skips_test_by_an_event(tmp_path: Path, recipe: Recipe) -> None:
+    data = write_folder(tmp_path / "d", {split: {"a": 6, "b": 7} for split in ("train", "test")})
+    run = recipe(data)
+    test = run.of(TestEvaluated)[0]
+    assert "no images play the test role" in test.skipped
+    assert test.accuracy is None
+    assert run.ended.outcome == "done"
+
+
+def test_three_classes_and_a_positive_one(tmp_path: Path, recipe: Recipe) -> None:
+    classes = {"bacterial": 6, "normal": 7, "viral": 8}
+    data = write_folder(tmp_path / "d", dict.fromkeys(("train", "test"), classes))
+    run = recipe(data, {"data.positive": "bacterial"})
+    ended = run.of(EpochEnded)[-1]
+    assert np.array(ended.confusion).shape == (3, 3)
+    assert np.array(ended.confusion).sum(1).tolist() == [6, 7, 8]
+    called = ended.probabilities.argmax(1) == 0
+    assert ended.sensitivity == pytest.approx(called[ended.actual == 0].mean())
+
+
+def test_a_last_batch_of_one_is_left_out(tmp_path: Path, recipe: Recipe) -> None:
+    data = write_folder(tmp_path / "d", {split: {"a": 8, "b": 9} for split in ("train", "test")})
+    run = recipe(data, {"training.batch_size": 16})
+    trained = [p.done for p in run.of(Progress) if p.phase == "train"]
+    assert max(trained) == 16  # of 17
+    assert run.ended.outcome == "done"
+
+
+def test_unreadable_files_are_named_in_a_warning_and_counted(chest: Path, recipe: Recipe) -> None:
+    names = ["[red]x[bold]\x1b[31m.jpeg", "text.jpeg", "zero.jpeg", "cut.png"]
+    folder = chest / "train" / "NORMAL"
+    whole = next(folder.glob("*.png")).read_bytes()
+    for name, content in zip(names, (b"x", b"hello", b"", whole[: len(whole) // 2]), strict=True):
+        (folder / name).write_bytes(content)
+    run = recipe(chest, {"data.unreadable": 0.2})
+    warning = next(w for w in run.of(Warning) if w.kind == "unreadable")
+    assert {path.split(" (")[0] for path in warning.paths} == {f"train/NORMAL/{name}" for name in names}
+    assert run.of(RunStarted)[0].unreadable == 4
+    assert run.of(RunStarted)[0].images["train"]["NORMAL"] == 10
+
+
+def test_too_many_unreadable_files_stop_the_run(chest: Path, recipe: Recipe) -> None:
+    for number in range(3):
+        (chest / "train" / "NORMAL" / f"broken{number}.jpeg").touch()
+    run = Run()
+    with pytest.raises(UserError, match=r"3 of 31 images cannot be read"):
+        recipe(chest, react=lambda event, _: run.all.append(event))
+    assert run.of(RunEnded)[0].outcome == "failed"
+
+
+def test_a_loss_that_is_not_a_number_is_null_and_warned_of(chest: Path, recipe: Recipe) -> None:
+    run = recipe(chest, {"training.frozen.learning_rate": 1e30, "training.unfrozen.epochs": 0})
+    assert any(e.validation_loss is None for e in run.of(EpochEnded))
+    assert follow.read(run.directory) == [without_arrays(event) for event in run.journaled]
+    assert any(w.kind == "not_a_number" for w in run.of(Warning))
+    assert run.ended.outcome == "done"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model.backbone": "resnet5"}, "resnet5"),
+        ({"data.positive": "COVID"}, "--positive COVID: no such class"),
+        ({"hardware.device": "cuda:99"}, "--device cuda:99"),
+        ({"training.frozen.epochs": 0, "training.unfrozen.epochs": 0}, "nothing to train"),
+        ({"data.root": "/nowhere"}, "no such folder"),
+    ],
+)
+def test_what_a_person_can_mend_leaves_nothing_behind(
+    chest: Path, tmp_path: Path, recipe: Recipe, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        recipe(chest, changes)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_bug_ends_the_run_loudly_and_in_the_journal(
+    chest: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from xray_tui.engine import recipe as module
+
+    def broken(*_: object, **__: object) -> float:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(module, "train_epoch", broken)
+    seen: list[Event] = []
+    with pytest.raises(ZeroDivisionError):
+        recipe(chest, react=lambda event, _: seen.append(event))
+    ended = seen[-1]
+    assert isinstance(ended, RunEnded)
+    assert (ended.outcome, ended.why) == ("failed", "ZeroDivisionError: a bug")

@@ -75,7 +75,7 @@ def test_a_value_that_does_not_fit_names_its_option(overrides: dict[str, object]
 def test_an_unknown_key_names_the_nearest(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text("[training]\nbatchsize = 3\n")
-    with pytest.raises(UserError, match="unknown setting training.batchsize") as error:
+    with pytest.raises(UserError, match=r"unknown setting training\.batchsize") as error:
         config.load({}, file=file)
     assert error.value.hint == "did you mean batch_size?"
 

@@ -1,3 +1,4 @@
+import contextlib
 import threading
 import time
 
@@ -60,10 +61,8 @@ def test_a_paused_run_waits_for(then: str, expected: list[tuple[str, str]]) -> N
     ended = threading.Event()
 
     def obey() -> None:
-        try:
+        with contextlib.suppress(Stop, UnfreezeNow):
             controls.obey(used, can_unfreeze=True)
-        except (Stop, UnfreezeNow):
-            pass
         ended.set()
 
     threading.Thread(target=obey, daemon=True).start()

@@ -113,9 +113,7 @@ def test_what_an_epoch_tells_fits_together(chest: Path, recipe: Recipe) -> None:
         assert all(math.isfinite(value) for value in (weights.total, weights.squares))
 
 
-def test_two_runs_of_one_seed_are_equal_whatever_the_global_generators_do(
-    chest: Path, recipe: Recipe
-) -> None:
+def test_two_runs_of_one_seed_are_equal_whatever_global_generators_do(chest: Path, recipe: Recipe) -> None:
     def disturb(event: Event, _: Controls) -> None:
         torch.rand(3)
         np.random.rand(3)
@@ -123,6 +121,11 @@ def test_two_runs_of_one_seed_are_equal_whatever_the_global_generators_do(
     one = recipe(chest)
     assert essence(recipe(chest, react=disturb)) == essence(one)
     assert essence(recipe(chest, {"training.seed": 1})) != essence(one)
+
+
+def body_of_last(run: Run) -> dict[str, torch.Tensor]:
+    saved = load_file(run.directory.checkpoints / "last.safetensors")
+    return {name: tensor for name, tensor in saved.items() if name.startswith("model.body")}
 
 
 def test_batchnorm_statistics_are_bit_identical_after_frozen_epochs(chest: Path, recipe: Recipe) -> None:
@@ -151,9 +154,7 @@ def test_only_the_head_has_optimiser_state_while_frozen(chest: Path, recipe: Rec
     assert all(name.startswith("adam.exp_avg.head.") for name in adam)
 
 
-def test_unfreeze_now_drops_the_epoch_under_way_and_uses_its_number_again(
-    chest: Path, recipe: Recipe
-) -> None:
+def test_unfreeze_now_drops_the_epoch_under_way_and_reuses_its_number(chest: Path, recipe: Recipe) -> None:
     def react(event: Event, controls: Controls) -> None:
         if isinstance(event, Progress) and event.phase == "train" and event.epoch == 1 and event.done:
             controls.unfreeze()

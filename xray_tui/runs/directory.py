@@ -128,8 +128,9 @@ class RunDirectory:
         """The requests that wait, oldest first; each is deleted as it is taken."""
         known: dict[str, Control] = {word: word for word in get_args(Control)}
         for file in sorted(self.control.iterdir()):
-            control = known.get(file.name.partition("-")[2])
-            if control:
+            stamp, _, word = file.name.partition("-")
+            control = known.get(word)
+            if control and stamp.isdecimal():  # else it is still being written
                 file.unlink()
                 yield control
 

@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+
+from xray_tui import config
+from xray_tui.errors import UserError
+from xray_tui.runs.directory import RunDirectory, list_runs
+
+MIDNIGHT = 1_795_478_400.0
+
+
+def make(runs: Path, now: float = MIDNIGHT) -> RunDirectory:
+    return RunDirectory.create(config.load({"run.runs_dir": str(runs)}), now)
+
+
+def test_a_directory_is_named_by_time_and_backbone_and_never_shared(tmp_path: Path) -> None:
+    runs = tmp_path / "my runs ü"
+    one, two = make(runs), make(runs)
+    assert one.name.endswith("-resnet50")
+    assert two.name == f"{one.name}-2"
+    assert config.load({}, file=one.config).run.runs_dir == str(runs)
+
+
+def test_an_unwritable_runs_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()  # root may write anywhere, but not below a file
+    with pytest.raises(UserError, match="cannot write into the runs folder") as error:
+        make(tmp_path / "file" / "runs")
+    assert "--runs-dir" in error.value.hint
+
+
+def test_newest_first_and_strangers_left_out(tmp_path: Path) -> None:
+    old, new = make(tmp_path), make(tmp_path, MIDNIGHT + 3600)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "20200101-000000-broken").mkdir()
+    assert [run.name for run in list_runs(tmp_path)] == [new.name, old.name]
+    assert list_runs(tmp_path / "nowhere") == []
+
+
+def test_find(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no runs in"):
+        RunDirectory.find(tmp_path)
+    old, new = make(tmp_path), make(tmp_path, MIDNIGHT + 3600)
+    assert RunDirectory.find(tmp_path).path == new.path
+    assert RunDirectory.find(tmp_path, old.name).path == old.path
+    assert RunDirectory.find(tmp_path, str(old.path)).path == old.path
+    assert RunDirectory.find(tmp_path, old.name[:15]).path == old.path
+    with pytest.raises(UserError, match="2 runs begin with"):
+        RunDirectory.find(tmp_path, old.name[:8])
+    with pytest.raises(UserError, match="no run 'zzz'"):
+        RunDirectory.find(tmp_path, "zzz")
+
+
+def test_requests_are_taken_once_and_in_order(tmp_path: Path) -> None:
+    run = make(tmp_path)
+    run.request("pause")
+    run.request("resume")
+    (run.control / ".half-stop").touch()
+    (run.control / "1-dance").touch()
+    assert list(run.take_requests()) == ["pause", "resume"]
+    assert list(run.take_requests()) == []

@@ -34,7 +34,9 @@ SMALLEST = {
 }
 
 
-class _Reached(Exception):  # noqa: N818, it is no error: it carries what reached the head
+class _Reached(Exception):
+    """No error: it carries what reached the head out of forward()."""
+
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor
 
@@ -42,7 +44,8 @@ class _Reached(Exception):  # noqa: N818, it is no error: it carries what reache
 def what_reaches_the_head(name: str, body: nn.Module, images: Tensor) -> Tensor:
     """Torchvision's own forward() over our body's layers, up to the pool (or what stands for it)."""
     arguments = {"aux_logits": False, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    with torch.device("meta"):  # only its forward() is wanted
+    # Only its forward() is wanted: built without memory (but for RegNet's widths, which are tensors).
+    with torch.device("cpu" if name.startswith("regnet") else "meta"):
         classifier = torchvision.models.get_model(name, weights=None, **arguments).eval()
     for child, module in body.named_children():
         if hasattr(classifier, child):

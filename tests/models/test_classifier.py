@@ -96,24 +96,33 @@ def test_the_head_follows_the_seed_and_leaves_the_process_alone() -> None:
     assert not torch.equal(first, other)
 
 
-def lets_it_be(_: Classifier) -> None: ...
-def trains_the_model(model: Classifier) -> None: model.train()  # fmt: skip
+def train_nothing(_: Classifier) -> None:
+    pass
 
 
-def trains_the_body(model: Classifier) -> None: model.body.train()  # fmt: skip
-
-
-def trains_a_layer_then_the_model(model: Classifier) -> None:  # fmt: skip
-    next(module for module in model.body.modules() if isinstance(module, nn.BatchNorm2d)).train()
+def train_model(model: Classifier) -> None:
     model.train()
 
 
-@pytest.mark.parametrize(
-    "someone", [lets_it_be, trains_the_model, trains_the_body, trains_a_layer_then_the_model]
-)
+def train_body(model: Classifier) -> None:
+    model.body.train()
+
+
+def train_a_layer(model: Classifier) -> None:
+    next(module for module in model.body.modules() if isinstance(module, nn.BatchNorm2d)).train()
+
+
+@pytest.mark.parametrize("folded", [True, False], ids=["folded", "as on a GPU"])
+@pytest.mark.parametrize("someone", [train_nothing, train_model, train_body, train_a_layer])
 def test_frozen_batchnorm_does_not_move(
-    model: Classifier, images: Tensor, someone: Callable[[Classifier], None]
+    model: Classifier,
+    images: Tensor,
+    someone: Callable[[Classifier], None],
+    folded: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if not folded:
+        monkeypatch.setattr(Classifier, "_frozen_body", lambda self, _: self.body)
     model.freeze()
     model.train()
     before = copy.deepcopy(model.body.state_dict())

@@ -112,7 +112,7 @@ def test_a_pickled_object_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no weights file .*gone.pth"):
+    with pytest.raises(UserError, match=r"no weights file .*gone\.pth"):
         load_backbone(NAME, str(tmp_path / "gone.pth"))
 
 

@@ -1,0 +1,178 @@
+"""Weights from files and from torchvision, fitted into a body under torchvision's own names.
+
+Nothing here unpickles anything but tensors: a file of weights may come from anywhere.
+"""
+
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from xray_tui.errors import UserError
+from xray_tui.models.names import OFFLINE
+
+HEAD_PARTS = frozenset(
+    {"AuxLogits", "_fc", "aux1", "aux2", "avgpool", "classifier", "dropout", "fc", "flatten", "head"}
+)
+"""First parts of the names under which a published classifier keeps what is not its body."""
+
+_NESTS = ("state_dict", "model_state_dict", "model")  # where training scripts put the weights in a checkpoint
+_WRAPPERS = ("module.", "_orig_mod.")  # DataParallel's and torch.compile's
+_OWN_BODY = "body."  # the prefix in our best.safetensors
+
+# What torch.load raises on a file that is cut short, is no checkpoint at all, or holds more than tensors.
+_UNREADABLE = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    KeyError,
+    AttributeError,
+    IndexError,
+    TypeError,
+    SafetensorError,
+    pickle.UnpicklingError,
+)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file (`.safetensors`, else torch's own format), on the CPU, by name.
+
+    Names are those of the body and, where the file has one, of the head: nesting and the prefixes
+    of wrappers are taken off, and of a file of ours only the body is given.
+
+    Raises:
+        UserError: there is no such file, or it holds no weights, or other objects than tensors.
+    """
+    if not path.is_file():
+        raise UserError(f"There is no weights file {path}.", "Check --weights: auto, none, or a file.")
+    try:
+        if path.suffix == ".safetensors":
+            loaded: Any = load_file(path)
+        else:
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path} is refused: it is no file of weights, or holds other Python objects beside them.",
+            "Such objects can run code and are never loaded. Save a state_dict alone, best as .safetensors.",
+        ) from error
+    except _UNREADABLE as error:
+        raise UserError(
+            f"{path} cannot be read as weights: {_first_line(error)}.", "It may be cut short: copy it again."
+        ) from error
+
+    for nest in _NESTS:
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(nest), Mapping):
+            loaded = loaded[nest]
+    tensors = _tensors(loaded)
+    if not tensors:
+        raise UserError(f"{path} holds no state_dict.", "Save model.state_dict(), best as .safetensors.")
+    return _unwrapped(tensors)
+
+
+def read_published(name: str, weights: Any) -> dict[str, Tensor]:
+    """The tensors of torchvision's published `weights` for the backbone `name`, by name.
+
+    Taken from torch hub's cache, downloaded into it before if need be.
+
+    Args:
+        name: the backbone, for the error.
+        weights: a member of a torchvision `WeightsEnum`.
+
+    Raises:
+        UserError: the file is not there and cannot be downloaded, or is damaged.
+    """
+    filename = Path(urlparse(weights.url).path).name
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    path = folder / filename
+    if not path.exists():
+        # Downloaded here and not by get_state_dict, which announces it on standard output: that belongs
+        # to results.
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(weights.url, str(path), _hash_prefix(filename), progress=False)
+        except (OSError, RuntimeError, ValueError) as error:  # URLError and timeouts are OSErrors
+            reason = _first_line(getattr(error, "reason", None) or error)
+            raise UserError(
+                f"No ImageNet weights for {name}: {filename} is not in {folder} and could not be downloaded"
+                f" ({reason}).",
+                f"Put it there ({weights.url}), or name it: --weights FILE.\n"
+                f"Offline way: --backbone {OFFLINE} (its weights come with the installation).\n"
+                "Or start from random weights: --weights none.",
+            ) from error
+    try:
+        loaded = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except _UNREADABLE as error:
+        raise UserError(
+            f"{path} is damaged: {_first_line(error)}.",
+            "Delete it to have it downloaded again, or put a whole copy in its place.",
+        ) from error
+    return _tensors(loaded)
+
+
+def fit(body: nn.Module, tensors: Mapping[str, Tensor], *, name: str, origin: str) -> None:
+    """Load `tensors` into `body`, in place; the head's tensors among them are left aside knowingly.
+
+    Args:
+        body: the body of the backbone `name`.
+        tensors: weights under torchvision's names; any float dtype, converted to the body's.
+        name: the backbone, for the error.
+        origin: where the tensors come from, for the error.
+
+    Raises:
+        UserError: names are missing or left over, or shapes differ. The body is unchanged then.
+    """
+    given = {_modern(key): tensor for key, tensor in tensors.items() if key.split(".")[0] not in HEAD_PARTS}
+    wanted = body.state_dict()
+    # Files from before PyTorch 0.4.1 have no num_batches_tracked; nothing here depends on it.
+    missing = [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in given if key not in wanted]
+    misshapen = [key for key in given if key in wanted and given[key].shape != wanted[key].shape]
+    found = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
+    if any(found.values()):
+        problems = (
+            f"{len(keys)} {what} ({', '.join(keys[:3])}{', …' if len(keys) > 3 else ''})"
+            for what, keys in found.items()
+            if keys
+        )
+        raise UserError(
+            f"{origin} does not fit {name}: {'; '.join(problems)}.",
+            "Name the backbone that the file was made with: --backbone NAME.",
+        )
+    body.load_state_dict(given, strict=False)
+
+
+def _tensors(loaded: Any) -> dict[str, Tensor]:
+    if not isinstance(loaded, Mapping):
+        return {}
+    return {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)}
+
+
+def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    while prefix := next((p for p in _WRAPPERS if all(key.startswith(p) for key in tensors)), None):
+        tensors = {key.removeprefix(prefix): tensor for key, tensor in tensors.items()}
+    own = {key.removeprefix(_OWN_BODY): t for key, t in tensors.items() if key.startswith(_OWN_BODY)}
+    return own or tensors
+
+
+def _modern(key: str) -> str:
+    """Torchvision's DenseNet files still say `norm.1`, `conv.2` where its code says `norm1`, `conv2`."""
+    return re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", key)
+
+
+def _hash_prefix(filename: str) -> str | None:
+    """Torch hub's convention: `name-<first digits of the SHA-256>.pth`."""
+    found = re.search(r"-([a-f0-9]{8,})\.", filename)
+    return found.group(1) if found else None
+
+
+def _first_line(error: object) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".:") if lines else type(error).__name__

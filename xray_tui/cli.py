@@ -1,5 +1,6 @@
 """The commands. Each imports what it needs when it is called: `--help` and `runs` never wait for torch."""
 
+import io
 import signal
 import sys
 import traceback
@@ -20,36 +21,48 @@ from xray_tui.errors import UserError
 if TYPE_CHECKING:
     from xray_tui.engine.controls import Controls
 
-_EXAMPLES = """
-Fine-tune a pretrained image classifier on chest radiographs, in a terminal.
+_HELP = """Fine-tune a pretrained image classifier on chest radiographs, in a terminal.
 
-Every option can also stand in the environment (`XRAY_TUI_BATCH_SIZE=64`) or in a TOML file
-(`--config FILE`); the command line wins over the environment, the environment over the file.
-`--debug` shows the traceback of an error.
+Every option can also stand in the environment (XRAY_TUI_BATCH_SIZE=64) or in a TOML file (--config FILE).
+The command line wins over the environment, the environment over the file.
+"""
+_EPILOGUE = """Examples:
+  xray-tui demo                 all of it, on made-up radiographs
+  xray-tui ~/chest_xray         the dashboard on your data
+  xray-tui train ~/chest_xray   the same run without a screen
+  xray-tui watch                the dashboard on the newest run
 
-Examples:
-
-    xray-tui demo                                the whole thing on made-up radiographs, in two minutes
-    xray-tui ~/chest_xray                        the dashboard on your data
-    xray-tui train ~/chest_xray --limit 1500     the same run without a screen
-    xray-tui watch                               the dashboard on the newest run, live or finished
+--debug, anywhere, shows the traceback of an error.
 """
 
 app = App(
     name="xray-tui",
-    help=_EXAMPLES,
+    help=_HELP,
+    help_epilogue=_EPILOGUE,
     help_format="plaintext",
     version=__version__,
-    config=Env("XRAY_TUI_", command=False),
+    config=Env("XRAY_TUI_", command=False, show=False),
 )
-runs_app = App(name="runs", help="List and show the runs that were kept.", help_format="plaintext")
-data_app = App(name="data", help="Make the demo radiographs.", help_format="plaintext")
+runs_app = App(
+    name="runs",
+    help="List and show the runs that were kept.",
+    help_epilogue="Example:\n  xray-tui runs show 20261124\n",
+)
+data_app = App(
+    name="data",
+    help="Make the demo radiographs.",
+    help_epilogue="Example:\n  xray-tui train $(xray-tui data demo)\n",
+)
 app.command(runs_app)
 app.command(data_app)
 
 
 def _option(path: str) -> Parameter:
-    return Parameter(help=describe(path), negative=())
+    """An option's help and default, as the setting has them."""
+    default = config.get(Settings(), path)
+    return Parameter(
+        help=describe(path), negative=(), show_default=lambda _: default if default != "" else None
+    )
 
 
 @Parameter(name="*")
@@ -116,15 +129,17 @@ def dashboard(data: Path | None = None, /, *, options: RunOptions = _DEFAULT) ->
     return run_dashboard(settings=config.load(given, file=options.config), given=frozenset(given))
 
 
-@app.command
+@app.command(
+    help_epilogue="""Examples:
+  xray-tui demo
+  xray-tui demo --unfreeze ask    the run waits until you press u
+
+The demo has defaults of its own: efficientnet_lite0, whose weights came with
+the installation, small images and few epochs. Options given win.
+"""
+)
 def demo(*, options: RunOptions = _DEFAULT) -> int:
-    """Make synthetic radiographs and learn from them in the dashboard: offline, on a CPU, under 2 minutes.
-
-    Examples:
-
-        xray-tui demo
-        xray-tui demo --unfreeze ask        the run waits for you to press u
-    """
+    """Make synthetic radiographs and learn from them in the dashboard: offline, on a CPU, under 2 minutes."""
     from xray_tui.tui.app import run_dashboard
 
     given = _DEMO | options.given() | {"data.root": str(_make_demo(_demo_folder()))}
@@ -132,17 +147,17 @@ def demo(*, options: RunOptions = _DEFAULT) -> int:
     return run_dashboard(settings=settings, given=frozenset(given), start=True)
 
 
-@app.command
+@app.command(
+    help_epilogue="""Examples:
+  xray-tui train ~/chest_xray
+  xray-tui train ~/chest_xray --backbone efficientnet_lite0 --limit 1500 --frozen-epochs 4
+  xray-tui train ~/chest_xray --json | jq 'select(.type == "epoch_ended").accuracy'
+"""
+)
 def train(
     data: Path, /, *, json: Annotated[bool, Parameter(negative=())] = False, options: RunOptions = _DEFAULT
 ) -> int:
     """Run the recipe without a screen; end with the published table.
-
-    Examples:
-
-        xray-tui train ~/chest_xray
-        xray-tui train ~/chest_xray --backbone efficientnet_lite0 --limit 1500 --frozen-epochs 4
-        xray-tui train ~/chest_xray --json | jq 'select(.type == "epoch_ended").accuracy'
 
     Args:
         data: folder with train/, test/ and perhaps val/.
@@ -172,7 +187,13 @@ def train(
     return 0
 
 
-@app.command
+@app.command(
+    help_epilogue="""Examples:
+  xray-tui watch                  the newest run
+  xray-tui watch 20261124         the run whose name begins like that
+  xray-tui watch --replay 20x     played back, twenty times as fast as it was
+"""
+)
 def watch(
     run: str | None = None,
     /,
@@ -181,11 +202,6 @@ def watch(
     replay: Annotated[str | None, Parameter(help="play a finished run back, such as 20x")] = None,
 ) -> int:
     """Open the dashboard on a run of another process, live or finished.
-
-    Examples:
-
-        xray-tui watch                   the newest run
-        xray-tui watch --replay 20x      played back, twenty times faster than it was
 
     Args:
         run: name of the run, or how it begins (default: the newest).
@@ -198,7 +214,7 @@ def watch(
     return run_dashboard(settings=settings, watch=directory, replay=_speed(replay) if replay else None)
 
 
-@app.command
+@app.command(help_epilogue="Example:\n  xray-tui board --port 6010 --runs-dir /data/runs\n")
 def board(*, port: int | None = None, runs_dir: RunsDir = _RUNS) -> int:
     """Start TensorBoard on the runs folder and keep it until Ctrl-C.
 
@@ -277,6 +293,9 @@ def data_demo(folder: Path | None = None, /, *, seed: int = 0) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: turns what went wrong into two lines on standard error and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without unicode shows ? for ★, and goes on
+            stream.reconfigure(errors="replace")
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in tokens
     tokens = [token for token in tokens if token != "--debug"]

@@ -23,6 +23,7 @@ from xray_tui.runs.index import Summary
 from xray_tui.runs.record import RunRecord
 from xray_tui.runs.table import PUBLISHED, clean, duration, number, percent, published_rows
 
+_FILE_WIDTH = 200
 _PHASES = {
     "weights": "loading weights",
     "reading": "reading images",
@@ -92,7 +93,8 @@ class ConsoleReporter:
         table = Table(*PUBLISHED, box=None, pad_edge=False)
         for row in published_rows(self._record):
             table.add_row(*row)
-        out.print(table)
+        if table.row_count:
+            out.print(table)
         test = self._record.test
         if test is not None:
             out.print(escape(test_line(test)))
@@ -132,19 +134,26 @@ def test_line(test: TestEvaluated) -> str:
 
 
 def print_runs(summaries: Iterable[Summary]) -> None:
-    """A table of runs."""
+    """A table of runs; where no terminal sets a width, as wide as it needs to be."""
     table = Table(box=None, pad_edge=False)
-    for title in ("run", "status", "stage", "epochs", "best", "loss", "accuracy", "AUC", "time"):
-        table.add_column(
-            title, no_wrap=title == "run", justify="left" if title in ("run", "status") else "right"
-        )
+    for title in ("run", "status"):
+        table.add_column(title, no_wrap=True)
+    for title in ("epochs", "loss", "accuracy", "AUC", "time"):
+        table.add_column(title, no_wrap=True, justify="right")
+    table.add_column("name", overflow="fold")
     for s in summaries:
-        label = s.directory.name if s.name == s.directory.name else f"{s.directory.name}  {s.name}"
-        best = "–" if s.best_epoch is None else str(s.best_epoch)
-        cells = [label, s.status, s.stage or "–", str(s.epochs), best]
-        cells += [number(s.loss), percent(s.accuracy), number(s.auc), duration(s.seconds)]
+        cells = [
+            s.directory.name,
+            s.status,
+            str(s.epochs),
+            number(s.loss),
+            percent(s.accuracy),
+            number(s.auc),
+        ]
+        cells += [duration(s.seconds), "" if s.name == s.directory.name else s.name]
         table.add_row(*(escape(clean(cell)) for cell in cells))
-    Console(highlight=False).print(table)
+    terminal = sys.stdout.isatty()
+    Console(highlight=False, width=None if terminal else _FILE_WIDTH).print(table)
 
 
 def _epoch_line(e: EpochEnded) -> str:

@@ -1,0 +1,203 @@
+"""The commands, as a person or a script uses them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import write_folder
+from xray_tui import events
+from xray_tui.cli import main
+from xray_tui.events import EpochEnded, RunEnded, RunStarted
+from xray_tui.runs import state
+from xray_tui.runs.directory import list_runs
+
+SMALL = [
+    "--backbone=shufflenet_v2_x0_5",
+    "--weights=none",
+    "--image-size=32",
+    "--batch-size=8",
+    "--frozen-epochs=1",
+    "--unfrozen-epochs=1",
+    "--device=cpu",
+]
+ENDLESS = [option.replace("--frozen-epochs=1", "--frozen-epochs=9999") for option in SMALL]
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Calls the program in a folder of its own: exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+def test_train_ends_with_the_published_table(call: Call, chest: Path) -> None:
+    code, out, err = call("train", str(chest), *SMALL)
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0].split() == ["Epoch", "Training", "Loss", "Test", "Loss", "Accuracy"]
+    assert [line.split()[0] for line in lines[1:3]] == ["0", "1"]
+    assert "★" in out
+    assert lines[-2].startswith("test (14 images")
+    assert "kept in" in err
+    (run,) = list_runs(Path("runs"))
+    assert state.read(run).status == "done"
+    assert run.report.read_text(encoding="utf-8").startswith(f"# {run.name}")
+
+
+def test_json_is_nothing_but_events(call: Call, chest: Path) -> None:
+    code, out, _ = call("train", str(chest), "--json", *SMALL)
+    assert code == 0
+    found = [events.decode(line) for line in out.splitlines()]
+    assert isinstance(found[0], RunStarted)
+    assert [event.epoch for event in found if isinstance(event, EpochEnded)] == [0, 1]
+    assert isinstance(found[-1], RunEnded)
+
+
+def test_environment_below_the_command_line_and_above_the_file(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_folder(tmp_path / "ünï code [x]")
+    file = tmp_path / "my.toml"
+    file.write_text("[training]\nseed = 1\nbatch_size = 4\nimage_size = 48\n")
+    monkeypatch.setenv("XRAY_TUI_SEED", "2")
+    monkeypatch.setenv("XRAY_TUI_BATCH_SIZE", "6")
+    code, out, _ = call("train", str(data), "--json", "--config", str(file), *SMALL)
+    assert code == 0
+    started = events.decode(out.splitlines()[0])
+    assert isinstance(started, RunStarted)
+    training = started.settings["training"]
+    assert (training["seed"], training["batch_size"], training["image_size"]) == (2, 8, 32)
+
+
+def test_runs_list_and_show(call: Call, chest: Path) -> None:
+    assert call("runs", "list")[2].startswith("no runs in runs")
+    call("train", str(chest), "--name", "night [red]run", *SMALL)
+    _, out, _ = call("runs", "list")
+    assert "night [red]run" in out
+    assert "done" in out
+    _, out, _ = call("runs", "list", "--json")
+    line = json.loads(out)
+    assert (line["status"], line["epochs"], line["backbone"]) == ("done", 2, "shufflenet_v2_x0_5")
+    code, out, _ = call("runs", "show")
+    assert code == 0
+    assert "| 95 % interval |" in out
+    assert "Positive is PNEUMONIA." in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "/nowhere"], "error: no such folder: /nowhere"),
+        (["train"], "error: "),
+        (["train", "{data}", "--backbone", "resnet5"], "error: "),
+        (["train", "{data}", "--batch-size", "one"], "error: Invalid value"),
+        (["train", "{data}", "--batch-size", "1"], "error: --batch-size 1: expected a whole number >= 2"),
+        (["train", "{data}", "--batchsize", "1"], "error: Unknown option"),
+        (["train", "{data}", "--config", "nowhere.toml"], "error: cannot read the config file"),
+        (
+            ["train", "{data}", *SMALL, "--runs-dir", "{data}/val/NORMAL/IM-2000-0001.png/x"],
+            "error: cannot write",
+        ),
+        (["runs", "show", "zzz"], "error: no run 'zzz'"),
+        (["watch"], "error: no runs in runs"),
+        (["watch", "--replay", "fast"], "error: "),
+    ],
+)
+def test_wrong_usage_is_two_lines_on_standard_error(
+    call: Call, chest: Path, arguments: list[str], message: str
+) -> None:
+    code, out, err = call(*(argument.format(data=chest) for argument in arguments))
+    assert code == 2
+    assert out == ""
+    assert err.startswith(message)
+    assert 1 <= len(err.splitlines()) <= 4
+    assert "Traceback" not in err
+
+
+def test_a_weights_file_that_does_not_fit_names_its_keys(call: Call, chest: Path) -> None:
+    from safetensors.torch import save_file
+    from torch import zeros
+
+    save_file({"conv1.weight": zeros(2, 2), "surprise": zeros(1)}, "odd.safetensors")
+    code, _, err = call("train", str(chest), "--backbone=resnet18", "--weights=odd.safetensors")
+    assert code == 2
+    assert "odd.safetensors" in err
+    assert "surprise" in err
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "forbidden"),
+    [
+        (["--help"], ["torch", "textual", "sklearn", "tensorboard"]),
+        (["runs", "list"], ["torch", "textual", "sklearn", "tensorboard"]),
+        (["train", "--help"], ["torch", "textual", "sklearn", "tensorboard"]),
+    ],
+)
+def test_what_needs_no_torch_does_not_import_it(arguments: list[str], forbidden: list[str]) -> None:
+    done = python(
+        "import sys\nfrom xray_tui.cli import main\n"
+        f"try:\n    main({arguments!r})\nexcept SystemExit as ended:\n    assert not ended.code, ended.code\n"
+        f"print([name for name in {forbidden!r} if name in sys.modules])"
+    )
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "forbidden"),
+    [
+        ("xray_tui.engine.recipe", ["textual", "rich", "tensorboard"]),
+        ("xray_tui.launch", ["torch", "textual"]),
+        ("xray_tui.runs.report", ["torch", "textual", "rich"]),
+        ("xray_tui.board.writer", ["torch", "textual", "rich"]),
+        ("xray_tui.console", ["torch", "textual"]),
+    ],
+)
+def test_imports_stay_deferred(module: str, forbidden: list[str]) -> None:
+    done = python(f"import sys, {module}\nprint([name for name in {forbidden!r} if name in sys.modules])")
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_run_with_its_checkpoint(
+    chest: Path, tmp_path: Path, sent: signal.Signals, code: int
+) -> None:
+    command = [sys.executable, "-m", "xray_tui", "train", str(chest), "--json", *ENDLESS]
+    environment: dict[str, Any] = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if '"epoch_ended"' in line:
+                break
+        process.send_signal(sent)
+        *_, last = process.stdout
+        assert process.wait(30) == code
+    ended = events.decode(last)
+    assert isinstance(ended, RunEnded)
+    assert (ended.outcome, ended.why) == ("interrupted", f"stopped by {sent.name}")
+    (run,) = list_runs(tmp_path / "runs")
+    assert state.read(run).status == "interrupted"
+    assert (run.checkpoints / "last.safetensors").stat().st_size > 0

@@ -10,7 +10,7 @@ from xray_tui.config import Settings
 from xray_tui.data import folders, splits
 from xray_tui.data.folders import Listing
 from xray_tui.data.splits import Roles
-from xray_tui.engine import hardware
+from xray_tui.engine import hardware, room
 from xray_tui.engine.hardware import Hardware
 from xray_tui.errors import UserError
 from xray_tui.events import Emit, Progress
@@ -68,7 +68,10 @@ def make(settings: Settings, emit: Emit) -> Plan:
         hidden=settings.model.hidden,
         dropout=settings.model.dropout,
         seed=training.seed,
-    ).to(chosen.device, memory_format=torch.channels_last)
+    ).to(chosen.device)
+    model = model.to(memory_format=torch.channels_last)
+    if training.unfrozen.epochs:
+        room.check(model, chosen, training.batch_size, training.image_size)
     resolved = config.replace(
         settings,
         {

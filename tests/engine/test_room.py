@@ -1,0 +1,33 @@
+import pytest
+import torch
+
+from xray_tui.config import HardwareSettings
+from xray_tui.engine import hardware, room
+from xray_tui.errors import UserError
+from xray_tui.models.backbones import load_backbone
+from xray_tui.models.classifier import Classifier
+
+
+@pytest.fixture(scope="module")
+def model() -> Classifier:
+    return Classifier(load_backbone("shufflenet_v2_x0_5", "none"), 2, hidden=16)
+
+
+def test_what_autograd_keeps_grows_with_the_area_and_moves_no_statistics(model: Classifier) -> None:
+    cpu = hardware.choose(HardwareSettings(device="cpu", precision="float32"))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    small, large = (room.activation_bytes(model, cpu, size) for size in (64, 128))
+    assert 3.5 < large / small < 4.1
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_a_batch_that_does_not_fit_is_refused_with_one_that_does(
+    model: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu = hardware.choose(HardwareSettings(device="cpu", precision="float32"))
+    image = room.activation_bytes(model, cpu, 64)
+    monkeypatch.setattr(room, "_free_bytes", lambda device: image * 30)
+    room.check(model, cpu, 16, 64)
+    with pytest.raises(UserError, match="unfreezing this backbone with batches of 32 at 64 px") as error:
+        room.check(model, cpu, 32, 64)
+    assert "--batch-size 16" in error.value.hint

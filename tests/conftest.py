@@ -1,11 +1,15 @@
 """Small data folders and journals that every part's tests share."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+# As the program does (engine/process.py), and before anything imports torch.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 Write = Callable[..., Path]
 

@@ -16,7 +16,7 @@ from cyclopts.config import Env
 
 from xray_tui import __version__, config
 from xray_tui.config import OPTIONS, Precision, Preset, Settings, Split, Unfreeze, describe
-from xray_tui.engine.memory import keep_freed_memory
+from xray_tui.engine import process
 from xray_tui.errors import UserError
 
 if TYPE_CHECKING:
@@ -299,7 +299,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="replace")
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in tokens
-    keep_freed_memory()
+    process.set_up()
     tokens = [token for token in tokens if token != "--debug"]
     try:
         code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")

@@ -1,0 +1,107 @@
+"""A terminal for the end-to-end tests: a real pseudo-terminal, its screen drawn by pyte."""
+
+import fcntl
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+import pyte
+
+
+class Terminal:
+    """Runs xray-tui in a pseudo-terminal; look at the screen, press keys.
+
+    Args:
+        arguments: of ``xray-tui``.
+        folder: working directory.
+        size: (columns, rows).
+        environment: on top of this process's.
+    """
+
+    def __init__(
+        self,
+        *arguments: str,
+        folder: Path,
+        size: tuple[int, int] = (120, 40),
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        columns, rows = size
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
+        self._lock = threading.Lock()
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        variables = os.environ | {"TERM": "xterm-256color", "COLUMNS": "", "LINES": ""} | (environment or {})
+        for unset in ("COLUMNS", "LINES", "NO_COLOR"):
+            if not (environment or {}).get(unset):
+                variables.pop(unset, None)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "xray_tui", *arguments],
+            cwd=folder,
+            env=variables,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            # The terminal must be the controlling one, or Ctrl-C in it would signal nobody.
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(theirs)
+        self._ours = ours
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> "Terminal":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self._reader.join(5)
+        os.close(self._ours)
+
+    @property
+    def text(self) -> str:
+        """The screen as it is now."""
+        with self._lock:
+            return "\n".join(line.rstrip() for line in self._screen.display)
+
+    def press(self, keys: str) -> None:
+        os.write(self._ours, keys.encode())
+
+    def wait_for(self, *wanted: str, seconds: float = 60) -> str:
+        """Wait until all of it stands on the screen."""
+        return self.wait_until(lambda text: all(part in text for part in wanted), f"{wanted}", seconds)
+
+    def wait_until(self, holds: Callable[[str], bool], what: str, seconds: float = 60) -> str:
+        deadline = time.monotonic() + seconds
+        while not holds(text := self.text):
+            assert time.monotonic() < deadline, f"{what} did not come; the screen:\n{text}"
+            assert self.process.poll() is None, f"ended ({self.process.returncode}) before {what}:\n{text}"
+            time.sleep(0.05)
+        return text
+
+    def wait(self, seconds: float = 30) -> int:
+        """The exit code."""
+        return self.process.wait(seconds)
+
+    def _read(self) -> None:
+        while True:
+            try:
+                content = os.read(self._ours, 65536)
+            except OSError:  # Linux says so when the other side has closed
+                return
+            if not content:
+                return
+            with self._lock:
+                self._stream.feed(content)

@@ -1,0 +1,95 @@
+"""End to end: small runs on demo radiographs, in a real pseudo-terminal, steered by keys."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.terminal import Terminal
+from xray_tui.data.demo import make_demo
+from xray_tui.runs import follow, state
+from xray_tui.runs.directory import list_runs
+from xray_tui.runs.record import RunRecord
+
+COUNTS = {
+    split: {"NORMAL": count, "PNEUMONIA": count} for split, count in (("train", 16), ("test", 10), ("val", 2))
+}
+QUICK = [
+    "--split=recipe",
+    "--backbone=efficientnet_lite0",
+    "--image-size=64",
+    "--batch-size=8",
+    "--device=cpu",
+    "--runs-dir=runs",
+]
+
+
+@pytest.fixture(scope="module")
+def radiographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_demo(tmp_path_factory.mktemp("my radiographs") / "demo", counts=COUNTS, size_px=96)
+
+
+def test_a_whole_sitting_in_the_dashboard(radiographs: Path, tmp_path: Path) -> None:
+    """Form, start, both stages, history, TensorBoard's absence of trouble, quit."""
+    options = [*QUICK, "--frozen-epochs=2", "--unfrozen-epochs=1", "--name=first run"]
+    with Terminal(str(radiographs), *options, folder=tmp_path) as terminal:
+        terminal.wait_for("efficientnet_lite0", "NORMAL")
+        terminal.press("s")
+        terminal.wait_for("frozen", "confusion")
+        text = terminal.wait_for("unfrozen", "done", seconds=90)
+        assert "★" in text
+        assert "PNEUMONIA" in text
+        terminal.press("3")
+        terminal.wait_for("first run", "done")
+        terminal.press("1")
+        terminal.wait_for("confusion")
+        terminal.press("q")
+        assert terminal.wait() == 0
+    (run,) = list_runs(tmp_path / "runs")
+    assert state.read(run).status == "done"
+    assert [e.stage for e in RunRecord.of(follow.read(run)).epochs] == ["frozen", "frozen", "unfrozen"]
+
+
+def test_a_run_of_another_process_is_watched_and_steered(radiographs: Path, tmp_path: Path) -> None:
+    train = [sys.executable, "-m", "xray_tui", "train", str(radiographs), *QUICK]
+    train += ["--frozen-epochs=9999", "--unfrozen-epochs=9999"]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(train, cwd=tmp_path, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        while not list_runs(tmp_path / "runs"):
+            assert process.poll() is None, (tmp_path / "log").read_text()
+        with Terminal("watch", folder=tmp_path, size=(160, 45)) as terminal:
+            terminal.wait_for("frozen", "★", seconds=90)
+            terminal.press("u")
+            terminal.wait_for("unfrozen", seconds=90)
+            terminal.press("x")
+            terminal.wait_for("Stop the run?")
+            terminal.press("x")
+            terminal.wait_for("stopped", seconds=90)
+            terminal.press("q")
+            assert terminal.wait() == 0
+        assert process.wait(60) == 130
+    finally:
+        process.kill()
+        process.wait()
+    (run,) = list_runs(tmp_path / "runs")
+    record = RunRecord.of(follow.read(run))
+    assert [control.control for control in record.controls] == ["unfreeze", "stop"]
+
+    with Terminal("watch", "--replay", "1000x", folder=tmp_path, size=(80, 24)) as terminal:
+        terminal.wait_for("stopped")
+        terminal.press("q")
+        assert terminal.wait() == 0
+
+
+def test_train_shows_progress_and_ctrl_c_ends_it_cleanly(radiographs: Path, tmp_path: Path) -> None:
+    options = [*QUICK, "--frozen-epochs=9999"]
+    with Terminal("train", str(radiographs), *options, folder=tmp_path) as terminal:
+        terminal.wait_for("epoch  1 frozen", seconds=90)
+        assert "━" in terminal.text
+        terminal.press("\x03")
+        terminal.wait_until(lambda text: "interrupted: stopped by SIGINT" in text, "the end")
+        assert terminal.wait() == 130
+    (run,) = list_runs(tmp_path / "runs")
+    assert state.read(run).status == "interrupted"

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from torchvision.transforms.v2 import functional as F
 
 from xray_tui.config import AugmentationSettings
-from xray_tui.data.augmentation import Draw, augment, denormalise, draw, normalise, plain
+from xray_tui.data.augmentation import Draw, Normalisation, augment, draw, plain, rotate
 
 SETTINGS = AugmentationSettings()
 STILL = Draw(0, 0, 60, 60, angle=0.0, brightness=1.0, contrast=1.0, contrast_first=False, flip=False)
@@ -11,29 +12,51 @@ IMAGE = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (1, 60, 60), 
 
 
 def test_normalise_by_hand_and_back() -> None:
-    mean, std = (0.5, 0.4, 0.2), (0.25, 0.5, 0.1)
+    normalise = Normalisation((0.5, 0.4, 0.2), (0.25, 0.5, 0.1), torch.device("cpu"))
     pixels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
-    normal = normalise(pixels, mean, std)
+    normal = normalise(pixels)
     assert normal.shape == (1, 3, 16, 16)
     assert normal.is_contiguous(memory_format=torch.channels_last)
     assert normal[0, 2, 15, 15].item() == pytest.approx((1.0 - 0.2) / 0.1)
     assert normal[0, 1, 0, 0].item() == pytest.approx((0.0 - 0.4) / 0.5)
-    back = denormalise(normal, mean, std)  # each channel by its own deviation
-    assert torch.equal(back, pixels.expand(-1, 3, -1, -1))
+    # Each channel by its own deviation.
+    assert torch.equal(normalise.inverse(normal), pixels.expand(-1, 3, -1, -1))
+
+
+def one(chance: Draw, resize: int = 60, crop: int = 60) -> torch.Tensor:
+    return augment([IMAGE], [chance], resize, crop)[0]
 
 
 def test_nothing_drawn_changes_nothing_but_the_crop() -> None:
-    assert torch.equal(augment(IMAGE, STILL, 60, 40), IMAGE[:, 10:50, 10:50])
+    assert torch.equal(one(STILL, crop=40), IMAGE[:, 10:50, 10:50])
 
 
 def test_a_flip_mirrors() -> None:
-    flipped = augment(IMAGE, Draw(0, 0, 60, 60, 0.0, 1.0, 1.0, False, flip=True), 60, 60)
-    assert torch.equal(flipped, IMAGE.flip(2))
+    assert torch.equal(one(Draw(0, 0, 60, 60, 0.0, 1.0, 1.0, False, flip=True)), IMAGE.flip(2))
 
 
 def test_brightness_multiplies() -> None:
-    bright = augment(IMAGE, Draw(0, 0, 60, 60, 0.0, 0.5, 1.0, False, False), 60, 60)
+    bright = one(Draw(0, 0, 60, 60, 0.0, 0.5, 1.0, False, False))
     assert (bright.int() - IMAGE.int() // 2).abs().max() <= 1
+
+
+@pytest.mark.parametrize("angle", [-10.0, -3.3, 0.0, 7.0, 90.0])
+def test_a_rotation_is_torchvisions(angle: float) -> None:
+    smooth = torch.linspace(0, 255, 3600).view(1, 60, 60).to(torch.uint8)
+    wanted = F.rotate(smooth, angle)
+    turned = rotate(torch.stack([smooth, smooth]), [angle, 0.0])
+    assert torch.equal(turned[1], smooth)
+    # Where a point falls between two pixels, rounding may choose the other one.
+    assert (turned[0] != wanted).float().mean() < 0.01
+
+
+def test_a_batch_is_its_images_one_by_one() -> None:
+    images = [IMAGE, IMAGE[:, :40], IMAGE[:, :, :50]]
+    chances = [draw(SETTINGS, (i.shape[1], i.shape[2]), 0, 0, n) for n, i in enumerate(images)]
+    together = augment(images, chances, 60, 48)
+    assert together.shape == (3, 1, 48, 48)
+    for image, chance, found in zip(images, chances, together, strict=True):
+        assert torch.equal(augment([image], [chance], 60, 48)[0], found)
 
 
 def test_a_draw_repeats_for_its_seed_epoch_and_image_alone() -> None:

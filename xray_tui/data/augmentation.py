@@ -5,11 +5,13 @@ global one: a resumed run repeats them, and nothing else that draws can disturb 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
@@ -59,36 +61,53 @@ def draw(settings: AugmentationSettings, size: tuple[int, int], seed: int, epoch
     )
 
 
-def augment(image: Tensor, chance: Draw, resize: int, crop: int) -> Tensor:
-    """One train image: random resized crop, rotation, jitter, flip, centre crop.
+def augment(images: Sequence[Tensor], chances: Sequence[Draw], resize: int, crop: int) -> Tensor:
+    """Train images: random resized crop, rotation, jitter, flip, centre crop.
+
+    On a GPU nothing here waits for it: what chance drew is known to the host, and nothing is read back.
 
     Args:
-        image: uint8 (1, H, W), on any device.
+        images: uint8 (1, H, W) each, of any sizes, on one device.
+        chances: a draw for each.
         resize: side of the resized crop, in pixels.
         crop: side of the centre crop, in pixels.
 
     Returns:
-        uint8 (1, crop, crop).
+        uint8 (N, 1, crop, crop), on that device.
     """
-    image = F.resized_crop(
-        image,
-        chance.top,
-        chance.left,
-        chance.height,
-        chance.width,
-        [resize, resize],
-        InterpolationMode.BILINEAR,
-        antialias=True,
-    )
-    image = F.rotate(image, chance.angle)
-    if chance.contrast_first:
-        image = F.adjust_brightness(F.adjust_contrast(image, chance.contrast), chance.brightness)
-    else:
-        image = F.adjust_contrast(F.adjust_brightness(image, chance.brightness), chance.contrast)
-    if chance.flip:
-        image = F.horizontal_flip(image)
-    cropped: Tensor = F.center_crop(image, [crop, crop])
-    return cropped
+    square = [resize, resize]
+    cropped = [
+        F.resized_crop(
+            image, c.top, c.left, c.height, c.width, square, InterpolationMode.BILINEAR, antialias=True
+        )
+        for image, c in zip(images, chances, strict=True)
+    ]
+    turned = rotate(torch.stack(cropped), [c.angle for c in chances])
+    return torch.stack([_finish(image, c, crop) for image, c in zip(turned, chances, strict=True)])
+
+
+def rotate(images: Tensor, angles: Sequence[float]) -> Tensor:
+    """Turn each image counter-clockwise about its centre by its own angle; black comes in at the corners.
+
+    The nearest pixel is taken, as torchvision's RandomRotation does. Its own function would turn a whole
+    batch by one angle, or copy an angle to the GPU for every image and wait each time.
+
+    Args:
+        images: uint8 (N, 1, S, S).
+        angles: in degrees.
+    """
+    radians = torch.tensor(angles).deg2rad()
+    cos, sin, zero = radians.cos(), radians.sin(), torch.zeros_like(radians)
+    matrices = torch.stack([cos, -sin, zero, sin, cos, zero], 1).view(-1, 2, 3)
+    grid = affine_grid(move(matrices, images.device), list(images.shape), align_corners=False)
+    return grid_sample(images.float(), grid, mode="nearest", align_corners=False).to(torch.uint8)
+
+
+def move(tensor: Tensor, device: torch.device) -> Tensor:
+    """To the device; to a GPU through pinned memory, so that the host does not wait."""
+    if device.type == "cuda" and not tensor.is_cuda:
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def plain(image: Tensor, resize: int, crop: int) -> Tensor:
@@ -104,33 +123,37 @@ def plain(image: Tensor, resize: int, crop: int) -> Tensor:
     return cropped
 
 
-def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """Grey pixels to what the body expects.
+class Normalisation:
+    """What the body expects of pixels, and the way back; each channel by its own mean and deviation.
 
     Args:
-        images: uint8 (N, 1, H, W).
-
-    Returns:
-        float32 (N, 3, H, W), channels_last.
+        mean, std: of pixels in 0 to 1, per channel.
     """
-    scale = torch.tensor(std, device=images.device).view(1, -1, 1, 1)
-    shift = torch.tensor(mean, device=images.device).view(1, -1, 1, 1)
-    floats = images.float().div_(255).expand(-1, len(mean), -1, -1)
-    return floats.sub(shift).div_(scale).contiguous(memory_format=torch.channels_last)
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
+        # On the device from the start: a copy from the host for every batch would wait for it.
+        self._mean = torch.tensor(mean, device=device).view(1, -1, 1, 1)
+        self._std = torch.tensor(std, device=device).view(1, -1, 1, 1)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Grey uint8 (N, 1, H, W) to float32 (N, 3, H, W), channels_last."""
+        floats = images.float().div_(255).expand(-1, self._mean.shape[1], -1, -1)
+        return floats.sub(self._mean).div_(self._std).contiguous(memory_format=torch.channels_last)
+
+    def inverse(self, images: Tensor) -> Tensor:
+        """Float (N, 3, H, W) back to uint8 (N, 3, H, W)."""
+        return images.mul(self._std).add_(self._mean).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def denormalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """Back to pixels, each channel by its own mean and standard deviation.
-
-    Args:
-        images: float (N, 3, H, W), normalised.
-
-    Returns:
-        uint8 (N, 3, H, W).
-    """
-    scale = torch.tensor(std, device=images.device).view(1, -1, 1, 1)
-    shift = torch.tensor(mean, device=images.device).view(1, -1, 1, 1)
-    return images.mul(scale).add_(shift).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
+def _finish(image: Tensor, chance: Draw, crop: int) -> Tensor:
+    if chance.contrast_first:
+        image = F.adjust_brightness(F.adjust_contrast(image, chance.contrast), chance.brightness)
+    else:
+        image = F.adjust_contrast(F.adjust_brightness(image, chance.brightness), chance.contrast)
+    if chance.flip:
+        image = F.horizontal_flip(image)
+    cropped: Tensor = F.center_crop(image, [crop, crop])
+    return cropped
 
 
 def _random_crop(

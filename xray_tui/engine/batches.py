@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from xray_tui.config import TrainingSettings
-from xray_tui.data.augmentation import augment, draw, normalise
+from xray_tui.data.augmentation import Normalisation, augment, draw, move
 from xray_tui.data.pixels import Pixels
 
 
@@ -32,20 +31,17 @@ class Batches:
     bytes of a batch cross in one pinned, non-blocking copy and are augmented there.
 
     Args:
-        mean, std: the backbone's own, per channel, of pixels in 0 to 1.
+        normalisation: of the backbone, on the device.
+        threads: that augment, on a CPU.
     """
 
     def __init__(
-        self,
-        settings: TrainingSettings,
-        device: torch.device,
-        threads: int,
-        mean: tuple[float, ...],
-        std: tuple[float, ...],
+        self, settings: TrainingSettings, normalisation: Normalisation, device: torch.device, threads: int
     ) -> None:
         self._settings = settings
+        self._normalise = normalisation
         self._device = device
-        self._mean, self._std = mean, std
+        self._threads = threads
         self._pool = ThreadPoolExecutor(threads, "augment", initializer=_one_thread_each)
 
     def close(self) -> None:
@@ -54,26 +50,13 @@ class Batches:
     def train(self, pixels: Pixels, epoch: int) -> Iterator[Batch]:
         """One epoch of train: shuffled, augmented. A last batch of one image is left out (BatchNorm)."""
         seed, size = self._settings.seed, self._settings.batch_size
-        order = np.random.default_rng((seed, epoch)).permutation(len(pixels))
-        starts = [*range(0, len(order), size), len(order)]
-        parts = [order[start:end] for start, end in pairwise(starts) if end - start > 1]
-        if self._device.type == "cuda":
-            for part in parts:
-                images = self._upload([pixels.images[i] for i in part])
-                augmented = [
-                    self._augment(image, epoch, int(i)) for i, image in zip(part, images, strict=True)
-                ]
-                yield self._batch(torch.stack(augmented), pixels.labels[part])
-            return
-
-        def begin(part: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> list[Future[Tensor]]:
-            return [self._pool.submit(self._augment, pixels.images[i], epoch, int(i)) for i in part]
-
-        coming = begin(parts[0])
-        for part, following in zip(parts, [*parts[1:], None], strict=True):
-            images = [future.result() for future in coming]
-            coming = begin(following) if following is not None else []
-            yield self._batch(torch.stack(images), pixels.labels[part])
+        order: list[int] = np.random.default_rng((seed, epoch)).permutation(len(pixels)).tolist()
+        parts = [order[start : start + size] for start in range(0, len(order), size)]
+        if len(parts[-1]) == 1:
+            parts.pop()
+        images = self._uploaded if self._device.type == "cuda" else self._prefetched
+        for part, augmented in zip(parts, images(pixels, parts, epoch), strict=True):
+            yield self._batch(augmented, pixels.labels[part])
 
     def plain(self, pixels: Pixels) -> Iterator[Batch]:
         """Validation or test: in order, as cached."""
@@ -82,28 +65,42 @@ class Batches:
             part = slice(start, start + size)
             yield self._batch(torch.stack(pixels.images[part]), pixels.labels[part])
 
-    def _augment(self, image: Tensor, epoch: int, number: int) -> Tensor:
+    def _prefetched(self, pixels: Pixels, parts: list[list[int]], epoch: int) -> Iterator[Tensor]:
+        """uint8 (N, 1, S, S) a part, each begun while the one before it is used."""
+
+        def begin(part: list[int]) -> list[Future[Tensor]]:
+            share = max(1, -(-len(part) // self._threads))
+            shares = [part[start : start + share] for start in range(0, len(part), share)]
+            chosen = [[pixels.images[i] for i in share] for share in shares]
+            return [
+                self._pool.submit(self._augment, *args, epoch) for args in zip(chosen, shares, strict=True)
+            ]
+
+        coming = begin(parts[0])
+        for following in [*parts[1:], []]:
+            ready = torch.cat([future.result() for future in coming])
+            coming = begin(following)
+            yield ready
+
+    def _uploaded(self, pixels: Pixels, parts: list[list[int]], epoch: int) -> Iterator[Tensor]:
+        """uint8 (N, 1, S, S) a part, on the device: cached bytes in one copy, views into it augmented."""
+        for part in parts:
+            cached = [pixels.images[i] for i in part]
+            flat = move(torch.cat([image.flatten() for image in cached]), self._device)
+            pieces = torch.split(flat, [image.numel() for image in cached])
+            images = [piece.view(image.shape) for piece, image in zip(pieces, cached, strict=True)]
+            yield self._augment(images, part, epoch)
+
+    def _augment(self, images: list[Tensor], numbers: list[int], epoch: int) -> Tensor:
         settings = self._settings
-        _, height, width = image.shape
-        chance = draw(settings.augmentation, (height, width), settings.seed, epoch, number)
-        return augment(image, chance, settings.resize, settings.image_size)
+        chances = [
+            draw(settings.augmentation, (image.shape[1], image.shape[2]), settings.seed, epoch, number)
+            for image, number in zip(images, numbers, strict=True)
+        ]
+        return augment(images, chances, settings.resize, settings.image_size)
 
     def _batch(self, images: Tensor, labels: Tensor) -> Batch:
-        return Batch(
-            normalise(self._move(images), self._mean, self._std),
-            self._move(labels),
-        )
-
-    def _upload(self, images: list[Tensor]) -> list[Tensor]:
-        """Images of different sizes in one copy; views into it."""
-        flat = self._move(torch.cat([image.flatten() for image in images]))
-        parts = flat.split([image.numel() for image in images])
-        return [part.view(image.shape) for part, image in zip(parts, images, strict=True)]
-
-    def _move(self, tensor: Tensor) -> Tensor:
-        if self._device.type == "cuda" and not tensor.is_cuda:
-            return tensor.pin_memory().to(self._device, non_blocking=True)
-        return tensor.to(self._device)
+        return Batch(self._normalise(move(images, self._device)), move(labels, self._device))
 
 
 def _one_thread_each() -> None:

@@ -14,6 +14,7 @@ from torch.optim import Adam, Optimizer
 
 from xray_tui import metrics
 from xray_tui.config import StageSettings
+from xray_tui.data.augmentation import Normalisation
 from xray_tui.data.pixels import Broken, Pixels
 from xray_tui.engine import checkpoints
 from xray_tui.engine.batches import Batches
@@ -105,13 +106,9 @@ class Recipe:
         self.model = plan.model
         self.reporter = Reporter(emit, controls)
         self.reader = Reader(plan, self.reporter)
-        self.batches = Batches(
-            plan.settings.training,
-            plan.hardware.device,
-            plan.hardware.threads,
-            plan.backbone.mean,
-            plan.backbone.std,
-        )
+        device = plan.hardware.device
+        normalisation = Normalisation(plan.backbone.mean, plan.backbone.std, device)
+        self.batches = Batches(plan.settings.training, normalisation, device, plan.hardware.threads)
         self.next_epoch = 0
         self.best_epoch: int | None = None
         self.best_loss = float("inf")

@@ -1,0 +1,191 @@
+"""The start form: checked as one types, remembered, and turned into the run's settings."""
+
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input, Select, Static
+from tui_support import CHECKS, FakeEngine, dashboard, header, in_front, toasts, until
+
+from xray_tui import config
+from xray_tui.tui import remembered
+from xray_tui.tui.app import XrayApp
+from xray_tui.tui.panes.form import Checks, FormPane
+
+
+def field(app: XrayApp, name: str) -> Input:
+    return app.query_one(f"#field-{name}", Input)
+
+
+def verdict(app: XrayApp, name: str) -> str:
+    return str(app.query_one(f"#field-{name}-verdict", Static).render())
+
+
+@pytest.fixture
+def chest(tmp_path: Path) -> Path:
+    """A folder with a space and a letter beyond ASCII in its name."""
+    (tmp_path / "Röntgen bilder" / "train").mkdir(parents=True)
+    return tmp_path / "Röntgen bilder"
+
+
+async def test_the_folder_is_judged_as_one_types(chest: Path) -> None:
+    app = dashboard()
+    async with app.run_test(size=(120, 40)) as pilot:
+        assert "holds train/ and test/" in verdict(app, "data-root")
+        field(app, "data-root").focus()
+        await pilot.press(*"/nowhere")
+        await until(pilot, lambda: "no such folder: /nowhere" in verdict(app, "data-root"))
+        assert field(app, "data-root").has_class("-wrong")
+        field(app, "data-root").value = str(chest)
+        await until(pilot, lambda: "train 1,341 + 3,875, test 234 + 390" in verdict(app, "data-root"))
+        assert not field(app, "data-root").has_class("-wrong")
+
+
+async def test_a_home_folder_may_be_written_with_a_tilde(
+    chest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(chest.parent))
+    app = dashboard(settings=config.load({"data.root": "~/Röntgen bilder"}))
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "1,341" in verdict(app, "data-root"))
+
+
+WRONG = [
+    ("model-backbone", "resnet5", "did you mean resnet50?"),
+    ("training-frozen-epochs", "-1", ">= 0"),
+    ("training-frozen-epochs", "ten", "whole number"),
+    ("training-unfrozen-epochs", "2.5", "whole number"),
+    ("hardware-device", "gpu", "auto, cpu, cuda[:N] or mps"),
+]
+
+
+async def test_a_wrong_value_is_told_beside_its_field_and_does_not_start(chest: Path) -> None:
+    engine = FakeEngine()
+    app = dashboard(settings=config.load({"data.root": str(chest)}), launch=engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "1,341" in verdict(app, "data-root"))
+        for name, typed, words in WRONG:
+            right, field(app, name).value = field(app, name).value, typed
+            await until(pilot, lambda name=name, words=words: words in verdict(app, name))
+            await pilot.press("s")
+            assert app.focused is field(app, name), "s goes to what is wrong"
+            assert words in toasts(app)[-1]
+            field(app, name).value = right
+            app.screen.set_focus(None)
+            await pilot.pause()
+        assert engine.settings is None
+
+
+async def test_no_epochs_at_all_is_refused(chest: Path) -> None:
+    app = dashboard(settings=config.load({"data.root": str(chest)}))
+    async with app.run_test(size=(120, 40)) as pilot:
+        field(app, "training-frozen-epochs").value = "0"
+        field(app, "training-unfrozen-epochs").value = "0"
+        await until(pilot, lambda: "nothing to train" in verdict(app, "training-unfrozen-epochs"))
+        field(app, "training-frozen-epochs").value = "1"
+        await until(pilot, lambda: "nothing to train" not in verdict(app, "training-unfrozen-epochs"))
+
+
+async def test_s_starts_the_run_with_what_the_form_says(chest: Path) -> None:
+    engine = FakeEngine()
+    settings = config.load({"data.root": str(chest), "training.batch_size": 16})
+    app = dashboard(settings=settings, given=frozenset({"data.root", "training.batch_size"}), launch=engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        field(app, "model-backbone").value = "efficientnet_lite0"
+        app.query_one(Select).value = "tuned"
+        await until(pilot, lambda: field(app, "training-frozen-epochs").value == "5")
+        field(app, "training-unfrozen-epochs").value = "2"
+        await pilot.press("s")
+        await until(pilot, lambda: engine.settings is not None)
+        assert in_front(app) == "run-panes"
+        engine.let_go.set()
+    started = engine.settings
+    assert started is not None
+    assert started.data.root == str(chest)
+    assert started.model.backbone == "efficientnet_lite0"
+    assert (started.training.frozen.epochs, started.training.unfrozen.epochs) == (5, 2)
+    assert started.training.unfrozen.learning_rate == 3e-5, "the preset's other numbers come along"
+    assert started.training.batch_size == 16, "what was given on the command line stays"
+
+
+async def test_s_pressed_too_early_starts_once_the_folder_is_known(chest: Path) -> None:
+    import threading
+
+    found = threading.Event()
+
+    def slow(root: Path) -> object:
+        found.wait(5)
+        return CHECKS.scan(root)
+
+    engine = FakeEngine()
+    checks = Checks(slow, CHECKS.backbones, CHECKS.check_backbone)  # type: ignore[arg-type]
+    app = dashboard(settings=config.load({"data.root": str(chest)}), launch=engine, checks=checks)
+    async with app.run_test() as pilot:
+        await pilot.press("s")
+        assert engine.settings is None
+        found.set()
+        await until(pilot, lambda: engine.settings is not None)
+        engine.let_go.set()
+
+
+async def test_the_last_values_come_back_but_what_is_given_wins(chest: Path) -> None:
+    engine = FakeEngine()
+    app = dashboard(settings=config.load({"data.root": str(chest)}), launch=engine)
+    async with app.run_test() as pilot:
+        field(app, "model-backbone").value = "efficientnet_lite0"
+        field(app, "training-frozen-epochs").value = "7"
+        await pilot.pause()
+        field(app, "hardware-device").focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: engine.settings is not None)
+        engine.let_go.set()
+
+    given = config.load({"training.frozen.epochs": 2})
+    app = dashboard(settings=given, given=frozenset({"training.frozen.epochs"}))
+    async with app.run_test():
+        assert field(app, "data-root").value == str(chest)
+        assert field(app, "model-backbone").value == "efficientnet_lite0"
+        assert field(app, "training-frozen-epochs").value == "2"
+
+
+async def test_what_an_older_version_remembered_wrongly_is_left_out(state: Path) -> None:
+    remembered.save(
+        {"model.backbone": "resnet18", "hardware.device": "quantum", "training.frozen.epochs": "x"}
+    )
+    app = dashboard()
+    async with app.run_test():
+        assert field(app, "model-backbone").value == "resnet18"
+        assert field(app, "hardware-device").value == "auto"
+        assert field(app, "training-frozen-epochs").value == "10"
+    (state / "start.toml").write_text("not [ toml")
+    assert remembered.load() == {}
+
+
+async def test_fields_take_letters_and_escape_gives_the_keys_back(chest: Path) -> None:
+    app = dashboard(settings=config.load({"data.root": str(chest)}))
+    async with app.run_test() as pilot:
+        assert app.focused is None
+        await pilot.press("tab")
+        assert app.focused is field(app, "data-root")
+        await pilot.press("end", "q", "3")
+        assert field(app, "data-root").value.endswith("q3")
+        await pilot.press("escape")
+        assert app.focused is None
+        await pilot.press("3")
+        assert in_front(app) == "history-pane"
+
+
+async def test_what_a_person_can_mend_is_shown_and_the_form_comes_back(chest: Path) -> None:
+    from xray_tui.errors import UserError
+
+    engine = FakeEngine(raises=UserError("no weights for [red]resnet50[/]", "put them into ~/.cache"))
+    app = dashboard(settings=config.load({"data.root": str(chest)}), launch=engine, start=True)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "failed" in header(app))
+        words = str(app.query_one("OpeningPane").render())
+        assert "no weights for [red]resnet50[/]" in words
+        assert "put them into ~/.cache" in words
+        await pilot.press("s")
+        assert in_front(app) == "form-pane"
+        assert app.query_one(FormPane).settings is not None
+        await pilot.press("q")
+    assert app.return_value == 1

@@ -1,0 +1,169 @@
+"""Texts, charts' arithmetic, themes, and what importing the dashboard costs."""
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from rich.text import Text
+from tui_support import dashboard, toasts
+
+from xray_tui.tui import themes
+from xray_tui.tui.panes.chart import nice_ticks, unbroken, whole_ticks
+from xray_tui.tui.panes.mistakes import short_names
+from xray_tui.tui.text import bar, clean, duration, fit, harmless, number, percent, shorten
+
+
+@pytest.mark.parametrize(
+    ("foreign", "shown"),
+    [
+        ("IM-0031.jpeg", "IM-0031.jpeg"),
+        ("[red]x[/]", "[red]x[/]"),
+        ("a\x1b[31mb", "a␛[31mb"),
+        ("line\nbreak\ttab\x00", "line␊break␉tab␀"),
+        ("\x7f\x9b31m", "\ufffd\ufffd31m"),
+        ("gpj.\u202eexe", "gpj.\ufffdexe"),
+        (os.fsdecode(b"caf\xe9.png"), "caf\ufffd.png"),
+        ("Röntgen 胸部", "Röntgen 胸部"),
+    ],
+)
+def test_foreign_words_are_shown_harmlessly(foreign: str, shown: str) -> None:
+    assert harmless(foreign) == shown
+    text = clean(foreign)
+    assert isinstance(text, Text)
+    assert text.plain == shown
+    assert not text.spans, "nothing in it is read as markup"
+
+
+def test_numbers_are_written_alike_and_what_is_undefined_is_a_dash() -> None:
+    assert [percent(0.8694), percent(None), number(0.3), number(None, 2)] == ["86.9 %", "–", "0.300", "–"]
+    assert [duration(41), duration(3723), duration(None), duration(-5)] == ["00:41", "1:02:03", "–", "00:00"]
+
+
+@pytest.mark.parametrize("cells", [1, 4, 9, 40])
+def test_a_bar_and_a_fitted_text_have_the_width_they_are_asked_for(cells: int) -> None:
+    for fraction in (-1, 0, 0.1, 0.5, 0.999, 1, 7):
+        assert len(bar(fraction, cells)) == cells
+    assert bar(1, cells) == "█" * cells
+    assert bar(0, cells).strip() == ""
+    for words in ("", "short", "胸部胸部胸部", "a long name of a file.jpeg"):
+        assert fit(Text(words), cells).cell_len == cells
+        assert fit(Text(words), cells, right=True).cell_len == cells
+
+
+def test_a_long_name_loses_its_middle() -> None:
+    assert shorten("person1946_bacteria_4874.jpeg", 15) == "person1…74.jpeg"
+    assert shorten("short", 15) == "short"
+
+
+def test_ticks_are_round_and_few() -> None:
+    assert nice_ticks(0.0, 0.5, 5) == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
+    assert nice_ticks(0.7, 1.0, 3) == [0.7, 0.8, 0.9, 1.0]
+    assert whole_ticks(14, 15) == list(range(15))
+    assert whole_ticks(14, 5) == [0, 5, 10]
+    assert whole_ticks(299, 6) == [0, 50, 100, 150, 200, 250]
+    for last in (1, 2, 3, 17, 10_000):
+        assert len(whole_ticks(last, 8)) <= 9
+
+
+def test_a_gap_breaks_a_curve() -> None:
+    assert unbroken([(0, None), (1, 0.5), (2, 0.4), (3, None), (4, 0.3)]) == [
+        [(1, 0.5), (2, 0.4)],
+        [(4, 0.3)],
+    ]
+    assert unbroken([(0, None)]) == []
+
+
+def test_short_class_names_stay_apart() -> None:
+    assert short_names(["NORMAL", "PNEUMONIA"]) == ["N", "P"]
+    assert short_names(["BACTERIA", "BASE", "NORMAL"]) == ["BAC", "BAS", "NOR"]
+    assert len(set(short_names(["class one", "class two", "class six"]))) == 3
+
+
+def test_the_packed_themes_are_sound_and_the_default_is_among_them() -> None:
+    found, complaints = themes.read_themes(themes.packed_folder())
+    assert complaints == []
+    assert {theme.name for theme in found} >= {"reading-room", "light-box"}
+    assert not next(theme for theme in found if theme.name == "light-box").dark
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("name = 'x'", "no primary"),
+        ("primary = '#fff'", "no name"),
+        ("name = 'x'\nprimary = 'reddish'", "'reddish' is no colour"),
+        ("name = 'x'\nprimary = '#fff'\ncolour = '#000'", "colour is no colour of a theme"),
+        ("name = 'x'\nprimary = '#fff'\n[variables]\nfrozen = 7", "frozen"),
+        ("name = ", "Invalid value"),
+    ],
+)
+def test_a_broken_theme_file_is_told_by_name_and_the_others_load(
+    tmp_path: Path, content: str, why: str
+) -> None:
+    (tmp_path / "broken.toml").write_text(content)
+    (tmp_path / "good.toml").write_text("name = 'good'\nprimary = '#123456'")
+    found, complaints = themes.read_themes(tmp_path)
+    assert [theme.name for theme in found] == ["good"]
+    assert len(complaints) == 1
+    assert complaints[0].startswith("broken.toml: ")
+    assert why in complaints[0]
+
+
+async def test_broken_themes_give_one_toast_and_the_app_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.toml").write_text("nonsense")
+    monkeypatch.setattr(themes, "packed_folder", lambda: tmp_path)
+    app = dashboard()
+    async with app.run_test():
+        assert len(toasts(app)) == 1
+        assert "a.toml" in toasts(app)[0]
+        assert "b.toml" in toasts(app)[0]
+
+
+async def test_every_colour_has_a_meaning_in_any_theme() -> None:
+    app = dashboard()
+    async with app.run_test() as pilot:
+        for name in ("light-box", "ansi-dark", "gruvbox"):
+            app.theme = name
+            await pilot.pause()
+            for colour in vars(themes.Palette.of(app)).values():
+                assert re.fullmatch("#[0-9A-Fa-f]{6}", colour)
+
+
+def test_the_first_frame_comes_before_torch_and_the_other_heavy_parts(tmp_path: Path) -> None:
+    """Importing the dashboard and painting its form load none of what takes seconds."""
+    code = textwrap.dedent(
+        """
+        import asyncio, sys
+        heavy = ("torch", "torchvision", "tensorboard", "sklearn", "scipy")
+        import xray_tui.tui.app as tui
+        assert not [name for name in heavy if name in sys.modules], "at import"
+        from xray_tui import config
+
+        async def main():
+            app = tui.XrayApp(config.load({"data.root": sys.argv[1]}))
+            async with app.run_test() as pilot:
+                await pilot.pause(0.5)
+                assert "Data folder" in app.export_screenshot().replace("&#160;", " ")
+                await pilot.press("3")
+                await pilot.pause(0.2)
+        asyncio.run(main())
+        loaded = [name for name in heavy if name in sys.modules]
+        assert not loaded, loaded
+        """
+    )
+    environment = os.environ | {"XRAY_TUI_STATE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

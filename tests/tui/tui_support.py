@@ -1,0 +1,201 @@
+"""Runs for the dashboard to show, without an engine behind them."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from textual.pilot import Pilot
+
+from xray_tui import config, events
+from xray_tui.config import Settings
+from xray_tui.engine.controls import Controls
+from xray_tui.errors import UserError
+from xray_tui.events import CheckpointSaved, Control, Emit, Event, Progress, RunEnded
+from xray_tui.runs.directory import RunDirectory
+from xray_tui.tui.app import XrayApp
+from xray_tui.tui.panes.form import Checks
+from xray_tui.tui.panes.lines import HeaderLine, KeyLine
+from xray_tui.tui.panes.pages import Pages
+from xray_tui.tui.parts import Parts
+from xray_tui.tui.sources import Source
+from xray_tui.tui.vitals import Vitals
+
+JOURNAL = Path(__file__).parent / "journals" / "whole.jsonl"
+WIDE, TALL, SMALL, TINY = (200, 50), (120, 40), (80, 24), (40, 20)
+
+
+def recorded() -> list[Event]:
+    """The events of the recorded run."""
+    return [event for line in JOURNAL.read_bytes().splitlines() if (event := events.decode(line))]
+
+
+def until_epoch(number: int) -> list[Event]:
+    """The recorded run, in the middle of that epoch."""
+    told: list[Event] = []
+    for event in recorded():
+        told.append(event)
+        if isinstance(event, CheckpointSaved) and event.epoch == number - 1:
+            break
+    return [*told, training(number)]
+
+
+def training(epoch: int, done: int = 3200, speed: float = 411.0) -> Progress:
+    return Progress(
+        t=recorded()[-1].t,
+        phase="train",
+        stage="frozen" if epoch < 10 else "unfrozen",
+        epoch=epoch,
+        done=done,
+        total=5216,
+        images_per_second=speed,
+    )
+
+
+class Script(Source):
+    """A run that tells what it is given, and notes what is asked of it."""
+
+    def __init__(self, told: Sequence[Event] = (), *, ended: bool = False, kind: str = "watch") -> None:
+        super().__init__()
+        self.kind = kind
+        self.asked: list[Control] = []
+        self._told, self._ended = told, ended
+
+    def request(self, control: Control) -> None:
+        self.asked.append(control)
+
+    def _run(self) -> None:
+        for event in self._told:
+            self.put(event)
+        if not self._ended:
+            self._closed.wait(60)
+
+
+@dataclass
+class FakeEngine:
+    """Stands in for ``launch.start``: tells its events, then runs until it is stopped or let go."""
+
+    told: Sequence[Event] = ()
+    raises: Exception | None = None
+    directory: Path | None = None
+    settings: Settings | None = None
+    used: list[str] = field(default_factory=list)
+    let_go: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(
+        self,
+        settings: Settings,
+        emit: Emit,
+        controls: Controls,
+        *,
+        opened: Callable[[RunDirectory], None] | None = None,
+    ) -> RunEnded:
+        from xray_tui.engine.controls import Stop, UnfreezeNow
+
+        self.settings = settings
+        if opened is not None and self.directory is not None:
+            opened(RunDirectory(self.directory))
+        for event in self.told:
+            emit(event)
+        if self.raises is not None:
+            raise self.raises
+
+        def used(control: Control, why: str) -> None:
+            self.used.append(control)
+            emit(events.ControlUsed(control=control, stage="frozen", epoch=0, why=why))
+
+        outcome: events.Outcome = "done"
+        while not self.let_go.wait(0.01):
+            try:
+                controls.obey(used, can_unfreeze=True)
+            except UnfreezeNow:
+                continue
+            except Stop:
+                outcome = "interrupted"
+                break
+        ended = RunEnded(outcome=outcome, why="the engine's word", best_epoch=None, seconds=1.0)
+        emit(ended)
+        return ended
+
+
+@dataclass(frozen=True)
+class FakeListing:
+    classes: list[str]
+    counts: dict[str, dict[str, int]]
+
+
+def scan(root: Path) -> FakeListing:
+    """Knows folders by whether they hold ``train``."""
+    if not (root / "train").is_dir():
+        raise UserError(f"no such folder: {root}", "name the folder that holds train/ and test/")
+    return FakeListing(
+        ["NORMAL", "PNEUMONIA"],
+        {"train": {"NORMAL": 1341, "PNEUMONIA": 3875}, "test": {"NORMAL": 234, "PNEUMONIA": 390}},
+    )
+
+
+def check_backbone(name: str) -> None:
+    if name not in ("resnet50", "efficientnet_lite0"):
+        raise UserError(f"no backbone {name}", "did you mean resnet50?")
+
+
+CHECKS = Checks(
+    scan=scan, backbones=lambda: ("resnet50", "efficientnet_lite0"), check_backbone=check_backbone
+)
+
+
+def film(path: Path) -> Image.Image:
+    """A made-up film: two dark fields on a bright ground, the same for every path."""
+    y, x = np.mgrid[0:96, 0:96]
+    lungs = sum(np.exp(-(((x - cx) / 14) ** 2 + ((y - 50) / 28) ** 2)) for cx in (30, 66))
+    return Image.fromarray((210 - 150 * lungs).astype(np.uint8))
+
+
+def dashboard(source: Source | None = None, *, settings: Settings | None = None, **parts: object) -> XrayApp:
+    """The app with everything that moves held still."""
+    end = recorded()[-1].t
+    given = parts.pop("given", frozenset())
+    start = parts.pop("start", False)
+    known: dict[str, object] = {
+        "read": film,
+        "checks": CHECKS,
+        "find_runs": lambda folder: [],
+        "clock": lambda: end,
+        "vitals": lambda: Vitals(31.0, 2_100_000_000),
+    }
+    return XrayApp(
+        settings or config.load({}),
+        source=source,
+        given=given,  # type: ignore[arg-type]
+        start=bool(start),
+        parts=Parts(**(known | parts)),  # type: ignore[arg-type]
+    )
+
+
+async def until(pilot: Pilot[int], holds: Callable[[], bool], seconds: float = 5.0) -> None:
+    """Wait until it holds: threads take their own time."""
+    for _ in range(round(seconds / 0.02)):
+        await asyncio.sleep(0.02)
+        if holds():
+            await pilot.pause()
+            return
+    raise AssertionError("it never held")
+
+
+def in_front(app: XrayApp) -> str:
+    return app.query_one(Pages).current
+
+
+def header(app: XrayApp) -> str:
+    return app.screen_stack[0].query_one(HeaderLine).render().plain
+
+
+def keys(app: XrayApp) -> str:
+    return app.screen_stack[0].query_one(KeyLine).render().plain
+
+
+def toasts(app: XrayApp) -> list[str]:
+    return [note.message for note in app._notifications]

@@ -1,0 +1,84 @@
+"""The runs on the desk: the live or watched one, and perhaps an older one opened over it."""
+
+import time
+from collections.abc import Callable
+
+from xray_tui.runs.directory import RunDirectory
+from xray_tui.tui.shown import ShownRun
+from xray_tui.tui.sources import FollowSource, Source
+
+
+class Desk:
+    """Which run is seen, and which one the keys speak to.
+
+    Args:
+        begin: starts a source's thread, with the app listening.
+    """
+
+    def __init__(self, begin: Callable[[Source], None], clock: Callable[[], float] = time.time) -> None:
+        self._begin = begin
+        self._clock = clock
+        self.main: ShownRun | None = None
+        self.opened: ShownRun | None = None
+        """A run opened from History, seen in place of the main one."""
+
+    @property
+    def shown(self) -> ShownRun | None:
+        return self.opened or self.main
+
+    @property
+    def all(self) -> list[ShownRun]:
+        return [run for run in (self.main, self.opened) if run is not None]
+
+    @property
+    def steered(self) -> ShownRun | None:
+        """The live run that keys speak to: the one that is seen, else the one behind it."""
+        return next((run for run in (self.opened, self.main) if run is not None and run.live), None)
+
+    @property
+    def ours(self) -> ShownRun | None:
+        """The run of this process whose thread has not ended."""
+        main = self.main
+        return main if main is not None and main.ours and not main.source.finished else None
+
+    def put(self, source: Source) -> None:
+        """Make it the main run."""
+        if self.main:
+            self.main.source.close()
+        self.close_opened()
+        self.main = ShownRun(source, self._clock)
+        self._begin(source)
+
+    def open(self, directory: RunDirectory) -> None:
+        """See this run; the main one comes back when it is closed."""
+        self.close_opened()
+        main = self.main.source.directory if self.main else None
+        if main is None or main.path != directory.path:
+            source = FollowSource(directory)
+            self.opened = ShownRun(source, self._clock)
+            self._begin(source)
+
+    def close_opened(self) -> None:
+        if self.opened:
+            self.opened.source.close()
+            self.opened = None
+
+    def close(self) -> None:
+        for run in self.all:
+            run.source.close()
+
+    def why_not_steer(self, control: str) -> str:
+        """Why a control makes no sense now; empty where it does."""
+        run = self.steered
+        if run is None:
+            return "No run is live: s starts one."
+        if run.asked == "stop":
+            return "The run is stopping already."
+        if control == "unfreeze":
+            if run.source.kind == "replay":
+                return "What is played back cannot be unfrozen."
+            if run.record.stage is None:
+                return "No epoch has begun yet."
+            if run.record.stage == "unfrozen":
+                return "The whole network learns already."
+        return ""

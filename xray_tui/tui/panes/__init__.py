@@ -1,0 +1,1 @@
+"""What a run looks like: each pane shows one side of it."""

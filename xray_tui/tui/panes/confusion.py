@@ -1,0 +1,128 @@
+"""Which class was taken for which."""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.color import Color
+from textual.widget import Widget
+
+from xray_tui.tui.shown import ShownRun
+from xray_tui.tui.text import count, fit, harmless, number, percent, shorten
+from xray_tui.tui.themes import Palette
+
+_LABEL, _NARROW, _WIDE = 12, 9, 17
+"""Cells of a class's name, and the least and most that a number's box takes."""
+
+
+class ConfusionPane(Widget, can_focus=False):
+    """Counts with row percentages, shaded; after the end test stands beside validation."""
+
+    def on_mount(self) -> None:
+        self._run: ShownRun | None = None
+        self.border_title = "confusion"
+
+    def show(self, run: ShownRun) -> None:
+        self._run = run
+        epoch = run.looked_at
+        self.border_title = "confusion" if epoch is None else f"confusion · validation, epoch {epoch.epoch}"
+        self.border_subtitle = "rows: actual, columns: predicted" if epoch and self.size.width > 44 else ""
+        self.refresh()
+
+    def on_resize(self) -> None:
+        if self._run:
+            self.show(self._run)
+
+    def render(self) -> Text:
+        run, palette = self._run, Palette.of(self.app)
+        epoch = run.looked_at if run else None
+        if run is None or epoch is None or not epoch.confusion:
+            return Text("The first epoch has not ended yet.", palette.faint)
+        size, classes = self.content_size, run.record.classes
+        test = run.record.test
+        grids = [("", epoch.confusion)]
+        if test is not None and test.confusion and 2 * _least_width(classes) + 3 <= size.width:
+            grids = [("validation", epoch.confusion), ("test", test.confusion)]
+        width = (size.width - 3 * (len(grids) - 1)) // len(grids)
+        blocks = [matrix(title, table, classes, width, size.height - 2, palette) for title, table in grids]
+        lines = [_beside(row, width) for row in zip(*blocks, strict=True)]
+        lines += [Text(), self._rates(run, palette)]
+        return Text("\n").join(lines[: size.height] if len(lines) > size.height else lines)
+
+    def _rates(self, run: ShownRun, palette: Palette) -> Text:
+        epoch = run.looked_at
+        assert epoch is not None
+        line = Text(no_wrap=True)
+        for name, shown in (
+            ("acc", percent(epoch.accuracy)),
+            ("AUC", number(epoch.auc)),
+            ("sens", percent(epoch.sensitivity)),
+            ("spec", percent(epoch.specificity)),
+        ):
+            line.append(f"{name} ", palette.muted).append(f"{shown}  ", palette.text)
+        line.rstrip()
+        return line
+
+
+def matrix(
+    title: str,
+    table: Sequence[Sequence[int]],
+    classes: Sequence[str],
+    width: int,
+    height: int,
+    palette: Palette,
+) -> list[Text]:
+    """The lines of one matrix, each at most ``width`` cells."""
+    names = [harmless(name) for name in classes]
+    label = min(_LABEL, max(map(len, [*names, title])))
+    box = max(5, min(_WIDE, (width - label - 1) // max(1, len(names)) - 1))
+    rows, paired = len(table), box >= 6
+    head = fit(Text(title, f"bold {palette.text}"), label + 1)
+    for name in names:
+        head.append_text(_centred(shorten(name, box), box, palette.muted)).append(" ")
+    lines = [head]
+    for actual, row in enumerate(table):
+        total = sum(row)
+        start = fit(Text(shorten(names[actual], label), palette.muted), label + 1)
+        blank = Text(" " * (label + 1))
+        upper, lower, pad = start, blank.copy(), blank.copy()
+        for predicted, images in enumerate(row):
+            share = images / total if total else 0.0
+            style = _shade(share, predicted == actual, palette)
+            upper.append_text(_centred(count(images), box, f"bold {style}")).append(" ")
+            lower.append_text(_centred(percent(share, 0), box, style)).append(" ")
+            pad.append(" " * box, style).append(" ")
+        if paired and height >= 5 * rows:
+            lines += [pad, upper, lower, pad.copy(), blank]
+        elif paired and height >= 3 * rows:
+            lines += [upper, lower, blank]
+        elif paired and height >= 1 + 2 * rows:
+            lines += [upper, lower]
+        else:
+            lines.append(upper)
+    return lines
+
+
+def _shade(share: float, right: bool, palette: Palette) -> str:
+    ground = Color.parse(palette.background).blend(
+        Color.parse(palette.success if right else palette.error), 0.10 + 0.45 * share
+    )
+    return f"{palette.text} on {ground.hex6}"
+
+
+def _centred(words: str, cells: int, style: str) -> Text:
+    spare = max(0, cells - len(words))
+    left = spare // 2
+    return Text(f"{' ' * left}{words}{' ' * (spare - left)}"[:cells], style)
+
+
+def _beside(parts: Sequence[Text], width: int) -> Text:
+    line = Text(no_wrap=True)
+    for index, part in enumerate(parts):
+        if index:
+            line.append("   ")
+        line.append_text(fit(part, width))
+    return line
+
+
+def _least_width(classes: Sequence[str]) -> int:
+    return _LABEL + 1 + (_NARROW + 1) * len(classes)

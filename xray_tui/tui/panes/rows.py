@@ -1,0 +1,201 @@
+"""A table of rows that draws only what is seen, so that ten thousand epochs cost what ten do."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from xray_tui.tui.text import fit
+
+_GAP = 1
+
+
+class Column(NamedTuple):
+    title: str
+    width: int
+    """In cells; of a flexible column the least."""
+    right: bool = False
+    rank: int = 0
+    """Where it is narrow the highest rank goes first; rank 0 stays."""
+    flexible: bool = False
+    """Takes what is left over."""
+
+
+Cell = Text | Callable[[int], Text]
+"""What stands in a cell; a function is given all cells from there to the end of the row to fill."""
+Row = Sequence[Cell]
+
+
+class RowList(ScrollView, can_focus=True, inherit_bindings=False):
+    """Rows under a fixed head, with a cursor that keys and mouse move."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "up", show=False),
+        Binding("down,j", "move(1)", "down", show=False),
+        Binding("pageup", "page(-1)", "page up", show=False),
+        Binding("pagedown", "page(1)", "page down", show=False),
+        Binding("home,g", "end(0)", "first", show=False),
+        Binding("end,G", "end(1)", "last", show=False),
+        Binding("enter", "choose", "open", show=False),
+    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--head", "rows--cursor", "rows--cursor-focused"}
+
+    class Moved(Message):
+        """The person has moved the cursor."""
+
+        def __init__(self, rows: "RowList", index: int) -> None:
+            super().__init__()
+            self.rows = rows
+            self.index = index
+
+        @property
+        def control(self) -> "RowList":
+            return self.rows
+
+    class Chosen(Moved):
+        """The person has opened the row under the cursor."""
+
+    def __init__(self, columns: Sequence[Column], **named: Any) -> None:
+        super().__init__(**named)
+        self._columns = list(columns)
+        self._row: Callable[[int], Row] = lambda _: ()
+        self.count = 0
+        self._selectable = 0
+        self._in_sight: int | None = None
+        self.cursor: int | None = None
+
+    def show_rows(
+        self,
+        count: int,
+        row: Callable[[int], Row],
+        *,
+        cursor: int | None,
+        follow: int | None = None,
+        selectable: int | None = None,
+    ) -> None:
+        """Show ``count`` rows, each built by ``row`` when it comes into sight.
+
+        Args:
+            cursor: the row to mark, or ``None`` for none.
+            follow: the row to keep in sight where none is marked.
+            selectable: rows that the cursor can stand on, the first ones; all by default.
+        """
+        moved = cursor != self.cursor or count != self.count
+        self.count, self._row, self.cursor = count, row, cursor
+        self._selectable = count if selectable is None else selectable
+        self.virtual_size = Size(1, count + 1)
+        self._in_sight = cursor if cursor is not None else follow
+        if moved:  # else the person may have scrolled away, and stays there
+            self._reveal()
+        self.refresh()
+
+    @property
+    def visible_columns(self) -> list[tuple[int, Column]]:
+        """The columns that fit, with their place in a row, and flexible ones widened."""
+        width = self.scrollable_content_region.width
+        shown = list(enumerate(self._columns))
+
+        def needed() -> int:
+            return sum(column.width + _GAP for _, column in shown) - _GAP
+
+        while needed() > width and any(column.rank for _, column in shown):
+            shown.remove(max(shown, key=lambda pair: pair[1].rank))
+        spare = width - needed()
+        flexible = [place for place, column in shown if column.flexible]
+        if flexible and spare > 0:
+            share, extra = divmod(spare, len(flexible))
+            shown = [
+                (place, column._replace(width=column.width + share + (extra if place == flexible[0] else 0)))
+                if column.flexible
+                else (place, column)
+                for place, column in shown
+            ]
+        return shown
+
+    def render_line(self, y: int) -> Strip:
+        width = self.scrollable_content_region.width
+        base = self.rich_style
+        if y == 0:
+            style = self.get_component_rich_style("rows--head")
+            cells: Row = [Text(column.title) for column in self._columns]
+            return self._strip(cells, width, base + style)
+        index = y - 1 + self.scroll_offset.y
+        if index >= self.count:
+            return Strip.blank(width, base)
+        if index == self.cursor:
+            base += self.get_component_rich_style(
+                "rows--cursor-focused" if self.has_focus else "rows--cursor"
+            )
+        return self._strip(self._row(index), width, base)
+
+    def _strip(self, cells: Row, width: int, base: Style) -> Strip:
+        line, used = Text(end="", no_wrap=True), 0
+        for place, column in self.visible_columns:
+            if place >= len(cells):
+                break
+            cell = cells[place]
+            if used:
+                line.append(" " * _GAP)
+                used += _GAP
+            if isinstance(cell, Text):
+                line.append_text(fit(cell, column.width, right=column.right))
+                used += column.width
+            else:
+                line.append_text(fit(cell(max(0, width - used)), max(0, width - used)))
+                break
+        segments = list(Segment.apply_style(line.render(self.app.console), base))
+        return Strip(segments).adjust_cell_length(width, base)
+
+    def _reveal(self) -> None:
+        """Scroll so that the row to be kept in sight is."""
+        height, index = self.scrollable_content_region.height - 1, self._in_sight
+        if height <= 0 or index is None:
+            return
+        top = round(self.scroll_target_y)
+        if index < top:
+            self.scroll_to(y=index, animate=False)
+        elif index >= top + height:
+            self.scroll_to(y=index - height + 1, animate=False)
+
+    def on_resize(self) -> None:
+        self._reveal()
+
+    def action_move(self, step: int) -> None:
+        if self.count:
+            at = self.cursor if self.cursor is not None else (self._selectable if step < 0 else -1)
+            self._move_to(at + step)
+
+    def action_page(self, pages: int) -> None:
+        self.action_move(pages * max(1, self.scrollable_content_region.height - 2))
+
+    def action_end(self, last: int) -> None:
+        if self.count:
+            self._move_to(self.count - 1 if last else 0)
+
+    def action_choose(self) -> None:
+        if self.cursor is not None and self.cursor < self.count:
+            self.post_message(self.Chosen(self, self.cursor))
+
+    def _move_to(self, index: int) -> None:
+        """Mark a row; onto one that the cursor cannot stand on, the mark goes away."""
+        index = min(self.count - 1, max(0, index))
+        self.cursor = index if index < self._selectable else None
+        self._in_sight = index
+        self._reveal()
+        self.refresh()
+        self.post_message(self.Moved(self, index))
+
+    def on_click(self, event: events.Click) -> None:
+        index = event.get_content_offset_capture(self).y - 1 + self.scroll_offset.y
+        if event.get_content_offset_capture(self).y >= 1 and 0 <= index < self.count:
+            self._move_to(index)
+            if event.chain == 2:
+                self.action_choose()

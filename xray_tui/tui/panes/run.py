@@ -1,0 +1,152 @@
+"""The Train tab: all panes of one run, side by side where there is room, one at a time where not."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Center, Container, Grid, Middle
+from textual.widgets import Static
+
+from xray_tui.tui.panes.charts import CurvePane, LossPane, QualityPane
+from xray_tui.tui.panes.confusion import ConfusionPane
+from xray_tui.tui.panes.epochs import EpochsPane
+from xray_tui.tui.panes.lines import SpotLine
+from xray_tui.tui.panes.mistakes import MistakesPane
+from xray_tui.tui.panes.opening import OpeningPane
+from xray_tui.tui.panes.picture import PictureClass
+from xray_tui.tui.panes.rows import RowList
+from xray_tui.tui.shown import ShownRun
+from xray_tui.tui.text import harmless
+from xray_tui.tui.themes import Palette
+
+WIDE_COLUMNS, WIDE_ROWS = 120, 30
+"""From that on (of the whole terminal) all panes are seen at once."""
+_ROOMY_ROWS = 38
+"""From that on the two charts stand one above the other."""
+_PANES = (
+    ("epochs-pane", "epochs"),
+    ("charts", "curves"),
+    ("confusion", "confusion"),
+    ("mistakes-pane", "mistakes"),
+)
+
+
+class PaneLine(SpotLine):
+    """On a small screen: which pane is seen."""
+
+    current = 0
+
+    def render(self) -> Text:
+        palette, line = Palette.of(self.app), self.start_line()
+        for index, (_, title) in enumerate(_PANES):
+            style = f"bold {palette.text} underline" if index == self.current else palette.faint
+            self.add_spot(line, Text(title, style), f"app.pane({index})")
+            line.append("  ")
+        return line.append("tab: next", palette.faint) if self.content_size.width >= 50 else line
+
+
+class RunPanes(Container):
+    """Shows one :class:`ShownRun`."""
+
+    def __init__(self, picture: PictureClass, read: Callable[[Path], Image.Image], **named: Any) -> None:
+        super().__init__(**named)
+        self._picture = picture
+        self._read = read
+        self._run: ShownRun | None = None
+        self._built = False
+        self.small = False
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="trouble")
+        yield PaneLine(id="pane-line")
+        with Middle(id="opening"), Center():
+            yield OpeningPane()
+        with Grid(id="board"):
+            yield EpochsPane(id="epochs-pane", classes="pane")
+            with Container(id="charts", classes="pane-group"):
+                yield LossPane(id="loss", classes="pane")
+                yield QualityPane(id="quality", classes="pane")
+            yield ConfusionPane(id="confusion", classes="pane")
+            yield MistakesPane(self._picture, self._read, id="mistakes-pane", classes="pane")
+
+    def on_mount(self) -> None:
+        self._built = True
+        self._lay_out()
+        if self._run:
+            self.show(self._run)
+
+    def on_resize(self) -> None:
+        self._lay_out()
+        if self._run:
+            self.show(self._run)
+
+    def show(self, run: ShownRun) -> None:
+        """Everything may have changed."""
+        self._run = run
+        if not self._built:  # the panes inside come with the mount event, which shows the run again
+            return
+        begun = bool(run.record.stages)
+        self.query_one("#opening").display = not begun
+        self.query_one("#board").display = begun
+        self.query_one("#pane-line").display = begun and self.small
+        self._show_trouble(run, begun)
+        if not begun:
+            self.query_one(OpeningPane).show(run)
+            return
+        self.query_one(EpochsPane).show(run)
+        for chart in self.query(CurvePane):
+            chart.show(run)
+        self.query_one(ConfusionPane).show(run)
+        self.query_one(MistakesPane).show(run)
+
+    def tick(self, run: ShownRun) -> None:
+        """Only the progress of the epoch under way has changed."""
+        if not self._built:
+            return
+        if run is not self._run or bool(run.record.stages) != bool(self.query_one("#board").display):
+            self.show(run)
+        elif run.record.stages:
+            self.query_one(EpochsPane).tick(run)
+        else:
+            self.query_one(OpeningPane).show(run)
+
+    def next_pane(self, step: int) -> None:
+        """On a small screen: bring the next pane into view."""
+        self.open_pane((self.query_one(PaneLine).current + step) % len(_PANES))
+
+    def open_pane(self, index: int) -> None:
+        self.query_one(PaneLine).current = index
+        self._lay_out()
+        pane = self.query_one(f"#{_PANES[index][0]}")
+        rows = pane.query(RowList)
+        if rows:
+            rows.first().focus()
+        else:
+            self.screen.set_focus(None)
+        self.query_one(PaneLine).refresh()
+
+    def _lay_out(self) -> None:
+        size = self.app.size
+        self.small = size.width < WIDE_COLUMNS or size.height < WIDE_ROWS
+        self.set_class(self.small, "-small")
+        self.set_class(size.width < 60, "-tiny")
+        beside = size.height < _ROOMY_ROWS and size.width >= 70
+        self.query_one("#charts").set_class(beside, "-beside")
+        current = self.query_one(PaneLine).current
+        for index, (name, _) in enumerate(_PANES):
+            self.query_one(f"#{name}").display = not self.small or index == current
+        begun = bool(self._run and self._run.record.stages)
+        self.query_one("#pane-line").display = self.small and begun
+
+    def _show_trouble(self, run: ShownRun, begun: bool) -> None:
+        """A failure in the middle of a run stands above its panes."""
+        trouble, failure = self.query_one("#trouble", Static), run.failure
+        trouble.display = failure is not None and begun
+        if failure is not None:
+            text = Text.assemble((" failed ", "bold reverse"), f" {harmless(failure.message)}")
+            if failure.hint:
+                text.append(f"\n {harmless(failure.hint)}")
+            trouble.update(text)

@@ -1,0 +1,189 @@
+"""A run as the dashboard holds it: its record, its source, and what the person looks at."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from xray_tui.events import Control, EpochEnded, Event, Mistakes, Progress
+from xray_tui.runs.record import RunRecord
+from xray_tui.tui.sources import Failure, ReplaySource, Source
+
+Tone = Literal["frozen", "unfrozen", "success", "warning", "error", "muted"]
+
+_ASKED: dict[Control, str] = {
+    "pause": "pausing …",
+    "resume": "resuming …",
+    "unfreeze": "unfreezing after this batch …",
+    "stop": "stopping after this batch …",
+}
+_PHASES = {
+    "weights": "loading weights",
+    "reading": "reading radiographs",
+    "waiting": "waiting for you: u unfreezes",
+    "test": "evaluating test",
+}
+
+
+@dataclass(frozen=True)
+class Status:
+    """How the run is, in words and a tone."""
+
+    words: str
+    tone: Tone
+    moving: bool = False
+
+
+@dataclass
+class ShownRun:
+    """One run on the screen. Handlers of the app own it; panes only read it."""
+
+    source: Source
+    clock: Callable[[], float] = time.time
+    record: RunRecord = field(default_factory=RunRecord)
+    epoch: int | None = None
+    """The epoch the person has scrubbed to; ``None`` follows the newest."""
+    asked: Control | None = None
+    """What was asked of the run and has not happened yet."""
+    eta_seconds: float | None = None
+
+    def apply(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if not (isinstance(event, Progress) and self.record.ended):
+                self.record.apply(event)
+            if self.asked and self._answers(event):
+                self.asked = None
+        eta = self.record.eta_seconds
+        if eta is not None or self.record.progress is None or not self.live:
+            self.eta_seconds = eta
+
+    def _answers(self, event: Event) -> bool:
+        control = getattr(event, "control", None)
+        return control == self.asked or self.record.ended is not None
+
+    @property
+    def failure(self) -> Failure | None:
+        ended = self.record.ended
+        if self.source.failure:
+            return self.source.failure
+        if ended and ended.outcome == "failed":
+            return Failure(f"the run failed: {ended.why}", "")
+        return None
+
+    @property
+    def ours(self) -> bool:
+        """Whether the run lives in this process."""
+        return self.source.kind == "live"
+
+    @property
+    def live(self) -> bool:
+        """Whether more may come from it."""
+        return not self.source.finished and self.record.ended is None
+
+    @property
+    def paused(self) -> bool:
+        if isinstance(self.source, ReplaySource):
+            return self.source.held
+        return self.record.paused
+
+    @property
+    def failed(self) -> bool:
+        return self.failure is not None
+
+    @property
+    def data_root(self) -> Path | None:
+        started = self.record.started
+        root = started.settings.get("data", {}).get("root") if started else None
+        return Path(root).expanduser() if root else None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the run has taken so far."""
+        record = self.record
+        if record.ended:
+            return record.ended.seconds
+        if record.first_t is None or record.last_t is None:
+            return None
+        until = self.clock() if self.live and self.source.kind != "replay" else record.last_t
+        return until - record.first_t
+
+    @property
+    def newest(self) -> EpochEnded | None:
+        return self.record.epochs[-1] if self.record.epochs else None
+
+    @property
+    def looked_at(self) -> EpochEnded | None:
+        """The epoch that every pane shows."""
+        if self.epoch is not None:
+            return self.record.epoch(self.epoch) or self.newest
+        return self.newest
+
+    @property
+    def mistakes(self) -> Mistakes | None:
+        epoch = self.looked_at
+        return self.record.mistakes.get(epoch.epoch) if epoch else None
+
+    def scrub(self, step: int) -> bool:
+        """Look an epoch earlier or later; past the newest follows the run again."""
+        numbers = [ended.epoch for ended in self.record.epochs]
+        if not numbers:
+            return False
+        # The live row stands below the newest epoch that has ended, so the first step back is onto that.
+        below = self.live and self.record.progress is not None and self.record.progress.epoch is not None
+        at = numbers.index(self.epoch) if self.epoch in numbers else len(numbers) - (0 if below else 1)
+        to = at + step
+        if to < 0:
+            return False
+        self.epoch = numbers[to] if to < len(numbers) else None
+        return True
+
+    @property
+    def planned_epochs(self) -> int:
+        """How many epochs the run may come to: the width of its charts."""
+        reached = max((ended.epoch + 1 for ended in self.record.epochs), default=0)
+        if not self.live and reached:
+            return reached
+        training = self.record.started.settings.get("training", {}) if self.record.started else {}
+        planned: dict[str, int] = {
+            name: training.get(name, {}).get("epochs", 0) for name in ("frozen", "unfrozen")
+        }
+        frozen, unfrozen = self.record.stages.get("frozen"), self.record.stages.get("unfrozen")
+        if unfrozen:
+            return max(reached, unfrozen.first_epoch + unfrozen.epochs, 1)
+        first = frozen.first_epoch + frozen.epochs if frozen else planned["frozen"]
+        return max(reached, first + planned["unfrozen"], 1)
+
+    @property
+    def status(self) -> Status:
+        record, told = self.record, self.source.status
+        if self.failure:
+            return Status("failed", "error")
+        if record.ended:
+            if record.ended.outcome == "done":
+                return Status("done", "success")
+            return Status("stopped" if "a person" in record.ended.why else "interrupted", "warning")
+        if self.source.finished:
+            return Status(told or "interrupted", "success" if told == "done" else "warning")
+        if self.asked:
+            return Status(_ASKED[self.asked], "warning")
+        if self.paused:
+            return Status("paused", "warning")
+        progress = record.progress
+        if progress and progress.phase in _PHASES:
+            tone: Tone = "warning" if progress.phase == "waiting" else "muted"
+            return Status(_PHASES[progress.phase], tone, moving=tone == "muted")
+        stage = record.stages.get(record.stage) if record.stage else None
+        if stage is None:
+            return Status("starting", "muted", moving=True)
+        ended = sum(1 for epoch in record.epochs if epoch.stage == stage.stage)
+        return Status(f"{stage.stage} {ended}/{stage.epochs}", stage.stage, moving=True)
+
+    @property
+    def learns(self) -> str:
+        """What learns, in words."""
+        stage = self.record.stages.get(self.record.stage) if self.record.stage else None
+        if stage is None or self.record.ended:
+            return ""
+        total = stage.total_parameters / 1e6
+        return f"{stage.trainable_parameters / 1e6:.1f} of {total:.1f} M parameters learn"

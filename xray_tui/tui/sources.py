@@ -1,0 +1,256 @@
+"""Where a run's events come from. Each source is a thread that fills a queue; none touches a widget."""
+
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from xray_tui.config import Settings
+from xray_tui.engine.controls import Controls
+from xray_tui.errors import UserError
+from xray_tui.events import Control, Emit, EpochEnded, Event, Progress, RunEnded, RunStarted, StageStarted
+from xray_tui.runs import state
+from xray_tui.runs.directory import RunDirectory
+from xray_tui.runs.follow import Follower, replay
+from xray_tui.tui import remembered
+
+_FOLLOW_SECONDS = 0.25
+"""A followed run writes its progress at most four times a second."""
+_FRAME_SECONDS = 0.1
+
+
+class Launch(Protocol):
+    """The shape of ``xray_tui.launch.start``."""
+
+    def __call__(
+        self,
+        settings: Settings,
+        emit: Emit,
+        controls: Controls,
+        *,
+        opened: Callable[[RunDirectory], None] | None = None,
+    ) -> RunEnded: ...
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a source ended early."""
+
+    message: str
+    hint: str
+    bug: bool = False
+    """Whether it is ours to mend, not the person's."""
+
+
+class Source:
+    """Events of one run. The thread puts them in; the app takes them out."""
+
+    kind = "run"
+
+    def __init__(self) -> None:
+        self.directory: RunDirectory | None = None
+        self.failure: Failure | None = None
+        self.finished = False
+        self.about = ""
+        """What runs, in words, before the run itself says so."""
+        self.status: str | None = None
+        """What the run's own state file says, where someone else writes it."""
+        self._waiting: deque[Event] = deque()
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._stirred: Callable[[], Any] = lambda: None
+        self._thread: threading.Thread | None = None
+
+    def begin(self, stirred: Callable[[], Any]) -> None:
+        """Start the thread; ``stirred`` is called from it when something more than progress waits."""
+        self._stirred = stirred
+        self._thread = threading.Thread(target=self._work, name=f"xray-tui {self.kind}", daemon=True)
+        self._thread.start()
+
+    def take(self) -> list[Event]:
+        """What has come since the last call."""
+        with self._lock:
+            events = list(self._waiting)
+            self._waiting.clear()
+        return events
+
+    def request(self, control: Control) -> None:
+        """Ask something of the run."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let the thread end; the run itself goes on where it is someone else's."""
+        self._closed.set()
+
+    def join(self) -> None:
+        """Wait until the thread has ended."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def put(self, event: Event) -> None:
+        """Called by the thread. Of progress only the newest is kept: it may come many times a frame."""
+        with self._lock:
+            if isinstance(event, Progress) and self._waiting and isinstance(self._waiting[-1], Progress):
+                self._waiting[-1] = event
+            else:
+                self._waiting.append(event)
+        if not isinstance(event, Progress):
+            self._stirred()
+
+    def _work(self) -> None:
+        try:
+            self._run()
+        except UserError as error:
+            self.failure = Failure(error.message, error.hint)
+        except Exception as error:
+            self.failure = self._bug(error)
+        self.finished = True
+        self._stirred()
+
+    def _run(self) -> None:
+        raise NotImplementedError
+
+    def _bug(self, error: Exception) -> Failure:
+        """Keep the traceback where it can be found; the dashboard lives on."""
+        trace = "".join(traceback.format_exception(error))
+        folder = self.directory.path if self.directory else remembered.state_folder()
+        told = f"{type(error).__name__}: {error}"
+        file = Path(folder) / "error.txt"
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(trace, encoding="utf-8", errors="replace")
+        except OSError as unwritable:
+            return Failure(told, f"this is a bug; its trace could not be kept ({unwritable})", bug=True)
+        return Failure(told, f"this is a bug; its trace is in {file}", bug=True)
+
+
+class LiveSource(Source):
+    """A run of this process: the whole recipe in this source's thread."""
+
+    kind = "live"
+
+    def __init__(self, launch: Launch, settings: Settings) -> None:
+        super().__init__()
+        self.about = f"{Path(settings.data.root).name} · {settings.model.backbone}"
+        self._launch = launch
+        self._settings = settings
+        self._controls = Controls()
+
+    def request(self, control: Control) -> None:
+        self._controls.use(control)
+
+    def stop(self, why: str) -> None:
+        self._controls.stop(why)
+
+    def close(self) -> None:
+        """A live run ends by being stopped."""
+
+    def _run(self) -> None:
+        self._launch(self._settings, self.put, self._controls, opened=self._opened)
+
+    def _opened(self, directory: RunDirectory) -> None:
+        self.directory = directory
+        self._stirred()
+
+
+class FollowSource(Source):
+    """A run of another process, live or finished, read from its directory."""
+
+    kind = "watch"
+
+    def __init__(self, directory: RunDirectory) -> None:
+        super().__init__()
+        self.directory: RunDirectory = directory
+        self.about = directory.name
+
+    def request(self, control: Control) -> None:
+        self.directory.request(control)
+
+    def _run(self) -> None:
+        follower = Follower(self.directory)
+        while not self._closed.is_set():
+            found = state.read(self.directory)  # before the journal: what it says is then all in it
+            events = follower.poll()
+            told = found.status != self.status
+            self.status = found.status
+            for event in events:
+                self._put_quietly(event)
+            if told or any(not isinstance(event, Progress) for event in events):
+                self._stirred()
+            if not found.live:
+                return
+            self._closed.wait(_FOLLOW_SECONDS)
+
+    def _put_quietly(self, event: Event) -> None:
+        """A whole journal comes at once: it stirs the app once, not once an event."""
+        with self._lock:
+            self._waiting.append(event)
+
+
+class ReplaySource(Source):
+    """A finished run, played back at a multiple of its own pace; space holds it."""
+
+    kind = "replay"
+
+    def __init__(self, directory: RunDirectory, speed: float) -> None:
+        super().__init__()
+        self.directory: RunDirectory = directory
+        self.about = directory.name
+        self._speed = speed
+        self._held = threading.Event()
+
+    def request(self, control: Control) -> None:
+        if control == "pause":
+            self._held.set()
+        elif control == "resume":
+            self._held.clear()
+        elif control == "stop":
+            self.close()
+
+    @property
+    def held(self) -> bool:
+        return self._held.is_set()
+
+    def _run(self) -> None:
+        images, stage, epoch = 0, None, 0
+        for seconds, event in replay(self.directory, self._speed):
+            if isinstance(event, EpochEnded):
+                self._train(seconds, event, images)
+            else:
+                self._wait(seconds)
+            if self._closed.is_set():
+                return
+            match event:
+                case RunStarted():
+                    images = sum(event.images.get("train", {}).values())
+                case StageStarted():
+                    stage, epoch = event.stage, event.first_epoch
+            self.put(event)
+            if isinstance(event, StageStarted) and images:
+                self.put(Progress(t=event.t, phase="train", stage=stage, epoch=epoch, total=images))
+
+    def _train(self, seconds: float, ended: EpochEnded, images: int) -> None:
+        """The journal holds whole epochs: what lies between is drawn in at the epoch's own speed."""
+        passed = 0.0
+        while passed < seconds and not self._closed.is_set():
+            progress = Progress(
+                t=ended.t - (seconds - passed) * self._speed,
+                phase="train",
+                stage=ended.stage,
+                epoch=ended.epoch,
+                done=int(images * passed / seconds),
+                total=images,
+                images_per_second=ended.images_per_second,
+            )
+            self.put(progress)
+            step = min(_FRAME_SECONDS, seconds - passed)
+            self._wait(step)
+            passed += step
+
+    def _wait(self, seconds: float) -> None:
+        self._closed.wait(seconds)
+        while self._held.is_set() and not self._closed.is_set():
+            self._closed.wait(_FRAME_SECONDS)

@@ -1,0 +1,56 @@
+"""Asking the live run to pause, unfreeze or stop; each request shows at once."""
+
+from collections.abc import Callable
+from typing import Any
+
+from textual.app import App
+
+from xray_tui.events import Control
+from xray_tui.tui.desk import Desk
+from xray_tui.tui.screens.ask import Answer, AskScreen
+from xray_tui.tui.shown import ShownRun
+
+
+class Steering:
+    """
+    Args:
+        changed: called when something has been asked, to show that.
+    """
+
+    def __init__(self, app: App[Any], desk: Desk, changed: Callable[[], None]) -> None:
+        self._app, self._desk, self._changed = app, desk, changed
+
+    def pause_or_resume(self) -> None:
+        run = self._desk.steered
+        if run is not None:
+            held = run.paused if run.asked not in ("pause", "resume") else run.asked == "pause"
+            self._ask(run, "resume" if held else "pause")
+
+    def unfreeze(self) -> None:
+        run = self._desk.steered
+        if run is not None:
+            self._ask(run, "unfreeze")
+
+    def stop(self) -> None:
+        """Stop, after asking the person."""
+        run = self._desk.steered
+        if run is None:
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer == "stop" and run.live:
+                self._ask(run, "stop")
+
+        words = "It ends after the batch under way; its last whole epoch is kept."
+        answers = [Answer("stop", "x", "stop it"), Answer("stay", "escape", "go on")]
+        self._app.push_screen(AskScreen("Stop the run?", words, answers), answered)
+
+    def _ask(self, run: ShownRun, control: Control) -> None:
+        """The engine obeys between batches, which on a CPU may take seconds: the screen says so now."""
+        try:
+            run.source.request(control)
+        except OSError as error:
+            self._app.notify(f"The run cannot be asked: {error}", severity="error", markup=False)
+            return
+        run.asked = None if run.source.kind == "replay" else control
+        self._changed()

@@ -1,0 +1,49 @@
+"""Key t: TensorBoard beside the dashboard, for as long as that is open."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from textual.app import App
+
+from xray_tui.board.server import Board
+from xray_tui.errors import UserError
+from xray_tui.tui.screens.notice import board_notice
+from xray_tui.tui.themes import Palette
+
+
+class BoardKeeper:
+    """
+    Args:
+        make: makes the server; it is started when first asked for.
+        changed: called when its address is known, to show that.
+    """
+
+    def __init__(self, app: App[Any], make: Callable[[], Board], changed: Callable[[], None]) -> None:
+        self._app, self._make, self._changed = app, make, changed
+        self._board: Board | None = None
+        self.url = ""
+
+    def open(self) -> None:
+        """Start it where it does not run yet, and say where it is."""
+        if self._board is None:
+            self._board = self._make()
+        if not self.url:
+            self._app.notify("Starting TensorBoard …")
+        self._app.run_worker(self._open(self._board), group="board", exclusive=True)
+
+    async def _open(self, board: Board) -> None:
+        try:
+            self.url = await asyncio.to_thread(board.start)
+        except UserError as error:
+            self._app.notify(str(error), title="TensorBoard", severity="error", markup=False)
+            return
+        self._changed()
+        opened = await asyncio.to_thread(board.open_browser)
+        notice = board_notice(self.url, board.ssh_line, opened, Palette.of(self._app))
+        self._app.push_screen(notice)
+
+    def close(self) -> None:
+        """Blocks until it has ended."""
+        if self._board is not None:
+            self._board.stop()

@@ -18,6 +18,7 @@ from xray_tui import __version__, config
 from xray_tui.config import OPTIONS, Precision, Preset, Settings, Split, Unfreeze, describe
 from xray_tui.engine import process
 from xray_tui.errors import UserError
+from xray_tui.words import harmless
 
 if TYPE_CHECKING:
     from xray_tui.engine.controls import Controls
@@ -127,7 +128,8 @@ def dashboard(data: Path | None = None, /, *, options: RunOptions = _DEFAULT) ->
     from xray_tui.tui.app import run_dashboard
 
     given = options.given() | ({"data.root": str(data)} if data else {})
-    return run_dashboard(settings=config.load(given, file=options.config), given=frozenset(given))
+    settings = config.load(given, file=options.config)
+    return run_dashboard(settings=settings, given=config.paths_in(options.config) | given.keys())
 
 
 @app.command(
@@ -385,6 +387,4 @@ def _print_error(error: Exception) -> None:
 
 
 def _talk(text: str) -> None:
-    from xray_tui.runs.table import clean
-
-    print(clean(text), file=sys.stderr, flush=True)
+    print(harmless(text), file=sys.stderr, flush=True)

@@ -6,7 +6,7 @@ first of: command line, environment, config file, preset, default.
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -47,7 +47,7 @@ class ModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StageSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    epochs: Annotated[Count, Meta(description="epochs of the stage")]
+    epochs: Annotated[Count, Meta(description="epochs of the stage (0: leave it out)")]
     learning_rate: Annotated[Rate, Meta(description="Adam's learning rate in the stage")]
 
 
@@ -165,6 +165,23 @@ def load(overrides: Mapping[str, Any], *, file: Path | None = None) -> Settings:
         return msgspec.convert(layered, Settings)
     except msgspec.ValidationError as error:
         raise UserError(*_explain(error, layered, file)) from None
+
+
+def paths_in(file: Path | None) -> frozenset[str]:
+    """The dotted paths of the settings that a config file sets.
+
+    Raises:
+        UserError: as :func:`load`.
+    """
+
+    def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+        for key, value in tree.items():
+            if isinstance(value, dict):
+                yield from leaves(value, f"{prefix}{key}.")
+            else:
+                yield f"{prefix}{key}"
+
+    return frozenset(leaves(_read(file))) if file else frozenset()
 
 
 def describe(path: str) -> str:

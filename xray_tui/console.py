@@ -21,8 +21,9 @@ from xray_tui.events import (
 )
 from xray_tui.runs.index import Summary
 from xray_tui.runs.record import RunRecord
-from xray_tui.runs.table import PUBLISHED, clean, duration, number, percent, published_rows
+from xray_tui.words import duration, harmless, number, percent
 
+_PUBLISHED = ("Epoch", "Training Loss", "Test Loss", "Accuracy")
 _FILE_WIDTH = 200
 _PHASES = {
     "weights": "loading weights",
@@ -81,7 +82,7 @@ class ConsoleReporter:
             case Warning():
                 named = f": {', '.join(event.paths[:3])}" if event.paths else ""
                 more = f" and {len(event.paths) - 3} more" if len(event.paths) > 3 else ""
-                self._talk.print(f"[yellow]warning[/] {escape(clean(event.message + named + more))}")
+                self._talk.print(f"[yellow]warning[/] {escape(harmless(event.message + named + more))}")
             case ControlUsed():
                 self._say(f"{event.control} ({event.why})")
             case RunEnded():
@@ -90,9 +91,12 @@ class ConsoleReporter:
     def print_results(self) -> None:
         """The published table, then test."""
         out = Console(highlight=False)
-        table = Table(*PUBLISHED, box=None, pad_edge=False)
-        for row in published_rows(self._record):
-            table.add_row(*row)
+        table = Table(*_PUBLISHED, box=None, pad_edge=False)
+        best = self._record.best
+        for e in self._record.epochs:
+            star = " ★" if best and best.epoch == e.epoch else ""
+            losses = number(e.train_loss, 4), number(e.validation_loss, 4)
+            table.add_row(f"{e.epoch}{star}", *losses, percent(e.accuracy))
         if table.row_count:
             out.print(table)
         test = self._record.test
@@ -113,7 +117,7 @@ class ConsoleReporter:
         )
 
     def _say(self, text: str) -> None:
-        self._talk.print(escape(clean(text)), soft_wrap=True)
+        self._talk.print(escape(harmless(text)), soft_wrap=True)
 
 
 def print_json(event: Event) -> None:
@@ -127,8 +131,8 @@ def test_line(test: TestEvaluated) -> str:
     if test.skipped:
         return f"test not evaluated: {test.skipped}"
     return (
-        f"test ({test.images} images, epoch {test.epoch}): loss {number(test.loss)}, "
-        f"accuracy {percent(test.accuracy)}, AUC {number(test.auc)}, "
+        f"test ({test.images} images, epoch {test.epoch}): loss {number(test.loss, 4)}, "
+        f"accuracy {percent(test.accuracy)}, AUC {number(test.auc, 4)}, "
         f"sensitivity {percent(test.sensitivity)}, specificity {percent(test.specificity)}"
     )
 
@@ -151,14 +155,14 @@ def print_runs(summaries: Iterable[Summary]) -> None:
             number(s.auc),
         ]
         cells += [duration(s.seconds), "" if s.name == s.directory.name else s.name]
-        table.add_row(*(escape(clean(cell)) for cell in cells))
+        table.add_row(*(escape(harmless(cell)) for cell in cells))
     terminal = sys.stdout.isatty()
     Console(highlight=False, width=None if terminal else _FILE_WIDTH).print(table)
 
 
 def _epoch_line(e: EpochEnded) -> str:
     return (
-        f"epoch {e.epoch:>2} {e.stage:<8}  train {number(e.train_loss)}  val {number(e.validation_loss)}  "
-        f"acc {percent(e.accuracy)}  AUC {number(e.auc)}  sens {percent(e.sensitivity)}  "
+        f"epoch {e.epoch:>2} {e.stage:<8}  train {number(e.train_loss, 4)}  val {number(e.validation_loss, 4)}  "
+        f"acc {percent(e.accuracy)}  AUC {number(e.auc, 4)}  sens {percent(e.sensitivity)}  "
         f"spec {percent(e.specificity)}  {e.images_per_second:.0f} img/s  {duration(e.seconds)}"
     )

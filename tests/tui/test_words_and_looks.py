@@ -14,7 +14,8 @@ from tui_support import dashboard, toasts
 from xray_tui.tui import themes
 from xray_tui.tui.panes.chart import nice_ticks, unbroken, whole_ticks
 from xray_tui.tui.panes.mistakes import short_names
-from xray_tui.tui.text import bar, clean, duration, fit, harmless, number, percent, shorten
+from xray_tui.tui.text import bar, clean, fit, shorten
+from xray_tui.words import duration, harmless, number, percent
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ WATER_PER_CM = 0.268
 BONE_PER_CM = 1.28
 # Processed optical density from darkest lung to spine, and where in it a film's median lies: means of 120
 # films, 60 of each class.
-USUAL_SPAN, USUAL_MIDDLE = 2.25, 0.54
+USUAL_SPAN, USUAL_MIDDLE = 2.32, 0.64
 
 DEMO_COUNTS: Mapping[str, Mapping[str, int]] = {
     "train": {"NORMAL": 150, "PNEUMONIA": 150},
@@ -35,7 +35,7 @@ DEMO_COUNTS: Mapping[str, Mapping[str, int]] = {
     "val": {"NORMAL": 8, "PNEUMONIA": 8},
 }
 MARKER = "demo.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SPLITS = ("train", "test", "val")
 NAME = re.compile(r"IM-\d{4,}-0001\.jpeg|person\d+_(bacteria|virus)_\d+\.jpeg")
 
@@ -46,11 +46,11 @@ def expose(crossed: Thickness, rng: np.random.Generator) -> Map:
     primary = np.exp(-WATER_PER_CM * crossed.soft - BONE_PER_CM * crossed.bone)
     scatter = low_pass(primary, 10)  # a haze that fills the dense parts
     signal = primary + np.float32(rng.uniform(0.4, 0.8)) * scatter
-    photons = 10 ** rng.uniform(4.4, 4.9)  # per pixel of an unattenuated beam
+    photons = 10 ** rng.uniform(4.9, 5.4)  # per pixel of an unattenuated beam
     blur = rng.uniform(0.4, 0.55) * size_px / 256
     motion = 1 + 2 * round(rng.uniform(0.5, 1.5) * size_px / 256) if rng.random() < 0.08 else 0
-    dark, white, middle = rng.uniform(0.10, 0.24), rng.uniform(0.75, 0.94), rng.uniform(0.36, 0.58)
-    detail, dynamics = rng.uniform(1.3, 1.55), rng.uniform(0.65, 0.8)
+    dark, white, middle = rng.uniform(0.17, 0.30), rng.uniform(0.76, 0.93), rng.uniform(0.50, 0.66)
+    detail, dynamics = rng.uniform(1.45, 1.85), rng.uniform(0.65, 0.8)
     signal *= 1 + rng.standard_normal(signal.shape, dtype=np.float32) / np.sqrt(photons * signal)
     signal = ndimage.gaussian_filter(signal, blur, truncate=2.5)
     if motion:
@@ -59,16 +59,16 @@ def expose(crossed: Thickness, rng: np.random.Generator) -> Map:
     # Digital systems flatten the wide range of a chest and lift its detail before anyone sees it.
     broad = low_pass(density, 8)
     fine = density - low_pass(density, 28)
-    density = dynamics * broad + detail * (density - broad) + 0.6 * detail * fine
+    density = dynamics * broad + detail * (density - broad) + 0.9 * detail * fine
     grey_levels = density[size_px // 6 : -size_px // 8 : 3, size_px // 5 : -size_px // 5 : 3]
     covered = primary[size_px // 6 : -size_px // 8 : 3, size_px // 5 : -size_px // 5 : 3] < 0.6
-    low, half, high = (float(level) for level in np.percentile(grey_levels[covered], (3, 50, 98)))
+    low, half, high = (float(level) for level in np.percentile(grey_levels[covered], (2, 50, 98)))
     # Like an automatic exposure, this leads darkest and middle grey half of the way to where they always
     # are, whatever fills the lungs: a film's brightness alone must not tell its class.
     low = high - (0.5 * (high - low) + 0.5 * USUAL_SPAN) * rng.uniform(0.92, 1.12)
     usual = USUAL_MIDDLE + 0.5 * ((half - low) / (high - low) - USUAL_MIDDLE)
     gamma = float(np.clip(np.log(middle) / np.log(usual), 0.6, 1.7))
-    toe = rng.uniform(1.2, 3.6)  # how fast the grey falls to black where the beam met little
+    toe = rng.uniform(1.0, 2.8)  # how fast the grey falls to black where the beam met little
     t = (density - low) / (high - low)
     curve = rng.uniform(-0.65, 0.65)  # makers' tone curves differ: softer or harder about the middle
     t = np.where(t > 0, t + curve / (2 * np.pi) * np.sin(2 * np.pi * np.clip(t, 0, 1)), t)

@@ -77,11 +77,11 @@ class Chest:
         """A random child; poor inspiration shortens the lungs and widens the heart."""
         inspiration = float(np.clip(rng.normal(0.62, 0.22), 0.0, 1.0))
         half_width = rng.uniform(7.6, 9.0)
-        length = half_width * (1.30 + 0.38 * inspiration)
+        length = half_width * (1.14 + 0.34 * inspiration)
         return cls(
-            field=rng.uniform(2.35, 2.95) * half_width,
-            top=rng.uniform(2.8, 5.8),
-            off_axis=rng.normal(0.0, 0.5),
+            field=rng.uniform(2.12, 2.5) * half_width,
+            top=rng.uniform(0.26, 0.50) * half_width,
+            off_axis=rng.normal(0.0, 0.35),
             lean=rng.normal(0.0, 0.025),
             bend=rng.normal(0.0, 0.18),
             rotation=rng.normal(0.0, 0.07),
@@ -91,9 +91,9 @@ class Chest:
             length=length,
             wall=rng.uniform(0.9, 2.3),
             spacing=length / rng.uniform(8.3, 9.3),
-            slope=rng.uniform(0.28, 0.5) * half_width,
+            slope=rng.uniform(0.40, 0.62) * half_width,
             heart=half_width * (0.56 - 0.10 * inspiration) * rng.uniform(0.88, 1.08),
-            thymus=rng.uniform(0.6, 2.6) if rng.random() < 0.3 else 0.0,
+            thymus=rng.uniform(0.5, 2.0) if rng.random() < 0.25 else 0.0,
             hilum=float(np.exp(rng.normal(0.0, 0.16))),
             arms=rng.uniform(-1.4, -0.6) if rng.random() < 0.5 else rng.uniform(0.3, 1.15),
         )
@@ -104,10 +104,8 @@ class Chest:
 
     def cage(self, y: Floats) -> Floats:
         """Half-width of the rib cage at height y."""
-        down = y / self.length
-        cap = np.sqrt(np.clip(1 - (1 - np.clip((down + 0.09) / 0.60, 0, 1)) ** 2.5, 0, 1))
-        flare = 0.74 + 0.26 * np.sin(np.clip(down, 0, 1.15) * 1.5)
-        return np.asarray(self.half_width * cap * flare, dtype=np.float32)
+        down = np.clip((y / self.length + 0.13) / 1.2, 0, 1)  # a bell: steep at the apices, then ever steeper
+        return np.asarray(self.half_width * (1 - (1 - down) ** 2.4) ** 0.66, dtype=np.float32)
 
 
 class Frame:
@@ -143,8 +141,10 @@ class Frame:
         ]
         return slice(rows[0], rows[1] + 1), slice(columns[0], columns[1] + 1)
 
-    def ellipsoid(self, x: float, y: float, rx: float, ry: float, chord: float, angle: float = 0.0) -> Map:
-        """Chord through an ellipsoid about (x, y), turned by `angle`; `chord` at its middle."""
+    def chord(
+        self, x: float, y: float, rx: float, ry: float, chord: float, angle: float = 0.0
+    ) -> tuple[tuple[slice, slice], Map]:
+        """Where an ellipsoid about (x, y), turned by `angle`, shows, and its chord there; `chord` amid it."""
         reach_x, reach_y = (rx, ry) if not angle else (max(rx, ry), max(rx, ry))
         where = self.window((x - reach_x, x + reach_x), (y - reach_y, y + reach_y))
         dx, dy = self.x[where] - np.float32(x), self.tilted[where] - np.float32(y)
@@ -152,8 +152,13 @@ class Frame:
             cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
             dx, dy = cos * dx + sin * dy, cos * dy - sin * dx
         inside = 1 - np.square(dx * np.float32(1 / rx)) - np.square(dy * np.float32(1 / ry))
+        return where, np.float32(chord) * np.sqrt(np.maximum(inside, 0))
+
+    def ellipsoid(self, x: float, y: float, rx: float, ry: float, chord: float, angle: float = 0.0) -> Map:
+        """As `chord`, on the whole film."""
         whole = np.zeros_like(self.x)
-        whole[where] = np.float32(chord) * np.sqrt(np.maximum(inside, 0))
+        where, inside = self.chord(x, y, rx, ry, chord, angle)
+        whole[where] = inside
         return whole
 
     def capsule(self, a: tuple[float, float], b: tuple[float, float], radius: float) -> Map:
@@ -170,33 +175,35 @@ class Frame:
         whole[where] = 2 * np.sqrt(np.maximum(np.float32(radius**2) - squared, 0))
         return whole
 
+    def flat(self, vectors: Floats) -> Floats:
+        """Directions in space (..., 3) as the film sees them: (..., 2), x and y in cm."""
+        turned = vectors[..., 0] * np.float32(np.cos(self.chest.rotation))
+        turned += vectors[..., 2] * np.float32(np.sin(self.chest.rotation))
+        return np.stack([turned, vectors[..., 1] + np.float32(self.chest.tilt) * turned], -1)
+
     def project(self, *clouds: "Cloud") -> Map:
-        """Points in space onto the film: cm along the beam."""
-        chest = self.chest
-        x, y, z, area = (
-            np.concatenate([part.ravel() for part in parts]) for parts in zip(*clouds, strict=True)
-        )
-        x = x * np.float32(np.cos(chest.rotation)) + z * np.float32(np.sin(chest.rotation))
-        y = y + np.float32(chest.tilt) * x
-        fine = 2 * self.size_px  # half a pixel is finer than the film's own blur, and cheaper than sharing
-        scale = np.float32(2 / self.pixel)
-        row = np.clip((y + np.float32(chest.top)) * scale, 0, fine - 1).astype(np.intp)
-        shifted = x + (self.midline + np.float32(chest.field / 2))[row // 2, 0]
-        column = np.clip(shifted * scale, 0, fine - 1).astype(np.intp)
-        total = np.bincount(row * fine + column, weights=area, minlength=fine * fine)
-        halves = total.reshape(fine, fine).astype(np.float32)
-        halves[[0, -1]] = 0  # what lies beyond the film was clipped onto its border
-        halves[:, [0, -1]] = 0
-        rows = halves[::2] + halves[1::2]
-        return np.asarray((rows[:, ::2] + rows[:, 1::2]) / np.float32(self.pixel**2), dtype=np.float32)
+        """Points onto the film: cm along the beam."""
+        x, y, area = (np.concatenate([part.ravel() for part in parts]) for parts in zip(*clouds, strict=True))
+        # Half a pixel in height is finer than the film's own blur, and most tubes lie across: to be as fine
+        # in width costs twice the memory, which is what takes the time here.
+        size_px, scale = self.size_px, np.float32(1 / self.pixel)
+        x += np.float32(self.chest.field / 2)
+        y += np.float32(self.chest.top)
+        column = np.clip(x * scale, 0, size_px - 1, out=x).astype(np.intp)
+        row = np.clip(y * (2 * scale), 0, 2 * size_px - 1, out=y).astype(np.intp)
+        row *= size_px
+        row += column
+        halves = np.bincount(row, weights=area, minlength=2 * size_px**2).reshape(size_px, 2, size_px)
+        halves[[0, -1], [0, -1]] = 0  # what lies beyond the film was clipped onto its border
+        halves[:, :, [0, -1]] = 0
+        return np.asarray(halves.sum(1) * (1 / self.pixel**2), dtype=np.float32)
 
 
 class Cloud(NamedTuple):
-    """Points in space: cm about the midline, and the cross-section times length (cm3) each stands for."""
+    """Points on the film: cm from its middle and the apices, and the volume (cm3) each stands for."""
 
     x: Floats
     y: Floats
-    z: Floats
     area: Floats
 
 
@@ -220,24 +227,28 @@ def section(count: int, shell: float = 1.0, marrow: float = 0.0, layers: int = 1
     chord = 2 * (np.sqrt(1 - fine**2) - (1 - marrow) * hollow)
     across = (np.arange(count) + 0.5) / (count / 2) - 1
     area = chord.reshape(count, 64).sum(1) / (count * 32)
-    outward = np.resize([0.6, -0.6], count) if layers == 2 else np.zeros(count)
+    outward = np.resize(np.linspace(0.6, -0.6, layers), count) if layers > 1 else np.zeros(count)
     return Section(across.astype(np.float32), outward.astype(np.float32), area.astype(np.float32))
 
 
-VESSEL = section(6)
+VESSEL = section(7)
 
 
-def tubes(path: Floats, outward: Floats, wide: Floats, thin: Floats, shape: Section) -> Cloud:
+def tubes(frame: Frame, path: Floats, outward: Floats, wide: Floats, thin: Floats, shape: Section) -> Cloud:
     """Tubes along `path` (N, S, 3), `thin` along `outward` and `wide` across it (radii (N, S))."""
     along = np.gradient(path, axis=1).astype(np.float32)
     length = np.sqrt(np.einsum("nsi,nsi->ns", along, along)) + np.float32(1e-6)
     across = np.cross(along, outward)
-    across /= np.sqrt(np.einsum("nsi,nsi->ns", across, across))[..., None] + np.float32(1e-6)
-    side, front = wide[..., None] * shape.across, thin[..., None] * shape.outward
-    points = [
-        path[..., i, None] + across[..., i, None] * side + outward[..., i, None] * front for i in range(3)
-    ]
-    return Cloud(points[0], points[1], points[2], (length * wide * thin)[..., None] * shape.area)
+    across *= (wide / (np.sqrt(np.einsum("nsi,nsi->ns", across, across)) + np.float32(1e-6)))[..., None]
+    centre = frame.flat(path)
+    centre[..., 0] += frame.chest.midline(centre[..., 1])
+    # Each row of points starts its own part of a stride further on: in step they would show as a weave.
+    stagger = (np.arange(len(shape.across)) * 0.618) % 1 - 0.5
+    parts = np.stack([np.ones_like(stagger), shape.across, shape.outward, stagger]).astype(np.float32)
+    sides = (frame.flat(across), frame.flat(outward * thin[..., None]), frame.flat(along))
+    basis = np.stack([centre, *sides], -1)  # (N, S, 2, 4)
+    x, y = (basis[..., axis, :].reshape(-1, 4) @ parts for axis in range(2))
+    return Cloud(x, y, (length * wide * thin).reshape(-1, 1) * shape.area)
 
 
 def facing(path: Floats) -> Floats:
@@ -250,17 +261,20 @@ def facing(path: Floats) -> Floats:
 def ribs(frame: Frame, rng: np.random.Generator) -> Cloud:
     """Eleven ribs a side (the twelfth hardly shows), from the spine to where cartilage begins."""
     chest, per_side = frame.chest, 11
-    samples = max(48, round(0.9 * frame.size_px))
+    samples = max(48, round(1.6 * frame.size_px))
     side = np.repeat(np.array([-1.0, 1.0], np.float32), per_side)[:, None]
     number = np.tile(np.arange(per_side, dtype=np.float32), 2)[:, None]
     turn = np.linspace(0.03, 1.0, samples, dtype=np.float32)[None, :] * np.interp(
-        number, [0, 1, 6, 10], [2.75, 2.6, 2.5, 1.9]
+        number, [0, 1, 6, 10], [2.58, 2.43, 2.33, 1.8]
     )
-    turn = turn.astype(np.float32)
+    turn = (turn - 0.2 * np.sin(2 * turn)).astype(
+        np.float32
+    )  # even on the film: ribs run along the beam at the side
     fall = chest.slope * np.interp(number, [0, 2, 10], [0.45, 0.9, 1.2])
     start = (number - 0.75) * chest.spacing + rng.normal(0, 0.06, number.shape)
-    y = start + 0.65 * fall * (1 - np.cos(turn)) + 0.07 * chest.half_width * np.sin(turn)
-    y -= 0.035 * chest.half_width * np.sin(2 * turn)  # up and over the lung's back before falling
+    # Behind, a rib falls evenly towards the side, once it has risen over the lung's back; in front, steeply.
+    y = start + fall * (0.70 * np.sin(turn) + 0.80 * (np.sqrt(np.cos(turn) ** 2 + 0.15) - np.cos(turn)))
+    y -= 0.025 * chest.half_width * np.sin(2 * turn)
     y = y.astype(np.float32)
     half = chest.cage(np.maximum(y, 0.06 * chest.length)) + np.float32(0.15)
     half_depth = np.float32(chest.depth * 0.54) * half / half.max()
@@ -268,21 +282,21 @@ def ribs(frame: Frame, rng: np.random.Generator) -> Cloud:
     z = -half_depth * np.cos(turn)
     path = np.stack([x, y, z], -1).astype(np.float32)
     outward = np.stack([side * np.sin(turn), np.zeros_like(turn), -np.cos(turn)], -1).astype(np.float32)
-    ends = np.clip((1 - np.linspace(0, 1, samples, dtype=np.float32)) / 0.3, 0, 1)[None, :]
-    bulk = chest.half_width * np.interp(number, [0, 1, 9, 10], [0.036, 0.040, 0.039, 0.030])
+    ends = np.clip((1 - np.linspace(0, 1, samples, dtype=np.float32)) / 0.1, 0, 1)[None, :]
+    bulk = chest.half_width * np.interp(number, [0, 1, 9, 10], [0.031, 0.033, 0.032, 0.027])
     wide = (
         bulk * (0.55 + 0.45 * ends) * (1 + 0.1 * np.cos(turn)) * rng.uniform(0.92, 1.08, number.shape)
     ).astype(np.float32)
     front = np.clip((turn - 1.5) / 0.5, 0, 1)  # ribs flatten, and lose bone, towards their cartilage
-    thin = (wide * 0.52 * ends * (1 - 0.5 * front)).astype(np.float32)
-    return tubes(path, outward, wide, thin, section(12, 0.22, 0.06, layers=2))
+    thin = (wide * 0.9 * ends * (1 - 0.55 * front)).astype(np.float32)
+    return tubes(frame, path, outward, wide, thin, section(13, 0.16, 0.05, layers=3))
 
 
 def limb_bones(
     frame: Frame, rng: np.random.Generator, joints: list[tuple[float, float]]
 ) -> tuple[list[Cloud], Map]:
     """Clavicles, humeri and the borders of the scapulae as points, and the scapulae's blades as cm."""
-    chest, samples = frame.chest, max(40, round(0.6 * frame.size_px))
+    chest, samples = frame.chest, max(40, round(1.0 * frame.size_px))
     t = np.linspace(0, 1, samples, dtype=np.float32)
     scale = chest.half_width / 8.3
     slim: list[tuple[Floats, Floats]] = []
@@ -290,30 +304,30 @@ def limb_bones(
     blades = np.zeros_like(frame.x)
     for side, (sx, sy) in zip((-1.0, 1.0), joints, strict=True):
         inner = np.array([side * 1.25, 0.075 * chest.length, 4.2])
-        clavicle = inner + (np.array([sx * 0.86, sy - 1.3, 0.5]) - inner) * t[:, None]
-        clavicle[:, 1] -= np.sin(t * np.pi * 1.75) * 0.25 * scale
+        clavicle = inner + (np.array([sx * 0.88, sy - 1.0 * scale, 0.5]) - inner) * t[:, None]
+        clavicle[:, 1] -= np.sin(t * np.pi * 1.75) * 0.4 * scale
         tips = np.clip(np.minimum(t, 1 - t) / 0.06, 0.05, 1) ** 0.5
-        thick = 0.29 * scale * (1 + 0.4 * np.abs(2 * t - 1) ** 2.5) * tips
+        thick = 0.31 * scale * (1 + 0.4 * np.abs(2 * t - 1) ** 2.5) * tips
         slim.append((clavicle.astype(np.float32), thick.astype(np.float32)))
         arm = np.array([side * np.cos(chest.arms), -np.sin(chest.arms), 0.0])
         shaft = np.array([sx, sy, 0.0]) + arm * (t[:, None] * 9 * scale)
         flared = 0.50 * scale * (1 + 0.7 * (1 - t) ** 9)
         stout.append((shaft.astype(np.float32), flared.astype(np.float32)))
-        blades += frame.ellipsoid(sx, sy, 0.75 * scale, 0.7 * scale, 0.35)
+        blades += frame.ellipsoid(sx - 0.4 * arm[0], sy - 0.4 * arm[1], 1.0 * scale, 0.95 * scale, 0.6)
         tip = np.array([side * rng.uniform(5.6, 6.9) * scale, sy + rng.uniform(4.6, 6.2) * scale, -4.0])
         socket = np.array([sx - side * 0.9, sy + 0.4, -1.0])
         corner = np.array([side * 4.6 * scale, sy + 0.3, -5.0])
-        borders = ((socket, tip, 0.5, 0.13), (corner, tip, -0.5, 0.07), (corner, socket, 0.4, 0.10))
+        borders = ((socket, tip, 0.5, 0.19), (corner, tip, -0.5, 0.10), (corner, socket, 0.4, 0.14))
         for a, b, bow, radius in borders:
             edge = a + (b - a) * t[:, None]
             edge[:, 0] += side * bow * np.sin(t * np.pi)
             slim.append((edge.astype(np.float32), (radius * scale * (1 - 0.5 * t)).astype(np.float32)))
         lean = side * (1.15 + rng.normal(0, 0.1))
-        blades += frame.ellipsoid(side * 5.9 * scale, sy + 2.5 * scale, 3.2 * scale, 1.15 * scale, 0.10, lean)
+        blades += frame.ellipsoid(side * 5.9 * scale, sy + 2.5 * scale, 3.2 * scale, 1.15 * scale, 0.15, lean)
     clouds = []
-    for bones, shape in ((slim, section(10, 0.24, 0.16)), (stout, section(28, 0.20, 0.16))):
+    for bones, shape in ((slim, section(9, 0.24, 0.16)), (stout, section(28, 0.20, 0.16))):
         paths, radii = (np.stack(part) for part in zip(*bones, strict=True))
-        clouds.append(tubes(paths, facing(paths), radii, radii, shape))
+        clouds.append(tubes(frame, paths, facing(paths), radii, radii, shape))
     return clouds, blades
 
 
@@ -331,14 +345,14 @@ def spine(frame: Frame) -> Map:
     off = np.abs(phase - np.float32(0.5))
     u = (x - np.float32(frame.turn(0.0, -2.5))) / (half * (0.9 + 0.6 * off * off))
     chord = np.sqrt(np.clip(1 - (u * u) ** 2, 0, None))
-    plate = np.exp(-(((off - 0.38) / 0.035) ** 2))
-    column = chord * (0.15 + step(0.41 - off, 0.035) * 0.14 + plate * 0.06)
+    plate = np.exp(-(((off - 0.37) / 0.05) ** 2))
+    column = chord * (0.11 + step(0.40 - off, 0.06) * 0.045 + plate * 0.03)
     beside = (np.abs(x - np.float32(frame.turn(0.0, -4.5))) / half - 0.68) / 0.2
     around = np.sqrt(beside**2 + ((phase - 0.36) / 0.17) ** 2)
-    pedicles = np.exp(-(((around - 0.85) / 0.35) ** 2)) * 0.10
+    pedicles = np.exp(-(((around - 0.85) / 0.35) ** 2)) * 0.035
     behind = (x - np.float32(frame.turn(0.0, -6.0))) / half
-    process = np.exp(-((behind / 0.16) ** 2) - ((phase - 0.72) / 0.14) ** 2) * 0.16
-    transverse = np.exp(-(((np.abs(behind) - 1.25) / 0.35) ** 2) - ((phase - 0.36) / 0.10) ** 2) * 0.10
+    process = np.exp(-((behind / 0.16) ** 2) - ((phase - 0.72) / 0.14) ** 2) * 0.05
+    transverse = np.exp(-(((np.abs(behind) - 1.25) / 0.35) ** 2) - ((phase - 0.36) / 0.10) ** 2) * 0.03
     shadow[:, strip] = (column + pedicles + process + transverse) * half
     return shadow
 
@@ -350,7 +364,7 @@ def branches(chest: Chest, rng: np.random.Generator, size_px: int) -> tuple[Floa
     radii: list[Floats] = []
     side = np.array([-1.0, 1.0])
     t = np.linspace(0, 1, samples)
-    for generation, each in enumerate((9, 20, 36)):
+    for generation, each in enumerate((9, 24, 48)):
         n = 2 * each
         if generation == 0:
             side = np.repeat(side, each)
@@ -358,7 +372,7 @@ def branches(chest: Chest, rng: np.random.Generator, size_px: int) -> tuple[Floa
             origin = np.stack([side * 0.24 * chest.half_width, np.full(n, 0.50 * chest.length)], 1)
             origin += rng.normal(0, 0.5, (n, 2))
             length = chest.half_width * rng.uniform(0.45, 0.85, n) * (1 + 0.5 * np.clip(angle, 0, 2))
-            first = np.full(n, 0.052 * chest.half_width)
+            first = np.full(n, 0.043 * chest.half_width)
         else:
             parent = rng.integers(0, len(paths[-1]), n)
             node = rng.integers(samples // 6, samples - 2, n)
@@ -374,5 +388,5 @@ def branches(chest: Chest, rng: np.random.Generator, size_px: int) -> tuple[Floa
         x = origin[:, :1] + side[:, None] * np.cumsum(np.cos(heading), 1) * stride
         y = origin[:, 1:] + np.cumsum(np.sin(heading), 1) * stride
         paths.append(np.stack([x, y, np.zeros_like(x)], -1).astype(np.float32))
-        radii.append((chest.hilum * first[:, None] * (1 - 0.55 * t)).astype(np.float32))
+        radii.append((chest.hilum * first[:, None] * (1 - 0.6 * t)).astype(np.float32))
     return np.concatenate(paths), np.concatenate(radii)

@@ -6,7 +6,7 @@ from xray_tui.files import replace_bytes
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.follow import read
 from xray_tui.runs.record import RunRecord
-from xray_tui.runs.table import clean, duration, number, percent
+from xray_tui.words import duration, harmless, number, percent
 
 
 def write_report(directory: RunDirectory) -> None:
@@ -74,8 +74,8 @@ def _epochs(record: RunRecord) -> list[str]:
     ]
     for e in record.epochs:
         star = " ★" if record.best and record.best.epoch == e.epoch else ""
-        cells = [f"{e.epoch}{star}", e.stage, number(e.train_loss), number(e.validation_loss)]
-        cells += [percent(e.accuracy), number(e.auc), percent(e.sensitivity), percent(e.specificity)]
+        cells = [f"{e.epoch}{star}", e.stage, number(e.train_loss, 4), number(e.validation_loss, 4)]
+        cells += [percent(e.accuracy), number(e.auc, 4), percent(e.sensitivity), percent(e.specificity)]
         lines.append(f"| {' | '.join(cells)} |")
     return [*lines, "", "Test Loss is the validation loss, as published. ★ marks the best epoch.", ""]
 
@@ -100,7 +100,7 @@ def _scores(scores: EpochEnded | TestEvaluated, started: RunStarted) -> list[str
         found = metrics.interval(successes, of)
         bounds = f"{percent(found[0])} to {percent(found[1])}" if found else "–"
         lines.append(f"| {name} | {percent(successes / of if of else None)} | {bounds} | {of} |")
-    lines.append(f"| AUC | {number(scores.auc)} | | {total} |")
+    lines.append(f"| AUC | {number(scores.auc, 4)} | | {total} |")
     lines += ["", f"Positive is {_plain(positive_name)}. Intervals are Wilson's.", ""]
     lines.append("| actual \\ predicted | " + " | ".join(_plain(name) for name in classes) + " |")
     lines.append("|---" + "|--:" * len(classes) + "|")
@@ -113,4 +113,4 @@ def _scores(scores: EpochEnded | TestEvaluated, started: RunStarted) -> list[str
 
 def _plain(text: str) -> str:
     """Text that is only text in Markdown and in a terminal: control characters shown, pipes escaped."""
-    return clean(text).replace("|", "\\|").replace("`", "'")
+    return harmless(text).replace("|", "\\|").replace("`", "'")

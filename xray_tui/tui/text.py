@@ -1,37 +1,11 @@
-"""Numbers and foreign words, made fit for the screen."""
+"""Words as the screen's text: never read as markup, cut to fit."""
 
 from rich.cells import cell_len
 from rich.text import Text
 
-ABSENT = "–"
+from xray_tui.words import harmless
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-# Characters that steer a terminal or reorder what stands around them.
-_INVISIBLE = {
-    *range(0x7F, 0xA0),
-    *range(0x200B, 0x2010),
-    *range(0x2028, 0x202F),
-    *range(0x2060, 0x206A),
-    0xFEFF,
-}
-
-
-def harmless(words: str) -> str:
-    """The words on one line, with nothing in them that a terminal would obey.
-
-    Control characters become their pictures (ESC becomes ␛); what was no text, like the bytes of a
-    file name in another encoding, becomes the replacement character.
-    """
-    shown = []
-    for character in words:
-        code = ord(character)
-        if code < 0x20:
-            shown.append(chr(0x2400 + code))
-        elif code in _INVISIBLE or 0xD800 <= code <= 0xDFFF:
-            shown.append("\ufffd")
-        else:
-            shown.append(character)
-    return "".join(shown)
 
 
 def clean(words: str, style: str = "") -> Text:
@@ -61,39 +35,6 @@ def shorten(words: str, cells: int) -> str:
         return fit(Text(words), cells).plain
     tail = (cells - 1) // 2
     return f"{words[: cells - 1 - tail]}…{words[-tail:]}"
-
-
-def percent(fraction: float | None, digits: int = 1) -> str:
-    return ABSENT if fraction is None else f"{100 * fraction:.{digits}f} %"
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    return ABSENT if value is None else f"{value:.{digits}f}"
-
-
-def count(value: int) -> str:
-    return f"{value:,}"
-
-
-def duration(seconds: float | None) -> str:
-    """``00:41``, and from an hour on ``1:02:03``."""
-    if seconds is None:
-        return ABSENT
-    whole = max(0, int(seconds))
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
-
-
-def bytes_in_words(size: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit in ("B", "kB", "MB") else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
-
-
-def millions(value: int) -> str:
-    return f"{value / 1e6:.1f}"
 
 
 def bar(fraction: float, cells: int) -> str:

@@ -6,7 +6,7 @@ from textual.app import App
 
 from xray_tui.events import Event, RunEnded, Warning
 from xray_tui.tui.shown import ShownRun
-from xray_tui.tui.text import count, harmless, percent
+from xray_tui.words import count, harmless, percent
 
 _RECENT_SECONDS = 60.0
 """What happened longer ago raises no toast: it is read from a journal, not happening."""

@@ -11,8 +11,8 @@ from xray_tui.events import EpochEnded
 from xray_tui.tui.panes.chart import Chart, Curve, Drawing, Mark, nice_step, nice_ticks
 from xray_tui.tui.panes.sparks import Spark, Sparks
 from xray_tui.tui.shown import ShownRun
-from xray_tui.tui.text import number, percent
 from xray_tui.tui.themes import Palette
+from xray_tui.words import number, percent
 
 _LEAST_ROWS, _LEAST_COLUMNS = 5, 20
 """Below that (in cells, inside the border) a chart has no room for its axes."""

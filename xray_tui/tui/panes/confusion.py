@@ -7,8 +7,9 @@ from textual.color import Color
 from textual.widget import Widget
 
 from xray_tui.tui.shown import ShownRun
-from xray_tui.tui.text import count, fit, harmless, number, percent, shorten
+from xray_tui.tui.text import fit, shorten
 from xray_tui.tui.themes import Palette
+from xray_tui.words import count, harmless, number, percent
 
 _LABEL, _NARROW, _WIDE = 12, 9, 17
 """Cells of a class's name, and the least and most that a number's box takes."""

@@ -9,19 +9,20 @@ from xray_tui.events import EpochEnded, Progress
 from xray_tui.tui.panes.rows import Column, Row, RowList
 from xray_tui.tui.panes.sparks import Spark, Sparks
 from xray_tui.tui.shown import ShownRun
-from xray_tui.tui.text import ABSENT, bar, count, number, percent
+from xray_tui.tui.text import bar
 from xray_tui.tui.themes import Palette
+from xray_tui.words import ABSENT, count, number, percent
 
 COLUMNS = (
     Column("epoch", 5, right=True),
     Column("stage", 8),
     Column("train", 5, right=True),
     Column("val", 5, right=True),
-    Column("acc", 6, right=True),
+    Column("acc", 7, right=True),
     Column("", 1),
     Column("AUC", 5, right=True, rank=1),
-    Column("sens", 6, right=True, rank=2),
-    Column("spec", 6, right=True, rank=3),
+    Column("sens", 7, right=True, rank=2),
+    Column("spec", 7, right=True, rank=3),
     Column("img/s", 6, right=True, rank=4),
 )
 
@@ -91,14 +92,14 @@ class EpochsPane(Vertical):
         if test.skipped:
             return line.append(f" skipped: {test.skipped}", palette.muted)
         for name, shown in (
+            ("images", count(test.images)),
             ("acc", percent(test.accuracy)),
             ("AUC", number(test.auc)),
             ("sens", percent(test.sensitivity)),
             ("spec", percent(test.specificity)),
             ("loss", number(test.loss)),
-            ("", f"{count(test.images)} images"),
         ):
-            line.append(f"  {name} " if name else "  ", palette.muted).append(shown, f"bold {palette.text}")
+            line.append(f"  {name} ", palette.muted).append(shown, f"bold {palette.text}")
         return line
 
 

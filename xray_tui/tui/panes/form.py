@@ -18,9 +18,9 @@ from textual.widgets import Input, Label, Select, Static
 from xray_tui import config
 from xray_tui.config import PRESETS, Settings
 from xray_tui.errors import UserError
-from xray_tui.tui.text import count, harmless
 from xray_tui.tui.themes import Palette
 from xray_tui.tui.values import FIELDS, FormValues
+from xray_tui.words import count, harmless
 
 _SETTLE_SECONDS = 0.25
 """A folder is looked into when the typing stops."""

@@ -16,8 +16,9 @@ from textual.widgets import Static
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.index import Summary
 from xray_tui.tui.panes.rows import Column, Row, RowList
-from xray_tui.tui.text import ABSENT, clean, duration, number, percent
+from xray_tui.tui.text import clean
 from xray_tui.tui.themes import Palette
+from xray_tui.words import ABSENT, duration, number, percent
 
 COLUMNS = (
     Column("started", 16),

@@ -10,9 +10,10 @@ from textual.widget import Widget
 
 from xray_tui.tui.actions import Action
 from xray_tui.tui.shown import ShownRun
-from xray_tui.tui.text import bytes_in_words, count, duration, harmless, shorten
+from xray_tui.tui.text import shorten
 from xray_tui.tui.themes import Palette
 from xray_tui.tui.vitals import Vitals
+from xray_tui.words import bytes_in_words, count, duration, harmless
 
 
 class HeaderLine(Widget):

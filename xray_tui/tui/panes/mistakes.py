@@ -15,8 +15,9 @@ from xray_tui.events import Mistake, Mistakes
 from xray_tui.tui.panes.picture import PictureClass, RadiographView
 from xray_tui.tui.panes.rows import Column, Row, RowList
 from xray_tui.tui.shown import ShownRun
-from xray_tui.tui.text import clean, count, harmless, number, shorten
+from xray_tui.tui.text import clean, shorten
 from xray_tui.tui.themes import Palette
+from xray_tui.words import count, harmless, number
 
 COLUMNS = (
     Column("image", 10, flexible=True),

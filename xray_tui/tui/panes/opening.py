@@ -4,8 +4,9 @@ from rich.text import Text
 from textual.widget import Widget
 
 from xray_tui.tui.shown import ShownRun
-from xray_tui.tui.text import bar, count, harmless
+from xray_tui.tui.text import bar
 from xray_tui.tui.themes import Palette
+from xray_tui.words import count, harmless
 
 _TITLES = {
     "weights": "Loading the backbone's weights",

@@ -19,8 +19,8 @@ from xray_tui.tui.panes.opening import OpeningPane
 from xray_tui.tui.panes.picture import PictureClass
 from xray_tui.tui.panes.rows import RowList
 from xray_tui.tui.shown import ShownRun
-from xray_tui.tui.text import harmless
 from xray_tui.tui.themes import Palette
+from xray_tui.words import harmless
 
 WIDE_COLUMNS, WIDE_ROWS = 120, 30
 """From that on (of the whole terminal) all panes are seen at once."""

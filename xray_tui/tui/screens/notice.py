@@ -12,8 +12,8 @@ from textual.widgets import Static
 
 from xray_tui.tui.actions import ACTIONS, FIXED
 from xray_tui.tui.shown import ShownRun
-from xray_tui.tui.text import harmless
 from xray_tui.tui.themes import Palette
+from xray_tui.words import harmless
 
 _MOST_PATHS = 10
 

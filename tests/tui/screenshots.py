@@ -1,0 +1,69 @@
+"""The README's pictures, drawn by the dashboard itself from a real run.
+
+    xray-tui demo --runs-dir /tmp/demo-runs
+    python tests/tui/screenshots.py /tmp/demo-runs .github/screenshots
+
+Look at them before you commit them.
+"""
+
+import argparse
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from xray_tui import config
+from xray_tui.runs.directory import RunDirectory
+from xray_tui.tui.app import XrayApp
+from xray_tui.tui.panes.form import FormPane
+from xray_tui.tui.sources import FollowSource
+
+Ready = Callable[[XrayApp], bool]
+
+
+async def draw(app: XrayApp, size: tuple[int, int], file: Path, ready: Ready, *keys: str) -> None:
+    async with app.run_test(size=size) as pilot:
+        await _until(pilot, lambda: ready(app))
+        await pilot.press(*keys)
+        await pilot.pause(1.5)  # the radiograph is decoded in a thread, the runs are listed in one
+        file.write_text(app.export_screenshot(title="xray-tui"), encoding="utf-8")
+    print(file)
+
+
+async def _until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
+    for _ in range(200):
+        await pilot.pause(0.05)
+        if holds():
+            return
+    raise TimeoutError("the run did not show")
+
+
+def ended(app: XrayApp) -> bool:
+    return app.shown is not None and app.shown.record.ended is not None
+
+
+async def main(runs: Path, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    run = RunDirectory.find(runs)
+    settings = config.load({"run.runs_dir": str(runs)})
+
+    def watching() -> XrayApp:
+        return XrayApp(settings, source=FollowSource(run))
+
+    await draw(watching(), (150, 44), out / "train.svg", ended)
+    await draw(watching(), (80, 24), out / "small.svg", ended)
+    await draw(watching(), (130, 20), out / "history.svg", ended, "3")
+    data = config.load({}, file=run.config).data.root
+    form = XrayApp(
+        config.load({"data.root": data, "run.runs_dir": str(runs)}), given=frozenset({"data.root"})
+    )
+    await draw(form, (110, 36), out / "form.svg", lambda app: bool(app.query(FormPane)))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("runs", type=Path, help="a runs folder; its newest run is drawn")
+    parser.add_argument("out", type=Path)
+    a = parser.parse_args()
+    asyncio.run(main(a.runs, a.out))

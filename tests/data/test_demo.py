@@ -104,6 +104,12 @@ def test_same_arguments_same_bytes_and_no_image_depends_on_how_many(tmp_path: Pa
     assert not set(other.values()) & set(more.values())
 
 
+def test_processes_make_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = digests(make_demo(tmp_path / "alone", counts=COUNTS, size_px=256))
+    monkeypatch.setattr(demo, "_WORTH_PROCESSES", 1)
+    assert digests(make_demo(tmp_path / "together", counts=COUNTS, size_px=256)) == alone
+
+
 def test_a_demo_that_is_there_is_left_alone_and_another_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,10 +5,13 @@ noise and a processed detector response. `make_demo` lays out a folder of them a
 """
 
 import json
+import multiprocessing
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
+from threadpoolctl import threadpool_limits
 
 from xray_tui.data.phantom import Chest, Floats, Frame, Map, low_pass
 from xray_tui.data.thorax import Disease, Thickness, tissue
@@ -37,6 +41,7 @@ DEMO_COUNTS: Mapping[str, Mapping[str, int]] = {
 MARKER = "demo.json"
 FORMAT_VERSION = 2
 SPLITS = ("train", "test", "val")
+_WORTH_PROCESSES = 100
 NAME = re.compile(r"IM-\d{4,}-0001\.jpeg|person\d+_(bacteria|virus)_\d+\.jpeg")
 
 
@@ -213,19 +218,34 @@ def _fill(
     size_px: int,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    total = sum(sum(classes.values()) for classes in counts.values())
-    made = 0
+    films = []
     for split, classes in counts.items():
         for name, count in classes.items():
             (folder / split / name).mkdir(parents=True)
-            for index in range(count):
-                rng = np.random.default_rng([seed, *f"{split}/{name}".encode(), index])
-                disease = draw_disease(rng) if name == "PNEUMONIA" else None
-                path = folder / split / name / file_name(split, disease, index)
-                Image.fromarray(film(rng, disease, size_px)).save(path, quality=92)
-                made += 1
-                if progress:
-                    progress(made, total)
+            films += [(folder, split, name, index, seed, size_px) for index in range(count)]
+    with ExitStack() as stack:
+        # Processes, for Python's own lock would let threads take turns; not where starting them costs more
+        # than they save. Spawned, not forked: a fork would copy locks that other threads hold.
+        if len(films) < _WORTH_PROCESSES:
+            made: Iterable[None] = map(_make, films)
+        else:
+            context = multiprocessing.get_context("spawn")
+            made = stack.enter_context(ProcessPoolExecutor(mp_context=context)).map(_make, films, chunksize=4)
+        for done, _ in enumerate(made, 1):
+            if progress:
+                progress(done, len(films))
+
+
+def _make(film_of: tuple[Path, str, str, int, int, int]) -> None:
+    """One file, from (folder, split, class, index, seed, size in pixels)."""
+    folder, split, name, index, seed, size_px = film_of
+    rng = np.random.default_rng([seed, *f"{split}/{name}".encode(), index])
+    disease = draw_disease(rng) if name == "PNEUMONIA" else None
+    path = folder / split / name / file_name(split, disease, index)
+    # One thread for the matrix products: how many share them changes their rounding, and so a film's bytes.
+    with threadpool_limits(1):
+        pixels = film(rng, disease, size_px)
+    Image.fromarray(pixels).save(path, quality=92)
 
 
 def file_name(split: str, disease: Disease | None, index: int) -> str:

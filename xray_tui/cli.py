@@ -110,10 +110,10 @@ _DEFAULT = RunOptions()
 _DEMO: dict[str, Any] = {
     "model.backbone": "efficientnet_lite0",
     "training.image_size": 128,
-    "training.batch_size": 32,
-    "training.frozen.epochs": 5,
-    "training.unfrozen.epochs": 3,
-    "training.unfrozen.learning_rate": 2e-5,
+    "training.batch_size": 16,
+    "training.frozen.epochs": 4,
+    "training.unfrozen.epochs": 6,
+    "training.unfrozen.learning_rate": 3e-4,
     "run.name": "demo",
 }
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from xray_tui.data import demo
 from xray_tui.data.demo import make_demo, radiograph
-from xray_tui.data.phantom import section
+from xray_tui.data.phantom import VESSEL, Chest, Frame, facing, section, tubes
 from xray_tui.errors import UserError
 
 SIZE_PX = 96
@@ -57,6 +57,20 @@ def test_lungs_are_darker_than_the_mediastinum_and_the_abdomen() -> None:
     assert lungs + 40 < belly
 
 
+def test_the_chest_fills_the_film_and_its_spine_does_not_outshine_the_belly() -> None:
+    healthy = films(pneumonia=False, count=12)
+    assert (healthy < 20).mean() < 0.12
+    mean = healthy.mean(0)
+    at = SIZE_PX // 24
+    chest = mean[10 * at : 16 * at]
+    left, right = chest[:, 3 * at : 7 * at].mean(), chest[:, 17 * at : 21 * at].mean()
+    assert max(left, right) + 30 < chest[:, 11 * at : 13 * at].mean()  # lungs out to an eighth of the width
+    belly = mean[-3 * at :]
+    spine = belly[:, 11 * at : 13 * at].mean()
+    beside = (belly[:, 7 * at : 9 * at].mean() + belly[:, 15 * at : 17 * at].mean()) / 2
+    assert spine - beside < 30
+
+
 def test_global_statistics_do_not_tell_the_classes_apart() -> None:
     features = []
     for pneumonia in (False, True):
@@ -72,6 +86,15 @@ def test_global_statistics_do_not_tell_the_classes_apart() -> None:
 def test_a_tube_has_the_area_of_its_circle() -> None:
     assert section(9).area.sum() == pytest.approx(np.pi, rel=1e-3)
     assert section(9, shell=0.5).area.sum() == pytest.approx(np.pi * 0.75, rel=1e-3)
+
+
+def test_a_tube_keeps_its_volume_on_the_film() -> None:
+    frame = Frame(Chest.draw(np.random.default_rng(1)), SIZE_PX)
+    path = np.linspace((-3, 2, 0), (3, 5, 2), 60, dtype=np.float32)[None]
+    radius = np.full((1, 60), 0.4, np.float32)
+    shadow = frame.project(tubes(frame, path, facing(path), radius, radius, VESSEL))
+    # 60 points stand for a stride each, half of one beyond either end.
+    assert shadow.sum() * frame.pixel**2 == pytest.approx(np.pi * 0.4**2 * 7 * 60 / 59, rel=0.01)
 
 
 def test_folders_names_and_patients(tmp_path: Path) -> None:

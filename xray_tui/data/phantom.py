@@ -79,7 +79,7 @@ class Chest:
         half_width = rng.uniform(7.6, 9.0)
         length = half_width * (1.14 + 0.34 * inspiration)
         return cls(
-            field=rng.uniform(2.12, 2.5) * half_width,
+            field=rng.uniform(2.15, 2.6) * half_width,
             top=rng.uniform(0.26, 0.50) * half_width,
             off_axis=rng.normal(0.0, 0.35),
             lean=rng.normal(0.0, 0.025),
@@ -219,8 +219,8 @@ def section(count: int, shell: float = 1.0, marrow: float = 0.0, layers: int = 1
     """A bone: a shell `shell` radii thick round spongy bone of `marrow` times its density.
 
     A full `shell` is a vessel. The points are even across the tube, with as much area each as a ray there
-    would cross: points on the shell itself would crowd at its edges and leave its middle speckled. Two
-    `layers`, front and back, give a tube seen edge on its depth.
+    would cross: points on the shell itself would crowd at its edges and leave its middle speckled. More
+    than one of `layers`, front to back, gives a tube seen edge on its depth.
     """
     fine = (np.arange(count * 64) + 0.5) / (count * 32) - 1
     hollow = np.sqrt(np.clip((1 - shell) ** 2 - fine**2, 0, None))
@@ -288,7 +288,7 @@ def ribs(frame: Frame, rng: np.random.Generator) -> Cloud:
         bulk * (0.55 + 0.45 * ends) * (1 + 0.1 * np.cos(turn)) * rng.uniform(0.92, 1.08, number.shape)
     ).astype(np.float32)
     front = np.clip((turn - 1.5) / 0.5, 0, 1)  # ribs flatten, and lose bone, towards their cartilage
-    thin = (wide * 0.9 * ends * (1 - 0.55 * front)).astype(np.float32)
+    thin = (wide * ends * (1 - 0.55 * front)).astype(np.float32)
     return tubes(frame, path, outward, wide, thin, section(13, 0.16, 0.05, layers=3))
 
 

@@ -29,8 +29,8 @@ LUNG_DENSITY = 0.27  # inflated lung against water (ICRU 46: 0.26 g/cm3)
 
 # How much of the air in a diseased part fluid replaces. Set so that a new head on frozen ImageNet features
 # reads nine films of ten rightly: weaker and the demo's curves stay flat, stronger and it makes no mistakes.
-LOBAR_STRENGTH = (0.6, 0.9)
-DIFFUSE_STRENGTH = (0.34, 0.7)
+LOBAR_STRENGTH = (0.62, 0.92)
+DIFFUSE_STRENGTH = (0.42, 0.76)
 
 Disease = Literal["lobar", "diffuse"]
 
@@ -52,7 +52,9 @@ def body(frame: Frame, rng: np.random.Generator) -> tuple[Map, Map, list[tuple[f
     rise = np.sqrt(np.clip((frame.y + 3.1) / (0.34 * chest.length), 0, 1)).astype(np.float32)
     u = (frame.x / (half * (0.3 + 0.7 * np.sqrt(rise))).astype(np.float32)) ** 2
     trunk = (
-        np.float32(chest.depth + 1.4 * chest.wall) * np.sqrt(np.clip(1 - u * (0.7 + 0.3 * u), 0, None)) * rise
+        np.float32(chest.depth + 1.4 * chest.wall)
+        * np.sqrt(np.clip(1 - u * (0.85 + 0.15 * u), 0, None))
+        * rise
     )
     thick = np.float32(chest.half_width * rng.uniform(0.34, 0.42))
     neck_half = thick + np.float32(1.6) * np.exp(np.minimum(frame.y + 2.8, 4) / 1.9)  # on to the shoulders

@@ -15,7 +15,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env
 
 from xray_tui import __version__, config
-from xray_tui.config import OPTIONS, Precision, Preset, Settings, Split, Unfreeze, describe
+from xray_tui.config import OPTIONS, BatchNorm, Precision, Preset, Settings, Split, Unfreeze, describe
 from xray_tui.engine import process
 from xray_tui.errors import UserError
 from xray_tui.words import harmless
@@ -78,6 +78,7 @@ class RunOptions:
     split: Annotated[Split | None, _option("data.split")] = None
     positive: Annotated[str | None, _option("data.positive")] = None
     unfreeze: Annotated[Unfreeze | None, _option("training.unfreeze")] = None
+    batchnorm: Annotated[BatchNorm | None, _option("training.batchnorm")] = None
     frozen_epochs: Annotated[int | None, _option("training.frozen.epochs")] = None
     unfrozen_epochs: Annotated[int | None, _option("training.unfrozen.epochs")] = None
     frozen_lr: Annotated[float | None, _option("training.frozen.learning_rate")] = None
@@ -112,8 +113,9 @@ _DEMO: dict[str, Any] = {
     "training.image_size": 128,
     "training.batch_size": 16,
     "training.frozen.epochs": 4,
-    "training.unfrozen.epochs": 6,
-    "training.unfrozen.learning_rate": 3e-4,
+    "training.unfrozen.epochs": 4,
+    "training.unfrozen.learning_rate": 1e-5,
+    "training.batchnorm": "keep",
     "run.name": "demo",
 }
 

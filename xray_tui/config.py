@@ -18,6 +18,7 @@ from xray_tui.errors import UserError
 Split = Literal["auto", "recipe", "folders", "holdout"]
 Unfreeze = Literal["auto", "ask"]
 Precision = Literal["auto", "float32", "bfloat16"]
+BatchNorm = Literal["learn", "keep"]
 Preset = Literal["recipe", "tuned"]
 
 Count = Annotated[int, Meta(ge=0)]
@@ -65,6 +66,10 @@ class TrainingSettings(Struct, frozen=True, forbid_unknown_fields=True):
     unfrozen: Annotated[StageSettings, Meta(description="everything learns")] = StageSettings(
         epochs=5, learning_rate=1e-6
     )
+    batchnorm: Annotated[
+        BatchNorm,
+        Meta(description="the body's BatchNorm statistics once unfrozen: learn (as published) or keep"),
+    ] = "learn"
     unfreeze: Annotated[Unfreeze, Meta(description="after the frozen stage: go on, or wait for a person")] = (
         "auto"
     )
@@ -105,9 +110,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 PRESETS: dict[Preset, dict[str, Any]] = {
     "recipe": {},
     "tuned": {
-        "training.frozen.epochs": 5,
-        "training.unfrozen.epochs": 5,
-        "training.unfrozen.learning_rate": 3e-5,
+        "training.frozen.epochs": 4,
+        "training.unfrozen.epochs": 4,
+        "training.unfrozen.learning_rate": 1e-5,
+        "training.batchnorm": "keep",
         "training.batch_size": 64,
     },
 }
@@ -121,6 +127,7 @@ OPTIONS: dict[str, str] = {
     "split": "data.split",
     "positive": "data.positive",
     "unfreeze": "training.unfreeze",
+    "batchnorm": "training.batchnorm",
     "frozen_epochs": "training.frozen.epochs",
     "unfrozen_epochs": "training.unfrozen.epochs",
     "frozen_lr": "training.frozen.learning_rate",

@@ -161,8 +161,9 @@ def print_runs(summaries: Iterable[Summary]) -> None:
 
 
 def _epoch_line(e: EpochEnded) -> str:
+    losses = f"train {number(e.train_loss, 4)}  val {number(e.validation_loss, 4)}"
     return (
-        f"epoch {e.epoch:>2} {e.stage:<8}  train {number(e.train_loss, 4)}  val {number(e.validation_loss, 4)}  "
+        f"epoch {e.epoch:>2} {e.stage:<8}  {losses}  "
         f"acc {percent(e.accuracy)}  AUC {number(e.auc, 4)}  sens {percent(e.sensitivity)}  "
         f"spec {percent(e.specificity)}  {e.images_per_second:.0f} img/s  {duration(e.seconds)}"
     )

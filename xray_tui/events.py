@@ -165,6 +165,7 @@ class ControlUsed(Event, frozen=True, kw_only=True):
 class CheckpointSaved(Event, frozen=True, kw_only=True):
     checkpoint: Literal["best", "last"]
     epoch: int
+    """Of ``best``, the epoch whose weights it holds; of ``last``, the epoch that a resume would run next."""
     path: str
     """Relative to the run directory."""
     bytes: int

@@ -204,6 +204,17 @@ def test_stop_ends_the_run_with_its_last_epoch_kept(chest: Path, recipe: Recipe)
     assert checkpoints.read_position(run.directory.checkpoints).next_epoch == 1
 
 
+def test_stop_while_images_are_read(chest: Path, recipe: Recipe) -> None:
+    def react(event: Event, controls: Controls) -> None:
+        if isinstance(event, Progress) and event.phase == "reading":
+            controls.stop()
+
+    run = recipe(chest, react=react)
+    assert run.ended.outcome == "interrupted"
+    assert not run.of(RunStarted)
+    assert run.directory.report.is_file()
+
+
 def test_a_recipe_split_without_val_skips_test_by_an_event(tmp_path: Path, recipe: Recipe) -> None:
     data = write_folder(tmp_path / "d", {split: {"a": 6, "b": 7} for split in ("train", "test")})
     run = recipe(data)

@@ -198,3 +198,20 @@ def test_a_step_repeats_after_reseeding(model: Classifier, images: Tensor) -> No
         found.append(model(images).detach())
         torch.rand(3)  # someone else draws
     assert torch.equal(*found)
+
+
+def test_kept_statistics_stay_while_scale_and_shift_learn() -> None:
+    model = Classifier(load_backbone("shufflenet_v2_x0_5", "none"), 2, hidden=16)
+    model.unfreeze(keep_statistics=True)
+    model.train()
+    before = {name: tensor.clone() for name, tensor in model.body.state_dict().items()}
+    optimizer = torch.optim.SGD(model.trainable_parameters(), lr=0.1)
+    images = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    for _ in range(2):
+        optimizer.zero_grad()
+        model(images).square().sum().backward()
+        optimizer.step()
+    after = model.body.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in before if "running_" in name)
+    learned = [name for name in before if name.endswith("weight")]
+    assert any(not torch.equal(after[name], before[name]) for name in learned)

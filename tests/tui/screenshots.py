@@ -8,6 +8,7 @@ Look at them before you commit them.
 
 import argparse
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,10 +55,10 @@ async def main(runs: Path, out: Path) -> None:
     await draw(watching(), (150, 44), out / "train.svg", ended)
     await draw(watching(), (80, 24), out / "small.svg", ended)
     await draw(watching(), (130, 20), out / "history.svg", ended, "3")
-    data = config.load({}, file=run.config).data.root
-    form = XrayApp(
-        config.load({"data.root": data, "run.runs_dir": str(runs)}), given=frozenset({"data.root"})
-    )
+    # As a person would type it, and without the path of whoever draws the picture.
+    data = os.path.relpath(config.load({}, file=run.config).data.root)
+    chosen = config.load({"data.root": data, "run.runs_dir": str(runs)})
+    form = XrayApp(chosen, given=frozenset({"data.root"}))
     await draw(form, (110, 36), out / "form.svg", lambda app: bool(app.query(FormPane)))
 
 

@@ -87,7 +87,8 @@ def _read(
     broken: list[Broken] = []
     held_bytes = 0
     room = psutil.virtual_memory().available
-    with ThreadPoolExecutor(psutil.cpu_count() or 1) as pool:
+    pool = ThreadPoolExecutor(psutil.cpu_count() or 1)
+    try:
         for done, (file, found) in enumerate(zip(files, pool.map(read, files), strict=True), 1):
             if isinstance(found, Broken):
                 broken.append(found)
@@ -95,11 +96,12 @@ def _read(
                 kept.append(file)
                 images.append(found)
                 held_bytes += found.nbytes
-                if held_bytes > 0.8 * room:
-                    pool.shutdown(cancel_futures=True)
-                    raise UserError(
-                        f"no memory for {len(files)} images: {done} took {held_bytes / 2**30:.1f} GiB",
-                        "use --limit N or a smaller --image-size",
-                    )
+            if held_bytes > 0.8 * room:
+                raise UserError(
+                    f"no memory for {len(files)} images: {done} took {held_bytes / 2**30:.1f} GiB",
+                    "use --limit N or a smaller --image-size",
+                )
             progress(done)
+    finally:
+        pool.shutdown(cancel_futures=True)  # a stop must not wait for thousands of files
     return Pixels(kept, images, torch.tensor([file.label for file in kept]), broken)

@@ -84,6 +84,9 @@ def train(plan: Plan, folder: Path, run: str, emit: Emit, controls: Controls) ->
     except UserError as error:
         why = error.message
         raise
+    except KeyboardInterrupt:  # a person who would not wait for the batch
+        outcome, why = "interrupted", "broken off within a batch"
+        raise
     except BaseException as error:
         why = f"{type(error).__name__}: {error}"
         raise
@@ -124,7 +127,7 @@ class Recipe:
         self.model.freeze()
 
     def unfreeze(self) -> None:
-        self.model.unfreeze()
+        self.model.unfreeze(keep_statistics=self.plan.settings.training.batchnorm == "keep")
         self._kept_features = None
 
     def fit(self, stage: Stage, settings: StageSettings) -> None:

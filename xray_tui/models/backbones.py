@@ -110,10 +110,6 @@ def _lite0_body() -> nn.Sequential:
     """
     net = EfficientNet.from_name("efficientnet-lite0")
     for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            # torch's default, as in torchvision's bodies. The package's 0.01 is meant for hundreds of epochs:
-            # in a short fine-tuning the running statistics lag, and validation is judged by old ones.
-            module.momentum = 0.1
         if isinstance(module, nn.ReLU6):
             module.inplace = True  # as torchvision's MobileNet has it; a quarter of the time on a CPU else
         padding = getattr(module, "static_padding", None)

@@ -5,6 +5,7 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from xray_tui.models.backbones import Backbone
 from xray_tui.models.folding import Fingerprint, fingerprint, fold_batchnorm
@@ -66,6 +67,7 @@ class Classifier(nn.Module):
     ) -> None:
         super().__init__()
         self.frozen = False
+        self.keep_statistics = False
         self.body = backbone.body
         self.pool = ConcatPool()
         with torch.random.fork_rng(devices=[]):
@@ -82,17 +84,29 @@ class Classifier(nn.Module):
         self.body.requires_grad_(False)
         self.body.eval()
 
-    def unfreeze(self) -> None:
-        """Everything learns from here on."""
+    def unfreeze(self, *, keep_statistics: bool = False) -> None:
+        """Everything learns from here on.
+
+        Args:
+            keep_statistics: the body's BatchNorms learn their scale and shift but go on normalising with
+                the statistics the head was trained on. Otherwise they turn to those of each batch, and the
+                head meets other features than it knows (see Keras' guide to transfer learning, "important
+                notes about the BatchNormalization layer").
+        """
         self.frozen = False
+        self.keep_statistics = keep_statistics
         self._folded = None
         self.body.requires_grad_(True)
-        self.body.train(self.training)
+        self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
         if self.frozen:
             self.body.eval()
+        elif self.keep_statistics:
+            for module in self.body.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
         return self
 
     def feature_map(self, images: Tensor) -> Tensor:

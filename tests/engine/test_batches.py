@@ -1,0 +1,51 @@
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from xray_tui.config import TrainingSettings
+from xray_tui.data.augmentation import Normalisation
+from xray_tui.data.folders import ImageFile
+from xray_tui.data.pixels import Pixels
+from xray_tui.engine.batches import Batches
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def batches() -> Iterator[Batches]:
+    settings = TrainingSettings(batch_size=4, image_size=32, seed=3)
+    made = Batches(settings, Normalisation([0.5], [0.25], CPU), CPU, threads=2)
+    yield made
+    made.close()
+
+
+def pixels(count: int) -> Pixels:
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(1, 40 + number % 3, 50 - number % 4) for number in range(count)]
+    images = [torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8) for shape in shapes]
+    files = [ImageFile(f"{number}.png", number % 2) for number in range(count)]
+    return Pixels(files, images, torch.arange(count) % 2, [])
+
+
+def test_every_image_once_in_an_order_of_its_epoch(batches: Batches) -> None:
+    first, again, other = (
+        torch.cat([batch.images for batch in batches.train(pixels(10), epoch)]) for epoch in (0, 0, 1)
+    )
+    assert len(first) == 10
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(8, [4, 4]), (9, [4, 4]), (10, [4, 4, 2])])
+def test_a_last_batch_of_one_is_left_out(batches: Batches, count: int, sizes: list[int]) -> None:
+    assert [len(batch) for batch in batches.train(pixels(count), 0)] == sizes
+
+
+def test_what_is_uploaded_whole_is_what_threads_prepare(batches: Batches) -> None:
+    """The GPU's way, taken on a CPU: one copy of all bytes, views into it, one augmentation."""
+    parts = [[5, 0, 3], [1, 2]]
+    uploaded = list(batches._uploaded(pixels(6), parts, epoch=2))
+    prefetched = list(batches._prefetched(pixels(6), parts, epoch=2))
+    for one, other in zip(uploaded, prefetched, strict=True):
+        assert torch.equal(one, other)

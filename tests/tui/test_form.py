@@ -87,12 +87,14 @@ async def test_no_epochs_at_all_is_refused(chest: Path) -> None:
 
 async def test_s_starts_the_run_with_what_the_form_says(chest: Path) -> None:
     engine = FakeEngine()
+    tuned = config.load({"preset": "tuned"}).training
     settings = config.load({"data.root": str(chest), "training.batch_size": 16})
     app = dashboard(settings=settings, given=frozenset({"data.root", "training.batch_size"}), launch=engine)
     async with app.run_test(size=(120, 40)) as pilot:
         field(app, "model-backbone").value = "efficientnet_lite0"
         app.query_one(Select).value = "tuned"
-        await until(pilot, lambda: field(app, "training-frozen-epochs").value == "5")
+        epochs = str(tuned.frozen.epochs)
+        await until(pilot, lambda: field(app, "training-frozen-epochs").value == epochs)
         field(app, "training-unfrozen-epochs").value = "2"
         await pilot.press("s")
         await until(pilot, lambda: engine.settings is not None)
@@ -102,8 +104,8 @@ async def test_s_starts_the_run_with_what_the_form_says(chest: Path) -> None:
     assert started is not None
     assert started.data.root == str(chest)
     assert started.model.backbone == "efficientnet_lite0"
-    assert (started.training.frozen.epochs, started.training.unfrozen.epochs) == (5, 2)
-    assert started.training.unfrozen.learning_rate == 3e-5, "the preset's other numbers come along"
+    assert (started.training.frozen.epochs, started.training.unfrozen.epochs) == (tuned.frozen.epochs, 2)
+    assert started.training.batchnorm == tuned.batchnorm, "the preset's other settings come along"
     assert started.training.batch_size == 16, "what was given on the command line stays"
 
 

@@ -84,7 +84,7 @@ async def test_a_finished_run_shows_its_test_result_and_the_end() -> None:
         await until(pilot, lambda: "done" in header(app))
         result = str(app.query_one("#test-result").render())
         assert "87.5 %" in result
-        assert "16 images" in result
+        assert "images 16" in result
         assert "test" in str(app.query_one(ConfusionPane).render())
         assert "new run" in keys(app)
         assert "pause" not in keys(app)

@@ -175,11 +175,15 @@ def dashboard(source: Source | None = None, *, settings: Settings | None = None,
     )
 
 
-async def until(pilot: Pilot[int], holds: Callable[[], bool], seconds: float = 5.0) -> None:
-    """Wait until it holds: threads take their own time."""
+async def until(pilot: Pilot[int], holds: Callable[[], bool], seconds: float = 15.0) -> None:
+    """Wait until it holds: threads take their own time. A row that is not there yet does not hold."""
     for _ in range(round(seconds / 0.02)):
         await asyncio.sleep(0.02)
-        if holds():
+        try:
+            held = holds()
+        except IndexError:
+            held = False
+        if held:
             await pilot.pause()
             return
     raise AssertionError("it never held")

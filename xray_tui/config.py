@@ -180,15 +180,12 @@ def paths_in(file: Path | None) -> frozenset[str]:
     Raises:
         UserError: as :func:`load`.
     """
+    return frozenset(_leaves(_read(file))) if file else frozenset()
 
-    def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-        for key, value in tree.items():
-            if isinstance(value, dict):
-                yield from leaves(value, f"{prefix}{key}.")
-            else:
-                yield f"{prefix}{key}"
 
-    return frozenset(leaves(_read(file))) if file else frozenset()
+def paths_of(settings: Settings) -> frozenset[str]:
+    """The dotted paths of all settings."""
+    return frozenset(_leaves(to_tree(settings)))
 
 
 def describe(path: str) -> str:
@@ -240,6 +237,14 @@ def _read(file: Path) -> dict[str, Any]:
         raise UserError(f"cannot read the config file {file}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"the config file {file} is not TOML: {error}") from None
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
 
 
 def _put(tree: dict[str, Any], path: str, value: Any) -> None:

@@ -98,7 +98,7 @@ async def test_s_starts_the_run_with_what_the_form_says(chest: Path) -> None:
         field(app, "training-unfrozen-epochs").value = "2"
         await pilot.press("s")
         await until(pilot, lambda: engine.settings is not None)
-        assert in_front(app) == "run-panes"
+        assert in_front(app) == "train"
         engine.let_go.set()
     started = engine.settings
     assert started is not None
@@ -173,7 +173,7 @@ async def test_fields_take_letters_and_escape_gives_the_keys_back(chest: Path) -
         await pilot.press("escape")
         assert app.focused is None
         await pilot.press("3")
-        assert in_front(app) == "history-pane"
+        assert in_front(app) == "history"
 
 
 async def test_what_a_person_can_mend_is_shown_and_the_form_comes_back(chest: Path) -> None:
@@ -187,7 +187,7 @@ async def test_what_a_person_can_mend_is_shown_and_the_form_comes_back(chest: Pa
         assert "no weights for [red]resnet50[/]" in words
         assert "put them into ~/.cache" in words
         await pilot.press("s")
-        assert in_front(app) == "form-pane"
+        assert in_front(app) == "form"
         assert app.query_one(FormPane).settings is not None
         await pilot.press("q")
     assert app.return_value == 1

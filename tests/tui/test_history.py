@@ -67,14 +67,14 @@ async def test_history_lists_the_runs_and_enter_opens_one_in_the_same_panes(runs
         assert "done" in oldest
         assert "89.1 %" in oldest, "accuracy at the best epoch"
         await pilot.press("down", "enter")
-        assert in_front(app) == "run-panes"
+        assert in_front(app) == "train"
         await until(pilot, lambda: "done" in header(app))
         await until(pilot, lambda: "0.278" in "".join(rows(app, "epochs")))
         await pilot.press("left")
         assert app.shown is not None
         assert app.shown.epoch == 13
         await pilot.press("escape", "escape")
-        assert in_front(app) == "history-pane"
+        assert in_front(app) == "history"
 
 
 async def test_an_opened_run_gives_way_to_the_live_one_which_went_on(runs: Path) -> None:
@@ -139,7 +139,7 @@ async def test_a_broken_journal_is_told_and_the_app_lives(runs: Path) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: "is not an event" in str(app.query_one("OpeningPane").render()))
         await pilot.press("3")
-        assert in_front(app) == "history-pane"
+        assert in_front(app) == "history"
 
 
 async def test_a_replay_shows_each_epoch_in_turn_and_space_holds_it(runs: Path) -> None:

@@ -100,20 +100,20 @@ async def test_keys_without_a_run_say_so_and_are_not_offered() -> None:
 async def test_digits_change_the_tab_and_escape_comes_back() -> None:
     app = dashboard()
     async with app.run_test() as pilot:
-        assert in_front(app) == "form-pane"
+        assert in_front(app) == "form"
         await pilot.press("3")
-        assert in_front(app) == "history-pane"
+        assert in_front(app) == "history"
         await pilot.press("1")
-        assert in_front(app) == "form-pane"
+        assert in_front(app) == "form"
         await pilot.press("3", "escape")
-        assert in_front(app) == "form-pane"
+        assert in_front(app) == "form"
 
 
 async def test_a_click_on_a_tab_opens_it() -> None:
     app = dashboard()
     async with app.run_test() as pilot:
         await pilot.click("#tabs", offset=(14, 0))
-        assert in_front(app) == "history-pane"
+        assert in_front(app) == "history"
 
 
 async def test_help_lists_every_key_and_closes() -> None:
@@ -137,7 +137,7 @@ async def test_the_palette_finds_an_action_by_name() -> None:
         await until(pilot, lambda: bool(app.screen.query("OptionList")))
         await pilot.pause(0.5)
         await pilot.press("enter")
-        await until(pilot, lambda: in_front(app) == "history-pane")
+        await until(pilot, lambda: in_front(app) == "history")
 
 
 async def test_arrows_scrub_every_pane_and_escape_returns_to_live() -> None:

@@ -228,7 +228,7 @@ async def test_a_bug_in_the_engine_leaves_the_app_alive_and_says_where_to_look(t
         assert any("ZeroDivisionError" in words for words in toasts(app))
         assert len(rows(app, "epochs")) == 3, "what was learned is still seen"
         await pilot.press("3")
-        assert in_front(app) == "history-pane"
+        assert in_front(app) == "history"
         await pilot.press("q")
     assert app.return_value == 1
 
@@ -243,9 +243,9 @@ async def test_a_new_run_can_be_set_up_after_one_has_ended() -> None:
         engine.let_go.set()
         await until(pilot, lambda: "done" in header(app))
         await pilot.press("s")
-        assert in_front(app) == "form-pane"
+        assert in_front(app) == "form"
         await pilot.press("escape")
-        assert in_front(app) == "run-panes"
+        assert in_front(app) == "train"
 
 
 async def test_without_colour_everything_is_still_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from xray_tui.tui.actions import ACTIONS, Action
+from xray_tui.tui.actions import Action
 
 if TYPE_CHECKING:
     from xray_tui.tui.app import XrayApp
@@ -29,8 +29,7 @@ class ActionCommands(Provider):
                 yield Hit(score, matcher.highlight(title), partial(self._perform, action), help=action.help)
 
     def _sensible(self) -> list[Action]:
-        app = cast("XrayApp", self.app)
-        return [action for action in ACTIONS if not app.why_not(action.id)]
+        return cast("XrayApp", self.app).sensible_actions()
 
     def _title(self, action: Action) -> str:
         app = cast("XrayApp", self.app)

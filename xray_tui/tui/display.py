@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import ClassVar
 
 from textual import on
 from textual.app import App, ComposeResult, SystemCommand
@@ -17,14 +18,18 @@ from xray_tui.tui.actions import ACTIONS, Action
 from xray_tui.tui.desk import Desk
 from xray_tui.tui.leaving import Exit
 from xray_tui.tui.panes.form import FormPane
-from xray_tui.tui.panes.history import HistoryPane
 from xray_tui.tui.panes.lines import HeaderLine, KeyLine, StatusLine, TabLine
 from xray_tui.tui.panes.pages import Pages
-from xray_tui.tui.panes.run import RunPanes
 from xray_tui.tui.parts import Parts
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.sources import LiveSource, Source
 from xray_tui.tui.steering import Steering
+from xray_tui.tui.tabs.data import DataTab
+from xray_tui.tui.tabs.history import HistoryTab
+from xray_tui.tui.tabs.mistakes import MistakesTab
+from xray_tui.tui.tabs.settings import SettingsTab
+from xray_tui.tui.tabs.tab import Tab
+from xray_tui.tui.tabs.train import TrainTab
 from xray_tui.tui.tensorboard import BoardKeeper
 from xray_tui.tui.toasts import tell
 from xray_tui.tui.vitals import Vitals
@@ -52,7 +57,7 @@ class Display(App[int]):
         parts: what it is joined to.
     """
 
-    CSS_PATH = "xray.tcss"
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["xray.tcss"]
     TITLE = "xray-tui"
     AUTO_FOCUS = None
 
@@ -72,13 +77,17 @@ class Display(App[int]):
         self._vitals: Vitals | None = None
         self._tab = "train"
         self._form_open = source is None and not start
+        self._held = False
         self._source = source
         makers = {
-            "form-pane": self._make_form,
-            "run-panes": self._make_panes,
-            "history-pane": self._make_history,
+            "form": self._make_form,
+            "train": lambda: TrainTab(self._parts.picture, self._parts.read, id="train-tab"),
+            "mistakes": lambda: MistakesTab(id="mistakes-tab"),
+            "history": self._make_history,
+            "data": lambda: DataTab(id="data-tab"),
+            "settings": lambda: SettingsTab(id="settings-tab"),
         }
-        self._pages = Pages(makers, "form-pane" if self._form_open else "run-panes", id="content")
+        self._pages = Pages(makers, "form" if self._form_open else "train", id="content")
         self.desk = Desk(self._begin, self._parts.clock)
         self._board = BoardKeeper(self, self._make_board, self._show_lines)
         self._steering = Steering(self, self.desk, self._show_run)
@@ -117,13 +126,15 @@ class Display(App[int]):
     def _make_form(self) -> FormPane:
         return FormPane(self._settings, self._given, self._parts.checks, id="form-pane")
 
-    def _make_panes(self) -> RunPanes:
-        return RunPanes(self._parts.picture, self._parts.read, id="run-panes")
+    async def _fill_form(self, settings: Settings, given: frozenset[str]) -> None:
+        """The form anew, with these settings in it."""
+        self._settings, self._given = settings, given
+        await self._pages.forget("form")
 
-    def _make_history(self) -> HistoryPane:
+    def _make_history(self) -> HistoryTab:
         folder = self._runs_folder
-        return HistoryPane(
-            lambda: list(self._parts.find_runs(folder)), folder, id="history-pane", classes="pane"
+        return HistoryTab(
+            lambda: list(self._parts.find_runs(folder)), folder, id="history-tab", classes="pane"
         )
 
     @property
@@ -153,7 +164,8 @@ class Display(App[int]):
             return
         for run in self.desk.all:
             if run.source is message.source:
-                self._take(run)
+                if not self._held:
+                    self._take(run)
                 if run.source.finished:
                     self._run_finished(run)
 
@@ -161,7 +173,8 @@ class Display(App[int]):
         if not self.is_running:  # a timer may fire once more while the widgets are taken down
             return
         for run in self.desk.all:
-            self._take(run)
+            if not self._held:
+                self._take(run)
         shown = self.shown
         if shown is not None and shown.live:
             self.query_one(HeaderLine).show(shown)
@@ -176,8 +189,8 @@ class Display(App[int]):
         if run is not self.shown or not (events or run.source.finished):
             return
         if all(isinstance(event, Progress) for event in events) and not (run.record.ended and not was_over):
-            if events and self._run_in_sight:
-                self._panes.tick(run)
+            if events and self.tab is not None:
+                self.tab.tick(run)
             if events:
                 self._show_lines()
         else:
@@ -189,29 +202,35 @@ class Display(App[int]):
             failure = run.source.failure
             if failure and not self._exit_ways.under_way:
                 self.notify(failure.message, title="the run failed", severity="error", markup=False)
-            for history in self.query(HistoryPane):
+            for history in self.query(HistoryTab):
                 history.refresh_runs()
             if self._exit_ways.under_way:
                 self._exit_ways.leave()
-        if run is self.shown:
+        if run is self.shown and not self._held:
             self._show_run()
 
     # Painting
 
     @property
-    def _panes(self) -> RunPanes:
-        return self.query_one(RunPanes)
+    def place(self) -> str:
+        """What is in front: a tab by name, or the ``form``."""
+        return self._pages.current
+
+    @property
+    def tab(self) -> Tab | None:
+        """The tab in front; none while the form is."""
+        front = self._pages.front
+        return front if isinstance(front, Tab) else None
 
     def _arrange(self) -> None:
         """Bring forward what the tab and the form say."""
-        train = "form-pane" if self._form_open else "run-panes"
-        self._pages.bring("history-pane" if self._tab == "history" else train)
+        self._pages.bring("form" if self._tab == "train" and self._form_open else self._tab)
         self.query_one(TabLine).show(self._tab)
         self._show_run()
 
     def _show_run(self) -> None:
-        if self.shown is not None and self._run_in_sight:
-            self._panes.show(self.shown)
+        if self.tab is not None:
+            self.tab.show(self.shown)
         self._show_lines()
 
     def _show_lines(self) -> None:
@@ -228,14 +247,6 @@ class Display(App[int]):
     def watch_theme(self) -> None:
         if self.is_running:
             self.call_after_refresh(self._show_run)
-
-    @property
-    def _form_in_sight(self) -> bool:
-        return self._pages.current == "form-pane"
-
-    @property
-    def _run_in_sight(self) -> bool:
-        return self._pages.current == "run-panes"
 
     def sensible_keys(self) -> Sequence[tuple[Action, str]]:
         """The actions that make sense now, each with its title."""

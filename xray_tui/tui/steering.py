@@ -45,6 +45,12 @@ class Steering:
         answers = [Answer("stop", "x", "stop it"), Answer("stay", "escape", "go on")]
         self._app.push_screen(AskScreen("Stop the run?", words, answers), answered)
 
+    def change_learning_rate(self) -> None:
+        """Ask the person for another learning rate, then the run."""
+
+    def detach(self) -> None:
+        """Hand the run to a process of its own."""
+
     def _ask(self, run: ShownRun, control: Control) -> None:
         """The engine obeys between batches, which on a CPU may take seconds: the screen says so now."""
         try:

@@ -14,17 +14,35 @@ class Pages(Container):
     def __init__(self, makers: Mapping[str, Callable[[], Widget]], first: str, **named: Any) -> None:
         super().__init__(**named)
         self._makers = makers
+        self._made: dict[str, Widget] = {}
         self.current = first
 
+    @property
+    def front(self) -> Widget:
+        """The page that is seen."""
+        return self._page(self.current)
+
     def compose(self) -> ComposeResult:
-        yield self._makers[self.current]()
+        yield self.front
 
     def bring(self, name: str) -> None:
         """Show that page. It may not be mounted yet when this returns."""
         if name == self.current:
             return
         self.current = name
-        if all(page.id != name for page in self.children):
-            self.mount(self._makers[name]())
-        for page in self.children:
-            page.display = page.id == name
+        page = self.front
+        if not page.is_attached:
+            self.mount(page)
+        for other in self._made.values():
+            other.display = other is page
+
+    async def forget(self, name: str) -> None:
+        """Let a page go, which is not seen now; it is made anew when it is wanted again."""
+        page = self._made.pop(name, None)
+        if page is not None:
+            await page.remove()
+
+    def _page(self, name: str) -> Widget:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]

@@ -19,6 +19,7 @@ from xray_tui.tui.panes.opening import OpeningPane
 from xray_tui.tui.panes.picture import PictureClass
 from xray_tui.tui.panes.rows import RowList
 from xray_tui.tui.shown import ShownRun
+from xray_tui.tui.tabs.tab import Tab
 from xray_tui.tui.themes import Palette
 from xray_tui.words import harmless
 
@@ -48,7 +49,7 @@ class PaneLine(SpotLine):
         return line.append("tab: next", palette.faint) if self.content_size.width >= 50 else line
 
 
-class RunPanes(Container):
+class TrainTab(Tab):
     """Shows one :class:`ShownRun`."""
 
     def __init__(self, picture: PictureClass, read: Callable[[Path], Image.Image], **named: Any) -> None:
@@ -83,10 +84,11 @@ class RunPanes(Container):
         if self._run:
             self.show(self._run)
 
-    def show(self, run: ShownRun) -> None:
-        """Everything may have changed."""
+    def show(self, run: ShownRun | None) -> None:
         self._run = run
-        if not self._built:  # the panes inside come with the mount event, which shows the run again
+        if (
+            run is None or not self._built
+        ):  # the panes inside come with the mount event, which shows the run again
             return
         begun = bool(run.record.stages)
         self.query_one("#opening").display = not begun
@@ -103,7 +105,6 @@ class RunPanes(Container):
         self.query_one(MistakesPane).show(run)
 
     def tick(self, run: ShownRun) -> None:
-        """Only the progress of the epoch under way has changed."""
         if not self._built:
             return
         if run is not self._run or bool(run.record.stages) != bool(self.query_one("#board").display):

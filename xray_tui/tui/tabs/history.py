@@ -9,13 +9,14 @@ from typing import Any
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
+from xray_tui.config import Settings
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.index import Summary
 from xray_tui.tui.panes.rows import Column, Row, RowList
+from xray_tui.tui.tabs.tab import Tab
 from xray_tui.tui.text import clean
 from xray_tui.tui.themes import Palette
 from xray_tui.words import ABSENT, duration, number, percent
@@ -34,11 +35,25 @@ COLUMNS = (
 )
 
 
-class HistoryPane(Vertical):
+class HistoryTab(Tab):
     """The runs as a table, newest first; enter opens one."""
 
     class Opened(Message):
         """The person wants to see a run."""
+
+        def __init__(self, directory: RunDirectory) -> None:
+            super().__init__()
+            self.directory = directory
+
+    class Again(Message):
+        """The person wants a new run like that one, perhaps with changes."""
+
+        def __init__(self, settings: Settings) -> None:
+            super().__init__()
+            self.settings = settings
+
+    class Resume(Message):
+        """The person wants an interrupted run to go on."""
 
         def __init__(self, directory: RunDirectory) -> None:
             super().__init__()
@@ -57,6 +72,9 @@ class HistoryPane(Vertical):
     def on_mount(self) -> None:
         self.border_title = "history"
         self.query_one("#runs").display = False
+        self.refresh_runs()
+
+    def enter(self) -> None:
         self.refresh_runs()
 
     @work(exclusive=True, group="history")

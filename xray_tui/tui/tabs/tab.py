@@ -1,0 +1,33 @@
+"""What the tabs have in common."""
+
+from textual.containers import Container
+
+from xray_tui.tui.shown import ShownRun
+
+
+class Tab(Container):
+    """What is seen while one tab is in front.
+
+    An action of the registry that belongs to the tab is its method ``do_`` and the action's id.
+    Where the tab has none, the app does it.
+    """
+
+    HELP = ""
+    """What is seen here and how to read it, for the help screen."""
+
+    def enter(self) -> None:
+        """The tab has come to the front."""
+
+    def show(self, run: ShownRun | None) -> None:
+        """The run on the desk is another one, or has changed."""
+
+    def tick(self, run: ShownRun) -> None:
+        """Of that run only the progress of the epoch under way has changed."""
+
+    def back(self) -> bool:
+        """Escape was pressed: one step out of wherever the person is. Whether there was a step to take."""
+        return False
+
+    def why_not(self, action: str) -> str:
+        """Why an action of this tab makes no sense now; empty where it does."""
+        return ""

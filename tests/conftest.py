@@ -16,8 +16,10 @@ Write = Callable[..., Path]
 
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes what a person's own dashboard remembers."""
+    """No test reads or writes a person's own config file, or what her dashboard remembers."""
     monkeypatch.setenv("XRAY_TUI_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+    monkeypatch.setenv("XRAY_TUI_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("XRAY_TUI_CONFIG_DIR", str(tmp_path_factory.mktemp("config")))
 
 
 def write_image(path: Path, *, bright: bool = False, seed: int = 0, size: tuple[int, int] = (48, 40)) -> Path:

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import select
 import signal
 import struct
 import subprocess
@@ -57,6 +58,7 @@ class Terminal:
         )
         os.close(theirs)
         self._ours = ours
+        self._hung_up = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -67,14 +69,19 @@ class Terminal:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+        self._hung_up = True
         self._reader.join(5)
-        os.close(self._ours)
 
     @property
     def text(self) -> str:
         """The screen as it is now."""
         with self._lock:
             return "\n".join(line.rstrip() for line in self._screen.display)
+
+    def hang_up(self) -> None:
+        """The terminal is gone, as when a connection breaks."""
+        self._hung_up = True
+        self._reader.join()
 
     def press(self, keys: str) -> None:
         os.write(self._ours, keys.encode())
@@ -92,16 +99,22 @@ class Terminal:
         return text
 
     def wait(self, seconds: float = 30) -> int:
-        """The exit code."""
-        return self.process.wait(seconds)
+        """The exit code; what was said until then is on the screen."""
+        code = self.process.wait(seconds)
+        self._reader.join(1)
+        return code
 
     def _read(self) -> None:
-        while True:
+        """Feed the screen until the other side has closed; the side here is closed by nobody else."""
+        while not self._hung_up:
+            if not select.select([self._ours], [], [], 0.1)[0]:
+                continue
             try:
                 content = os.read(self._ours, 65536)
             except OSError:  # Linux says so when the other side has closed
-                return
+                break
             if not content:
-                return
+                break
             with self._lock:
                 self._stream.feed(content)
+        os.close(self._ours)

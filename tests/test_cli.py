@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from tests.conftest import write_folder
+from tests.engine.conftest import run_recipe
 from xray_tui import events
 from xray_tui.cli import main
-from xray_tui.events import EpochEnded, RunEnded, RunStarted
+from xray_tui.engine.controls import Controls
+from xray_tui.events import EpochEnded, Event, Progress, Resumed, RunEnded, RunStarted
 from xray_tui.runs import state
-from xray_tui.runs.directory import list_runs
+from xray_tui.runs.directory import RunDirectory, list_runs
 
 SMALL = [
     "--backbone=shufflenet_v2_x0_5",
@@ -116,6 +118,8 @@ def test_runs_list_and_show(call: Call, chest: Path) -> None:
         ),
         (["runs", "show", "zzz"], "error: no run 'zzz'"),
         (["watch"], "error: no runs in runs"),
+        (["resume"], "error: no runs in runs"),
+        (["resume", "zzz"], "error: no run 'zzz'"),
         (["watch", "--replay", "fast"], "error: "),
     ],
 )
@@ -141,6 +145,60 @@ def test_a_weights_file_that_does_not_fit_names_its_keys(call: Call, chest: Path
     assert "surprise" in err
 
 
+def stopped(data: Path) -> RunDirectory:
+    """A run of two epochs that was stopped in the first, in the folder ``runs``."""
+
+    def stop(event: Event, controls: Controls) -> None:
+        if isinstance(event, Progress) and event.phase == "train":
+            controls.stop()
+
+    return run_recipe(data, Path("runs"), {"training.frozen.epochs": 1}, stop).directory
+
+
+def test_resume_ends_with_the_published_table(call: Call, chest: Path) -> None:
+    run = stopped(chest)
+    code, out, err = call("resume")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[1:3]] == ["0", "1"]
+    assert "resumed in epoch 0" in err
+    assert state.read(run).status == "done"
+    code, out, err = call("resume", run.name)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {run.name} is done: nothing is left to resume\n")
+
+
+def test_resume_prints_new_events_as_json(call: Call, chest: Path) -> None:
+    stopped(chest)
+    code, out, _ = call("resume", "--json")
+    assert code == 0
+    found = [events.decode(line) for line in out.splitlines()]
+    assert isinstance(found[0], Resumed)
+    assert isinstance(found[-1], RunEnded)
+
+
+def test_a_run_whose_terminal_hangs_up_is_handed_over(
+    call: Call, chest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from xray_tui import console, launch
+
+    def hang_up(event: Event) -> None:
+        if isinstance(event, EpochEnded):
+            os.kill(os.getpid(), signal.SIGHUP)
+
+    handed: list[RunDirectory] = []
+
+    def hand_over(directory: RunDirectory, requests: object) -> str:
+        handed.append(directory)
+        return ""
+
+    monkeypatch.setattr(console, "print_json", hang_up)
+    monkeypatch.setattr(launch, "hand_over", hand_over)
+    code, _, err = call("train", str(chest), "--json", *ENDLESS)
+    assert code == 128 + signal.SIGHUP
+    assert f"the run goes on in a process of its own: `xray-tui watch {handed[0].path}`" in err
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
 def python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
@@ -153,6 +211,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
         (["--help"], ["torch", "textual", "sklearn", "tensorboard"]),
         (["runs", "list"], ["torch", "textual", "sklearn", "tensorboard"]),
         (["train", "--help"], ["torch", "textual", "sklearn", "tensorboard"]),
+        (["resume", "--help"], ["torch", "textual", "sklearn", "tensorboard"]),
     ],
 )
 def test_what_needs_no_torch_does_not_import_it(arguments: list[str], forbidden: list[str]) -> None:

@@ -1,7 +1,11 @@
 """End to end: small runs on demo radiographs, in a real pseudo-terminal, steered by keys."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +13,7 @@ import pytest
 from tests.terminal import Terminal
 from xray_tui.data.demo import make_demo
 from xray_tui.runs import follow, state
-from xray_tui.runs.directory import list_runs
+from xray_tui.runs.directory import RunDirectory, list_runs
 from xray_tui.runs.record import RunRecord
 
 COUNTS = {
@@ -23,6 +27,24 @@ QUICK = [
     "--device=cpu",
     "--runs-dir=runs",
 ]
+
+
+ENDLESS = [
+    *("--backbone=shufflenet_v2_x0_5" if "--backbone" in option else option for option in QUICK),
+    "--weights=none",
+    "--frozen-epochs=9999",
+]
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Iterator[Path]:
+    """A runs folder; whatever process still has a run of it is ended."""
+    folder = tmp_path / "runs"
+    yield folder
+    for run in list_runs(folder):
+        found = state.read(run)
+        if found.live:
+            os.kill(found.pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +115,89 @@ def test_train_shows_progress_and_ctrl_c_ends_it_cleanly(radiographs: Path, tmp_
         assert terminal.wait() == 130
     (run,) = list_runs(tmp_path / "runs")
     assert state.read(run).status == "interrupted"
+
+
+def until(holds: Callable[[], bool], what: str, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"{what} did not come"
+        time.sleep(0.05)
+
+
+def epochs(run: RunDirectory) -> int:
+    return len(RunRecord.of(follow.read(run)).epochs)
+
+
+def test_a_detached_run_outlives_its_dashboard(radiographs: Path, tmp_path: Path, runs: Path) -> None:
+    """Start, detach, go on watching, quit, watch again, change the rate, stop, resume in another."""
+    with Terminal(str(radiographs), *ENDLESS, folder=tmp_path, size=(160, 45)) as terminal:
+        terminal.wait_for("shufflenet_v2_x0_5", "NORMAL")
+        terminal.press("s")
+        terminal.wait_for("frozen", "★", seconds=90)
+        ours = terminal.process.pid
+        terminal.press("d")
+        terminal.wait_for("handing over")
+        (run,) = list_runs(runs)
+        until(lambda: state.read(run).status == "running" and state.read(run).pid != ours, "another process")
+        terminal.wait_for("It goes on without this dashboard", "confusion")
+        terminal.press("q")
+        assert terminal.wait() == 0
+    assert state.read(run).live
+    there = state.read(run).pid
+    before = epochs(run)
+    until(lambda: epochs(run) > before, "another epoch")
+    with Terminal("watch", folder=tmp_path, size=(160, 45)) as terminal:
+        terminal.wait_for("frozen", "★")
+        terminal.press("l")
+        terminal.wait_for("Learning rate", "enter")
+        terminal.press("3e-4\r")
+        until(lambda: any(c.value == 3e-4 for c in RunRecord.of(follow.read(run)).controls), "the rate")
+        terminal.press("x")
+        terminal.wait_for("Stop the run?")
+        terminal.press("x")
+        terminal.wait_for("stopped", seconds=90)
+        terminal.press("q")
+        assert terminal.wait() == 0
+    until(lambda: state.read(run).status == "interrupted", "the end")
+    until(lambda: gone(there), "the end of the process")
+    record = RunRecord.of(follow.read(run))
+    assert [control.control for control in record.controls] == ["detach", "learning_rate", "stop"]
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_a_hang_up_hands_the_run_over(radiographs: Path, tmp_path: Path, runs: Path) -> None:
+    with Terminal(str(radiographs), *ENDLESS, folder=tmp_path) as terminal:
+        terminal.wait_for("shufflenet_v2_x0_5", "NORMAL")
+        terminal.press("s")
+        terminal.wait_for("frozen", "★", seconds=90)
+        (run,) = list_runs(runs)
+        terminal.hang_up()
+        assert terminal.wait(90) == 128 + signal.SIGHUP
+    found = state.read(run)
+    assert found.status == "running"
+    assert found.pid != terminal.process.pid
+    run.request("stop")
+    until(lambda: state.read(run).status == "interrupted", "the end")
+
+
+def test_a_killed_run_is_resumed(radiographs: Path, tmp_path: Path, runs: Path) -> None:
+    options = [option.replace("=9999", "=3") for option in ENDLESS] + ["--unfrozen-epochs=1"]
+    with Terminal("train", str(radiographs), *options, folder=tmp_path) as terminal:
+        terminal.wait_for("epoch  0 frozen", seconds=90)
+        terminal.process.kill()
+        terminal.process.wait()
+    (run,) = list_runs(runs)
+    assert state.read(run).status == "interrupted"
+    with Terminal("resume", folder=tmp_path) as terminal:
+        assert terminal.wait(90) == 0
+        text = terminal.text
+    assert "resumed in epoch" in text
+    assert [line.split()[0] for line in text.splitlines() if line[:2].strip().isdigit()] == list("0123")
+    assert state.read(run).status == "done"

@@ -4,29 +4,38 @@ import io
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
-from cyclopts.config import Env
 
-from xray_tui import __version__, config
+from xray_tui import __version__, config, settings_file
 from xray_tui.cli_data import data_app, demo_folder, make_demo_in
-from xray_tui.cli_options import NO_OPTIONS, RUNS, RunOptions, RunsDir, talk
+from xray_tui.cli_headless import see_through
+from xray_tui.cli_options import (
+    NO_OPTIONS,
+    RUNS,
+    Ascii,
+    Environment,
+    RunOptions,
+    RunsDir,
+    print_error,
+    runs_folder_of_user,
+    talk,
+)
 from xray_tui.cli_runs import runs_app
 from xray_tui.engine import process
 from xray_tui.errors import UserError
 
-if TYPE_CHECKING:
-    from xray_tui.engine.controls import Controls
+_HELP = f"""Fine-tune a pretrained image classifier on chest radiographs, in a terminal.
 
-_HELP = """Fine-tune a pretrained image classifier on chest radiographs, in a terminal.
-
-Every option can also stand in the environment (XRAY_TUI_BATCH_SIZE=64) or in a TOML file (--config FILE).
-The command line wins over the environment, the environment over the file.
+Every option can also stand in the environment (XRAY_TUI_BATCH_SIZE=64) or in
+a TOML file: --config FILE, else your own one, where it exists:
+  {settings_file.user_file()}
+The command line wins over the environment, the environment over the file, the
+file over the preset.
 """
 _EPILOGUE = """Examples:
   xray-tui demo                 all of it, on made-up radiographs
@@ -43,13 +52,13 @@ app = App(
     help_epilogue=_EPILOGUE,
     help_format="plaintext",
     version=__version__,
-    config=Env("XRAY_TUI_", command=False, show=False),
+    config=(Environment("XRAY_TUI_", command=False, show=False), runs_folder_of_user),
 )
 app.command(runs_app)
 app.command(data_app)
 
 
-# What makes the demo quick on two cores, and its short training visible. Options given win over these.
+# What makes the demo quick on two cores, and its short training visible. Whatever is given wins over these.
 _DEMO: dict[str, Any] = {
     "model.backbone": "efficientnet_lite0",
     "training.image_size": 128,
@@ -63,7 +72,9 @@ _DEMO: dict[str, Any] = {
 
 
 @app.default
-def dashboard(data: Path | None = None, /, *, options: RunOptions = NO_OPTIONS) -> int:
+def dashboard(
+    data: Path | None = None, /, *, ascii_only: Ascii = None, options: RunOptions = NO_OPTIONS
+) -> int:
     """Open the dashboard: set a run up, start it, browse the runs that were kept.
 
     Args:
@@ -71,9 +82,8 @@ def dashboard(data: Path | None = None, /, *, options: RunOptions = NO_OPTIONS) 
     """
     from xray_tui.tui.app import run_dashboard
 
-    given = options.given() | ({"data.root": str(data)} if data else {})
-    settings = config.load(given, file=options.config)
-    return run_dashboard(settings=settings, given=config.paths_in(options.config) | given.keys())
+    settings, origins = options.trace({"data.root": str(data)} if data else {})
+    return run_dashboard(settings=settings, origins=origins, file=options.config, ascii_only=ascii_only)
 
 
 @app.command(
@@ -82,16 +92,21 @@ def dashboard(data: Path | None = None, /, *, options: RunOptions = NO_OPTIONS) 
   xray-tui demo --unfreeze ask    the run waits until you press u
 
 The demo has defaults of its own: efficientnet_lite0, whose weights came with
-the installation, small images and few epochs. Options given win.
+the installation, small images and few epochs. What you give wins, in your
+config file too; only its data folder is always the demo's own.
 """
 )
-def demo(*, options: RunOptions = NO_OPTIONS) -> int:
+def demo(*, ascii_only: Ascii = None, options: RunOptions = NO_OPTIONS) -> int:
     """Make synthetic radiographs and learn from them in the dashboard: offline, on a CPU, under 2 minutes."""
     from xray_tui.tui.app import run_dashboard
 
-    given = _DEMO | options.given() | {"data.root": str(make_demo_in(demo_folder()))}
-    settings = config.load(given, file=options.config)
-    return run_dashboard(settings=settings, given=frozenset(given), start=True)
+    options.trace(demo=_DEMO)  # what is wrong is told before radiographs are made
+    root = str(make_demo_in(demo_folder()))
+    settings, origins = options.trace({"data.root": root}, demo=_DEMO)
+    origins["data.root"] = "demo"
+    return run_dashboard(
+        settings=settings, origins=origins, file=options.config, start=True, ascii_only=ascii_only
+    )
 
 
 @app.command(
@@ -111,27 +126,45 @@ def train(
         json: print each event as a line of JSON instead.
     """
     from xray_tui import launch
-    from xray_tui.console import ConsoleReporter, print_json
-    from xray_tui.engine.controls import Controls
 
     settings = options.settings(**{"data.root": str(data)})
-    controls = Controls()
-    opened: list[Path] = []
-    with _stopping(controls) as caught:
-        try:
-            if json:
-                ended = launch.start(settings, print_json, controls, opened=lambda d: opened.append(d.path))
-            else:
-                with ConsoleReporter() as reporter:
-                    ended = launch.start(settings, reporter, controls, opened=lambda d: opened.append(d.path))
-                reporter.print_results()
-        except UserError as error:
-            _print_error(error)
-            return 1 if opened else 2
-    talk(f"kept in {opened[0]}")
-    if ended.outcome == "interrupted":
-        return 128 + (caught[0] if caught else signal.SIGINT)
-    return 0
+    return see_through(partial(launch.start, settings), json=json)
+
+
+@app.command(
+    help_epilogue="""Examples:
+  xray-tui resume                 the newest run
+  xray-tui resume 20261124        the run whose name begins like that
+  xray-tui resume 20261124 --json
+
+It equals a run that never stopped: the settings are the run's own, kept in
+its config.toml. A run that is done or live is refused.
+"""
+)
+def resume(
+    run: str | None = None,
+    /,
+    *,
+    runs_dir: RunsDir = RUNS,
+    json: Annotated[bool, Parameter(negative=())] = False,
+    take_over: Annotated[bool, Parameter(negative=(), show=False)] = False,
+) -> int:
+    """Go on exactly where an interrupted run stopped; end with the published table.
+
+    Args:
+        run: name of the run, or how it begins (default: the newest).
+        json: print each new event as a line of JSON instead.
+        take_over: for the process that a run is handed over to.
+    """
+    from xray_tui import launch
+    from xray_tui.runs.claim import check_resumable
+    from xray_tui.runs.directory import RunDirectory
+    from xray_tui.runs.follow import read
+
+    directory = RunDirectory.find(runs_dir, run)
+    check_resumable(directory, handed_over=take_over)
+    begin = partial(launch.resume, directory, take_over=take_over)
+    return see_through(begin, json=json, past=read(directory), has_terminal=not take_over)
 
 
 @app.command(
@@ -147,6 +180,7 @@ def watch(
     *,
     runs_dir: RunsDir = RUNS,
     replay: Annotated[str | None, Parameter(help="play a finished run back, such as 20x")] = None,
+    ascii_only: Ascii = None,
 ) -> int:
     """Open the dashboard on a run of another process, live or finished.
 
@@ -157,8 +191,17 @@ def watch(
     from xray_tui.tui.app import run_dashboard
 
     directory = RunDirectory.find(runs_dir, run)
-    settings = config.load({"run.runs_dir": str(runs_dir)})
-    return run_dashboard(settings=settings, watch=directory, replay=_speed(replay) if replay else None)
+    settings, origins = config.trace(file=settings_file.existing_user_file())
+    if str(runs_dir) != settings.run.runs_dir:
+        settings = config.replace(settings, {"run.runs_dir": str(runs_dir)})
+        origins["run.runs_dir"] = "command line"
+    return run_dashboard(
+        settings=settings,
+        origins=origins,
+        watch=directory,
+        replay=_speed(replay) if replay else None,
+        ascii_only=ascii_only,
+    )
 
 
 @app.command(help_epilogue="Example:\n  xray-tui board --port 6010 --runs-dir /data/runs\n")
@@ -215,25 +258,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-@contextmanager
-def _stopping(controls: "Controls") -> Iterator[list[int]]:
-    """The first SIGINT or SIGTERM asks the run to stop; a second one ends the process at once."""
-    caught: list[int] = []
-
-    def stop(number: int, _: FrameType | None) -> None:
-        caught.append(number)
-        controls.stop(signal.Signals(number).name)
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-        talk("stopping after this batch; once more ends it at once")
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _speed(text: str) -> float:
     try:
         speed = float(text.lower().removesuffix("x"))
@@ -246,9 +270,7 @@ def _speed(text: str) -> float:
 
 def _print_error(error: Exception) -> None:
     if isinstance(error, UserError):
-        talk(f"error: {error.message}")
-        for line in error.hint.splitlines():
-            talk(f"  {line}")
+        print_error(error)
     else:
         talk(f"error: {error}")
         talk("  see `xray-tui --help`")

@@ -1,14 +1,86 @@
 """``xray-tui data``: radiographs to learn from."""
 
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
+
+from xray_tui import config, settings_file
+from xray_tui.cli_options import option, talk
+from xray_tui.config import Split
+from xray_tui.errors import UserError
 
 data_app = App(
     name="data",
-    help="Make the demo radiographs.",
-    help_epilogue="Example:\n  xray-tui train $(xray-tui data demo)\n",
+    help="Check a folder of radiographs, or make the demo's.",
+    help_epilogue="""Examples:
+  xray-tui data check ~/chest_xray
+  xray-tui train $(xray-tui data demo)
+""",
 )
+
+
+@data_app.command(
+    name="check",
+    help_epilogue="""Examples:
+  xray-tui data check ~/chest_xray && xray-tui train ~/chest_xray
+  xray-tui data check ~/chest_xray --split holdout
+  xray-tui data check ~/chest_xray --json | jq '.findings[] | {kind, title}'
+
+Exit codes: 0 nothing spoils a run; 1 something does: too many unreadable files,
+a file that is a pipe or a device, the same image in two roles; 2 the folder has
+not the layout, lacks a class, or does not allow the split.
+
+What was found out about a file is kept in the cache folder (XRAY_TUI_CACHE_DIR
+sets another) until its size or time changes.
+""",
+)
+def data_check(
+    data: Path | None = None,
+    /,
+    *,
+    split: Annotated[Split | None, option("data.split")] = None,
+    seed: Annotated[int | None, option("training.seed")] = None,
+    image_size: Annotated[int | None, option("training.image_size")] = None,
+    unreadable: Annotated[float | None, option("data.unreadable")] = None,
+    config_file: Annotated[
+        Path | None, Parameter(name="config", help="a TOML file of settings (default: your own)")
+    ] = None,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Count, decode and compare the radiographs; say what it means for a run.
+
+    Args:
+        data: folder with train/, test/ and perhaps val/ (default: the config file's).
+        json: print all of it as JSON, every file by name.
+    """
+    from xray_tui.console_data import CheckProgress, print_json, print_report  # late: rich
+    from xray_tui.data import checks  # late: numpy and Pillow
+
+    given = {
+        "data.root": str(data) if data else None,
+        "data.split": split,
+        "training.seed": seed,
+        "training.image_size": image_size,
+        "data.unreadable": unreadable,
+    }
+    settings = config.load(given, file=config_file or settings_file.existing_user_file())
+    if not settings.data.root:
+        raise UserError("no data folder given", "name the folder that holds train/ and test/")
+    try:
+        survey = checks.survey(Path(settings.data.root), settings)
+    except OSError as error:
+        raise UserError(f"cannot look into {settings.data.root}: {error.strerror or error}") from None
+    with CheckProgress() as progress:
+        reading = checks.read(survey, progress=progress)
+    if reading.unkept:
+        talk(f"what was found out could not be kept for the next time: {reading.unkept}")
+    report = checks.judge(survey, reading.facts)
+    if json:
+        print_json(report)
+    else:
+        print_report(report)
+    return 1 if report.spoils else 0
 
 
 @data_app.command(name="demo")

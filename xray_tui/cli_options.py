@@ -1,14 +1,28 @@
 """The options that several commands share, and how commands talk."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import App, ArgumentCollection, Parameter, Token
+from cyclopts.config import Env
 
-from xray_tui import config
-from xray_tui.config import OPTIONS, BatchNorm, Precision, Preset, Settings, Split, Unfreeze, describe
+from xray_tui import config, settings_file
+from xray_tui.config import (
+    NOTHING,
+    OPTIONS,
+    BatchNorm,
+    Loaded,
+    Precision,
+    Preset,
+    Settings,
+    Split,
+    Unfreeze,
+    describe,
+)
+from xray_tui.errors import UserError
 from xray_tui.words import harmless
 
 
@@ -23,7 +37,7 @@ def option(path: str) -> Parameter:
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Settings of a run. What is not given comes from --config, the preset, the defaults."""
+    """Settings of a run. What is not given comes from the config file, the preset, the defaults."""
 
     backbone: Annotated[str | None, option("model.backbone")] = None
     weights: Annotated[str | None, option("model.weights")] = None
@@ -45,22 +59,79 @@ class RunOptions:
     seed: Annotated[int | None, option("training.seed")] = None
     runs_dir: Annotated[str | None, option("run.runs_dir")] = None
     name: Annotated[str | None, option("run.name")] = None
-    config: Annotated[Path | None, Parameter(help="a TOML file of settings")] = None
+    config: Annotated[Path | None, Parameter(help="a TOML file of settings (default: your own)")] = None
+    from_environment: Annotated[tuple[str, ...], Parameter(show=False)] = ()
+    """Which of them the environment gave, as :class:`Environment` noted."""
 
-    def given(self) -> dict[str, Any]:
-        """The settings that were given, by dotted path."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name in OPTIONS}
-        return {OPTIONS[name]: value for name, value in values.items() if value is not None}
+    @property
+    def file(self) -> Path | None:
+        """The config file: the one that was given, else the user's own where there is one."""
+        return self.config or settings_file.existing_user_file()
+
+    def trace(self, more: Mapping[str, Any] = NOTHING, *, demo: Mapping[str, Any] = NOTHING) -> Loaded:
+        """The settings, and where each value comes from.
+
+        Args:
+            more: what the command line gave beside the options, by dotted path.
+            demo: what the demo has for defaults.
+
+        Raises:
+            UserError: the config file cannot be read, or a value does not fit.
+        """
+        values = {
+            OPTIONS[field.name]: getattr(self, field.name) for field in fields(self) if field.name in OPTIONS
+        }
+        environment = {
+            path: values[path] for path in map(OPTIONS.get, self.from_environment) if path in values
+        }
+        given = {path: value for path, value in values.items() if path not in environment}
+        return config.trace(file=self.file, demo=demo, environment=environment, given=given | dict(more))
 
     def settings(self, **more: Any) -> Settings:
-        return config.load(self.given() | more, file=self.config)
+        return self.trace(more).settings
+
+
+class Environment(Env):
+    """Options from ``XRAY_TUI_…`` variables; notes in ``from_environment`` which ones those were."""
+
+    def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+        super().__call__(app, commands, arguments)
+        note = next((argument for argument in arguments if argument.name == "--from-environment"), None)
+        if note is None:
+            return
+        for argument in arguments:
+            if any(token.source == self.source for token in argument.tokens):
+                name = argument.name.removeprefix("--").replace("-", "_")
+                note.append(Token(value=name, source=self.source, index=len(note.tokens)))
+
+
+def runs_folder_of_user(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Commands that only look at runs look where the user's own config file keeps them."""
+    by_name = {argument.name: argument for argument in arguments}
+    option, file = by_name.get("--runs-dir"), settings_file.existing_user_file()
+    if option is None or option.tokens or "--backbone" in by_name or file is None:
+        return
+    loaded = config.trace(file=file)
+    if loaded.origins["run.runs_dir"] == "config file":
+        option.append(Token(keyword="run.runs_dir", value=loaded.settings.run.runs_dir, source=str(file)))
 
 
 RunsDir = Annotated[Path, Parameter(help=describe("run.runs_dir"))]
 RUNS = Path("runs")
+Ascii = Annotated[
+    bool | None,
+    Parameter(name="--ascii", help="draw without unicode (default: as the terminal's locale says)"),
+]
 NO_OPTIONS = RunOptions()
 
 
 def talk(text: str) -> None:
     """Say something that is no result: standard output belongs to those."""
     print(harmless(text), file=sys.stderr, flush=True)
+
+
+def print_error(error: UserError) -> None:
+    """Say what is wrong and what to do, in two lines or a few."""
+    talk(f"error: {error.message}")
+    for line in error.hint.splitlines():
+        talk(f"  {line}")

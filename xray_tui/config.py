@@ -4,16 +4,19 @@ Every number of the recipe is a setting, and its default stands here once. A val
 first of: command line, environment, config file, preset, default.
 """
 
-import difflib
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
 
 from xray_tui.errors import UserError
+from xray_tui.settings_file import SECTIONS, leaves, nearest, read_settings
+from xray_tui.settings_file import DashboardSettings as DashboardSettings
+from xray_tui.settings_file import read_dashboard as read_dashboard
+from xray_tui.settings_file import read_keys as read_keys
 
 Split = Literal["auto", "recipe", "folders", "holdout"]
 Unfreeze = Literal["auto", "ask"]
@@ -144,6 +147,28 @@ OPTIONS: dict[str, str] = {
 }
 
 
+Origin = Literal[
+    "default",
+    "preset",
+    "demo",
+    "config file",
+    "environment",
+    "command line",
+    "last start",
+    "an old run",
+    "edited",
+]
+"""Where a value comes from. The last three happen in the dashboard only."""
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Loaded(NamedTuple):
+    settings: Settings
+    origins: dict[str, Origin]
+    """Where each value comes from, by dotted path."""
+
+
 def load(overrides: Mapping[str, Any], *, file: Path | None = None) -> Settings:
     """The settings that result from a config file and what overrides it.
 
@@ -154,50 +179,55 @@ def load(overrides: Mapping[str, Any], *, file: Path | None = None) -> Settings:
     Raises:
         UserError: the file cannot be read, or a key or a value does not fit.
     """
-    tree = _read(file) if file else {}
-    given = {path: value for path, value in overrides.items() if value is not None}
-    preset = given.get("preset", tree.get("preset", "recipe"))
-    layered: dict[str, Any] = {}
-    for path, value in PRESETS.get(preset, {}).items():
-        _put(layered, path, value)
-    _merge(layered, tree)
-    for path, value in given.items():
-        _put(layered, path, value)
-    for stage in ("frozen", "unfrozen"):  # a stage given in part keeps the rest of its defaults
-        default = msgspec.to_builtins(getattr(TrainingSettings(), stage))
-        training = layered.setdefault("training", {})
-        if isinstance(training, dict) and isinstance(training.get(stage, {}), dict):
-            training[stage] = default | training.get(stage, {})
-    try:
-        return msgspec.convert(layered, Settings)
-    except msgspec.ValidationError as error:
-        raise UserError(*_explain(error, layered, file)) from None
+    return trace(file=file, given=overrides).settings
 
 
-def paths_in(file: Path | None) -> frozenset[str]:
-    """The dotted paths of the settings that a config file sets.
+def trace(
+    *,
+    file: Path | None = None,
+    demo: Mapping[str, Any] = NOTHING,
+    environment: Mapping[str, Any] = NOTHING,
+    given: Mapping[str, Any] = NOTHING,
+) -> Loaded:
+    """The settings, and where each value comes from.
+
+    Args:
+        file: a TOML file with the tree of :class:`Settings`.
+        demo: what the demo has for defaults; the file wins over it.
+        environment: what the environment says, by dotted path; wins over the file.
+        given: what the command line says; wins over all. ``None`` leaves a path alone.
 
     Raises:
-        UserError: as :func:`load`.
+        UserError: the file cannot be read, or a key or a value does not fit.
     """
-    return frozenset(_leaves(_read(file))) if file else frozenset()
+    in_file = read_settings(file) if file else {}
+    _validated(in_file, f" (in {file})")  # by itself first: what is wrong in it is told as being there
+    layers: list[tuple[Origin, dict[str, Any]]] = [
+        ("demo", dict(demo)),
+        ("config file", dict(leaves(in_file))),
+        ("environment", dict(environment)),
+        ("command line", {path: value for path, value in given.items() if value is not None}),
+    ]
+    preset = next((values["preset"] for _, values in reversed(layers) if "preset" in values), "recipe")
+    layers.insert(0, ("preset", next((changes for name, changes in PRESETS.items() if name == preset), {})))
+    tree: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    for origin, values in layers:
+        for path, value in values.items():
+            _put(tree, path, value)
+            origins[path] = origin
+    settings = _validated(tree, origins=origins)
+    return Loaded(settings, {path: origins.get(path, "default") for path, _ in leaves(to_tree(settings))})
 
 
 def paths_of(settings: Settings) -> frozenset[str]:
     """The dotted paths of all settings."""
-    return frozenset(_leaves(to_tree(settings)))
+    return frozenset(path for path, _ in leaves(to_tree(settings)))
 
 
 def describe(path: str) -> str:
     """The one-line description of a setting, by dotted path."""
-    kind: Any = Settings
-    *parents, leaf = path.split(".")
-    for name in parents:
-        kind = get_type_hints(kind)[name]
-    for meta in _metas(get_type_hints(kind, include_extras=True)[leaf]):
-        if meta.description:
-            return meta.description
-    return ""
+    return next((meta.description for meta in metas(annotation(path)) if meta.description), "")
 
 
 def to_toml(settings: Settings) -> str:
@@ -212,14 +242,15 @@ def to_tree(settings: Settings) -> dict[str, Any]:
 
 
 def replace(settings: Settings, changes: Mapping[str, Any]) -> Settings:
-    """The settings with the values at some dotted paths changed (and validated)."""
+    """The settings with the values at some dotted paths changed.
+
+    Raises:
+        UserError: a key or a value does not fit.
+    """
     tree = to_tree(settings)
     for path, value in changes.items():
         _put(tree, path, value)
-    try:
-        return msgspec.convert(tree, Settings)
-    except msgspec.ValidationError as error:
-        raise UserError(*_explain(error, tree, None)) from None
+    return _validated(tree)
 
 
 def get(settings: Settings, path: str) -> Any:
@@ -230,21 +261,33 @@ def get(settings: Settings, path: str) -> Any:
     return value
 
 
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read the config file {file}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"the config file {file} is not TOML: {error}") from None
+def option_of(path: str) -> str:
+    """The command line's option for a setting (``--batch-size``); empty where it has none."""
+    name = next((name for name, known in OPTIONS.items() if known == path), "")
+    return f"--{name.replace('_', '-')}" if name not in ("", "data") else ""
 
 
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}"
+def variable_of(path: str) -> str:
+    """The environment's variable for a setting; empty where it has none."""
+    option = option_of(path)
+    return f"XRAY_TUI_{option[2:].replace('-', '_').upper()}" if option else ""
+
+
+def annotation(path: str) -> Any:
+    """The annotated type of a setting, by dotted path."""
+    kind: Any = Settings
+    *parents, leaf = path.split(".")
+    for name in parents:
+        kind = get_type_hints(kind)[name]
+    return get_type_hints(kind, include_extras=True)[leaf]
+
+
+def metas(annotation: Any) -> list[Meta]:
+    """What is said about a type: description, bounds, pattern."""
+    if get_origin(annotation) is not Annotated:
+        return []
+    inner, *told = get_args(annotation)
+    return [meta for meta in told if isinstance(meta, Meta)] + metas(inner)
 
 
 def _put(tree: dict[str, Any], path: str, value: Any) -> None:
@@ -254,42 +297,46 @@ def _put(tree: dict[str, Any], path: str, value: Any) -> None:
     tree[leaf] = value
 
 
-def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:
-    for key, value in other.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
-        else:
-            into[key] = value
+def _validated(tree: dict[str, Any], where: str = "", origins: Mapping[str, Origin] = NOTHING) -> Settings:
+    whole = dict(tree)
+    training = tree.get("training", {})
+    if isinstance(training, dict):  # a stage given in part keeps the rest of its defaults
+        whole["training"] = dict(training)
+        for stage in ("frozen", "unfrozen"):
+            given, default = training.get(stage, {}), msgspec.to_builtins(getattr(TrainingSettings(), stage))
+            whole["training"][stage] = default | given if isinstance(given, dict) else given
+    try:
+        return msgspec.convert(whole, Settings)
+    except msgspec.ValidationError as error:
+        raise UserError(*_explain(error, whole, where, origins)) from None
 
 
-def _metas(annotation: Any) -> list[Meta]:
-    if get_origin(annotation) is not Annotated:
-        return []
-    inner, *metas = get_args(annotation)
-    return [meta for meta in metas if isinstance(meta, Meta)] + _metas(inner)
-
-
-def _explain(error: msgspec.ValidationError, tree: dict[str, Any], file: Path | None) -> tuple[str, str]:
-    """msgspec's words, turned into the option's name, the value given, and the nearest known key."""
-    text = str(error)
-    problem, _, where = text.partition(" - at `$.")
-    path = where.rstrip("`")
-    origin = f" (in {file})" if file else ""
+def _explain(
+    error: msgspec.ValidationError, tree: dict[str, Any], where: str, origins: Mapping[str, Origin]
+) -> tuple[str, str]:
+    """msgspec's words, turned into the setting's name, the value given, and the nearest known key."""
+    problem, _, path = str(error).partition(" - at `$.")
+    path = path.rstrip("`")
     if "unknown field" in problem:
         key = problem.split("`")[1]
         kind: Any = Settings
         for name in filter(None, path.split(".")):
             kind = get_type_hints(kind)[name]
-        near = difflib.get_close_matches(key, kind.__struct_fields__, n=1)
-        return (
-            f"unknown setting {'.'.join(filter(None, [path, key]))}{origin}",
-            f"did you mean {near[0]}?" if near else "",
-        )
-    option = next((f"--{name.replace('_', '-')}" for name, known in OPTIONS.items() if known == path), path)
+        known = [*kind.__struct_fields__, *(() if path else SECTIONS)]
+        hint = f"did you mean {OPTIONS[key]}?" if key in OPTIONS else nearest(key, known)
+        return f"unknown setting {'.'.join(filter(None, [path, key]))}{where}", hint
+    name = path if where else option_of(path) or path
+    if origins.get(path) == "environment":
+        name = variable_of(path)
     value: Any = tree
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    problem = (
-        problem.replace("`str`", "text").replace("`int`", "a whole number").replace("`float`", "a number")
-    )
-    return f"{option} {value}: {problem[:1].lower()}{problem[1:]}{origin}", describe(path) if path else ""
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    for theirs, ours in (
+        ("`str`", "text"),
+        ("`int`", "a whole number"),
+        ("`float`", "a number"),
+        ("`object`", "a section"),
+        ("`array`", "a list"),
+    ):
+        problem = problem.replace(theirs, ours)
+    return f"{name} {value}: {problem[:1].lower()}{problem[1:]}{where}", describe(path) if path else ""

@@ -1,8 +1,11 @@
 """A run without a screen: progress on standard error, results on standard output."""
 
+import errno
+import shutil
 import sys
 from collections.abc import Iterable
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -13,6 +16,7 @@ from xray_tui.events import (
     ControlUsed,
     EpochEnded,
     Event,
+    Resumed,
     RunEnded,
     RunStarted,
     StageStarted,
@@ -24,7 +28,9 @@ from xray_tui.runs.record import RunRecord
 from xray_tui.words import duration, harmless, number, percent
 
 _PUBLISHED = ("Epoch", "Training Loss", "Test Loss", "Accuracy")
-_FILE_WIDTH = 200
+_RUN_COLUMNS = ("run", "status", "epochs", "loss", "accuracy", "AUC", "time", "name", "note")
+_RIGHT = ("epochs", "loss", "accuracy", "AUC", "time")
+_GAP = 2
 _PHASES = {
     "weights": "loading weights",
     "reading": "reading images",
@@ -62,8 +68,19 @@ class ConsoleReporter:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
+    def recall(self, past: Iterable[Event]) -> None:
+        """Take what a resumed run's journal tells, for the table at the end."""
+        for event in past:
+            self._record.apply(event)
+
     def __call__(self, event: Event) -> None:
         self._record.apply(event)
+        try:
+            self._tell(event)
+        except OSError as error:
+            _must_be_gone(error)
+
+    def _tell(self, event: Event) -> None:
         match event:
             case events.Progress():
                 self._show(event)
@@ -84,7 +101,9 @@ class ConsoleReporter:
                 more = f" and {len(event.paths) - 3} more" if len(event.paths) > 3 else ""
                 self._talk.print(f"[yellow]warning[/] {escape(harmless(event.message + named + more))}")
             case ControlUsed():
-                self._say(f"{event.control} ({event.why})")
+                self._say(f"{event.words} ({event.why})")
+            case Resumed():
+                self._say(f"resumed in epoch {event.epoch}")
             case RunEnded():
                 self._say(f"{event.outcome}: {event.why}, after {duration(event.seconds)}")
 
@@ -123,8 +142,11 @@ class ConsoleReporter:
 def print_json(event: Event) -> None:
     """An observer that prints each event as a line; progress is no result and stays out."""
     if not isinstance(event, events.Progress):
-        sys.stdout.write(events.encode(event).decode() + "\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(events.encode(event).decode() + "\n")
+            sys.stdout.flush()
+        except OSError as error:
+            _must_be_gone(error)
 
 
 def test_line(test: TestEvaluated) -> str:
@@ -138,26 +160,36 @@ def test_line(test: TestEvaluated) -> str:
 
 
 def print_runs(summaries: Iterable[Summary]) -> None:
-    """A table of runs; where no terminal sets a width, as wide as it needs to be."""
-    table = Table(box=None, pad_edge=False)
-    for title in ("run", "status"):
-        table.add_column(title, no_wrap=True)
-    for title in ("epochs", "loss", "accuracy", "AUC", "time"):
-        table.add_column(title, no_wrap=True, justify="right")
-    table.add_column("name", overflow="fold")
-    for s in summaries:
-        cells = [
-            s.directory.name,
-            s.status,
-            str(s.epochs),
-            number(s.loss),
-            percent(s.accuracy),
-            number(s.auc),
+    """A table of runs; only notes are cut, and only where a terminal sets a width."""
+    rows = [_RUN_COLUMNS, *(tuple(map(harmless, _run_cells(summary))) for summary in summaries)]
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    if sys.stdout.isatty():
+        room = shutil.get_terminal_size().columns - sum(widths[:-1]) - _GAP * (len(widths) - 1)
+        widths[-1] = min(widths[-1], max(room, len(_RUN_COLUMNS[-1])))
+    for *cells, note in rows:
+        # Not a rich table: with a thousand runs that takes longer than all the rest.
+        padded = [
+            " " * (width - cell_len(cell)) + cell
+            if title in _RIGHT
+            else cell + " " * (width - cell_len(cell))
+            for title, cell, width in zip(_RUN_COLUMNS, cells, widths, strict=False)
         ]
-        cells += [duration(s.seconds), "" if s.name == s.directory.name else s.name]
-        table.add_row(*(escape(harmless(cell)) for cell in cells))
-    terminal = sys.stdout.isatty()
-    Console(highlight=False, width=None if terminal else _FILE_WIDTH).print(table)
+        shown = note if cell_len(note) <= widths[-1] else set_cell_size(note, widths[-1] - 1) + "…"
+        print((" " * _GAP).join([*padded, shown]).rstrip())
+
+
+def _run_cells(s: Summary) -> tuple[str, ...]:
+    name = "" if s.name == s.directory.name else s.name
+    return (
+        *(s.directory.name, s.status, str(s.epochs), number(s.loss), percent(s.accuracy), number(s.auc)),
+        *(duration(s.seconds), " ".join(name.split()), " ".join(s.note.split())),
+    )
+
+
+def _must_be_gone(error: OSError) -> None:
+    """A terminal that has hung up is no reason for a run to end: a signal says so too, a moment later."""
+    if error.errno != errno.EIO:
+        raise error
 
 
 def _epoch_line(e: EpochEnded) -> str:

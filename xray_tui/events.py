@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 Stage = Literal["frozen", "unfrozen"]
 Phase = Literal["weights", "reading", "train", "validation", "waiting", "paused", "test"]
-Control = Literal["pause", "resume", "unfreeze", "stop"]
+Control = Literal["pause", "resume", "unfreeze", "learning_rate", "stop", "detach"]
 Outcome = Literal["done", "interrupted", "failed"]
 
 VERSION = 1
@@ -109,6 +109,7 @@ class EpochEnded(Event, frozen=True, kw_only=True):
     confusion: list[list[int]]
     """Images by actual class (rows) and predicted class (columns)."""
     learning_rate: float
+    """As it stood when the epoch ended."""
     images_per_second: float
     """Train images a second, the time of validation left out."""
     seconds: float
@@ -160,12 +161,20 @@ class ControlUsed(Event, frozen=True, kw_only=True):
     epoch: int | None
     why: str = "a person"
     """Who asked, or what: ``a person``, ``SIGTERM``."""
+    value: float | None = None
+    """Of ``learning_rate``: the new one."""
+
+    @property
+    def words(self) -> str:
+        """What was asked, for a person: ``unfreeze``, ``learning rate 0.0003``."""
+        name = self.control.replace("_", " ")
+        return name if self.value is None else f"{name} {self.value:g}"
 
 
 class CheckpointSaved(Event, frozen=True, kw_only=True):
     checkpoint: Literal["best", "last"]
     epoch: int
-    """Of ``best``, the epoch whose weights it holds; of ``last``, the epoch that a resume would run next."""
+    """Of ``best``, the epoch whose weights it holds; of ``last``, the epoch that a resume goes on with."""
     path: str
     """Relative to the run directory."""
     bytes: int
@@ -173,7 +182,7 @@ class CheckpointSaved(Event, frozen=True, kw_only=True):
 
 class Warning(Event, frozen=True, kw_only=True):
     kind: str
-    """A stable word to look for: ``unreadable``, ``dropped``."""
+    """A stable word to look for: ``unreadable``, ``request``, ``handover``."""
     message: str
     paths: list[str] = []
 
@@ -211,8 +220,12 @@ class RunEnded(Event, frozen=True, kw_only=True):
 
 
 class Resumed(Event, frozen=True, kw_only=True):
+    """The run goes on from its last checkpoint, perhaps in another process and long after its end."""
+
     epoch: int
-    """The first epoch that is run again or anew."""
+    """The first epoch that is run again or anew; what the journal tells of it and of later ones is void."""
+    stage: Stage | None = None
+    """The stage it goes on in; ``None`` where it begins anew."""
 
 
 class Progress(Event, frozen=True, kw_only=True):

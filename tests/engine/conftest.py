@@ -1,6 +1,6 @@
 """A whole run, small enough for a test: random weights, 32 pixels, two dozen images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,10 @@ import pytest
 
 from xray_tui import config, launch
 from xray_tui.engine.controls import Controls
-from xray_tui.events import Event, Progress, RunEnded
+from xray_tui.events import Best, Emit, EpochEnded, Event, Progress, Resumed, RunEnded, TestEvaluated
+from xray_tui.runs import follow
 from xray_tui.runs.directory import RunDirectory
+from xray_tui.runs.mistakes import UnreadMistakes
 
 SMALL: dict[str, Any] = {
     "model.backbone": "shufflenet_v2_x0_5",
@@ -49,21 +51,59 @@ class Run:
         return [event for event in self.all if isinstance(event, kind)]
 
 
+def run_recipe(
+    data: Path, runs: Path, changes: dict[str, Any] | None = None, react: React | None = None
+) -> Run:
+    """Runs the recipe on a data folder; ``react`` sees each event as it is emitted, and the controls."""
+    settings = config.load(SMALL | {"data.root": str(data), "run.runs_dir": str(runs)} | (changes or {}))
+    found = Run()
+    found.ended = launch.start(settings, _emit(found, react), found.controls, opened=found.opened.append)
+    return found
+
+
+def resume(directory: RunDirectory, react: React | None = None, *, take_over: bool = False) -> Run:
+    """Goes on with a run; ``react`` as of ``run_recipe``."""
+    found = Run()
+    found.ended = launch.resume(
+        directory, _emit(found, react), found.controls, opened=found.opened.append, take_over=take_over
+    )
+    return found
+
+
+def _emit(found: Run, react: React | None) -> Emit:
+    def emit(event: Event) -> None:
+        found.all.append(event)
+        if react is not None:
+            react(event, found.controls)
+
+    return emit
+
+
 @pytest.fixture
 def recipe(tmp_path: Path) -> Callable[..., Run]:
-    """Runs the recipe on a data folder; ``react`` sees each event as it is emitted, and the controls."""
+    """``run_recipe``, with a runs folder of its own."""
 
     def run(data: Path, changes: dict[str, Any] | None = None, react: React | None = None) -> Run:
-        paths = {"data.root": str(data), "run.runs_dir": str(tmp_path / "runs")}
-        settings = config.load(SMALL | paths | (changes or {}))
-        found = Run()
-
-        def emit(event: Event) -> None:
-            found.all.append(event)
-            if react is not None:
-                react(event, found.controls)
-
-        found.ended = launch.start(settings, emit, found.controls, opened=found.opened.append)
-        return found
+        return run_recipe(data, tmp_path / "runs", changes, react)
 
     return run
+
+
+def read_whole(directory: RunDirectory) -> list[Event]:
+    """The journal's events, the lists of mistakes decoded."""
+    return [event.read() if isinstance(event, UnreadMistakes) else event for event in follow.read(directory)]
+
+
+def essence(events: Sequence[Event]) -> list[dict[str, object]]:
+    """What makes two runs equal: the results, less the times and what a resume did again."""
+    kept: list[Event] = []
+    for event in events:
+        if isinstance(event, Resumed):
+            kept = [e for e in kept if isinstance(e, EpochEnded | Best) and e.epoch < event.epoch]
+        elif isinstance(event, EpochEnded | Best | TestEvaluated | RunEnded):
+            kept.append(event)
+    timed = {"t", "seconds", "images_per_second", *EpochEnded.ARRAYS}
+    return [
+        {name: getattr(event, name) for name in event.__struct_fields__ if name not in timed}
+        for event in kept
+    ]

@@ -11,9 +11,9 @@ from msgspec import structs
 from safetensors.torch import load_file
 
 from tests.conftest import write_folder
-from tests.engine.conftest import Run
+from tests.engine.conftest import Run, essence, read_whole
 from xray_tui.engine.controls import Controls
-from xray_tui.engine.recipe import WORST
+from xray_tui.engine.results import WORST
 from xray_tui.errors import UserError
 from xray_tui.events import (
     Best,
@@ -29,20 +29,8 @@ from xray_tui.events import (
     TestEvaluated,
     Warning,
 )
-from xray_tui.runs import follow
 
 Recipe = Callable[..., Run]
-
-
-def essence(run: Run) -> list[dict[str, object]]:
-    """What makes two runs equal: the results, less the times."""
-    kinds = (EpochEnded, Best, TestEvaluated, RunEnded)
-    timed = {"t", "seconds", "images_per_second", *EpochEnded.ARRAYS}
-    return [
-        {name: getattr(event, name) for name in event.__struct_fields__ if name not in timed}
-        for event in run.all
-        if isinstance(event, kinds)
-    ]
 
 
 def without_arrays(event: Event) -> Event:
@@ -90,7 +78,7 @@ def test_the_whole_recipe(chest: Path, recipe: Recipe) -> None:
     test = run.of(TestEvaluated)[0]
     assert (test.skipped, test.images, test.epoch) == ("", 14, best.epoch)
     assert run.ended.outcome == "done"
-    assert follow.read(run.directory) == [without_arrays(event) for event in run.journaled]
+    assert read_whole(run.directory) == [without_arrays(event) for event in run.journaled]
 
 
 def test_what_an_epoch_tells_fits_together(chest: Path, recipe: Recipe) -> None:
@@ -119,8 +107,8 @@ def test_two_runs_of_one_seed_are_equal_whatever_global_generators_do(chest: Pat
         np.random.rand(3)
 
     one = recipe(chest)
-    assert essence(recipe(chest, react=disturb)) == essence(one)
-    assert essence(recipe(chest, {"training.seed": 1})) != essence(one)
+    assert essence(recipe(chest, react=disturb).all) == essence(one.all)
+    assert essence(recipe(chest, {"training.seed": 1}).all) != essence(one.all)
 
 
 def body_of_last(run: Run) -> dict[str, torch.Tensor]:
@@ -187,6 +175,17 @@ def test_ask_waits_for_a_person(chest: Path, recipe: Recipe) -> None:
     run = recipe(chest, {"training.unfreeze": "ask"}, react)
     assert [c.control for c in run.of(ControlUsed)] == ["unfreeze"]
     assert [e.stage for e in run.of(EpochEnded)] == ["frozen", "frozen", "unfrozen"]
+
+
+def test_who_asked_to_unfreeze_is_not_waited_for_again(chest: Path, recipe: Recipe) -> None:
+    def react(event: Event, controls: Controls) -> None:
+        if isinstance(event, EpochEnded) and event.epoch == 0:
+            controls.unfreeze()
+
+    run = recipe(chest, {"training.unfreeze": "ask"}, react)
+    assert [c.control for c in run.of(ControlUsed)] == ["unfreeze"]
+    assert not [event for event in run.of(Progress) if event.phase == "waiting"]
+    assert run.ended.outcome == "done"
 
 
 def test_stop_ends_the_run_with_its_last_epoch_kept(chest: Path, recipe: Recipe) -> None:
@@ -268,7 +267,7 @@ def test_too_many_unreadable_files_stop_the_run(chest: Path, recipe: Recipe) -> 
 def test_a_loss_that_is_not_a_number_is_null_and_warned_of(chest: Path, recipe: Recipe) -> None:
     run = recipe(chest, {"training.frozen.learning_rate": 1e30, "training.unfrozen.epochs": 0})
     assert any(e.validation_loss is None for e in run.of(EpochEnded))
-    assert follow.read(run.directory) == [without_arrays(event) for event in run.journaled]
+    assert read_whole(run.directory) == [without_arrays(event) for event in run.journaled]
     assert any(w.kind == "not_a_number" for w in run.of(Warning))
     assert run.ended.outcome == "done"
 

@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import pytest
 import torch
 
@@ -31,3 +34,13 @@ def test_a_batch_that_does_not_fit_is_refused_with_one_that_does(
     with pytest.raises(UserError, match="unfreezing this backbone with batches of 32 at 64 px") as error:
         room.check(model, cpu, 32, 64)
     assert "--batch-size 16" in error.value.hint
+
+
+def test_the_question_keeps_no_model_alive() -> None:
+    model = Classifier(load_backbone("shufflenet_v2_x0_5", "none"), 2, hidden=16)
+    cpu = hardware.choose(HardwareSettings(device="cpu", precision="float32"))
+    room.check(model, cpu, 2, 64)
+    weights = weakref.ref(model.head[3].weight)
+    del model
+    gc.collect()
+    assert weights() is None

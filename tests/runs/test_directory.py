@@ -53,8 +53,38 @@ def test_find(tmp_path: Path) -> None:
 def test_requests_are_taken_once_and_in_order(tmp_path: Path) -> None:
     run = make(tmp_path)
     run.request("pause")
+    run.request("learning_rate", 3e-4)
     run.request("resume")
     (run.control / ".half-stop").touch()
-    (run.control / "1-dance").touch()
-    assert list(run.take_requests()) == ["pause", "resume"]
-    assert list(run.take_requests()) == []
+    refused: list[str] = []
+    assert list(run.take_requests(refused.append)) == [
+        ("pause", None),
+        ("learning_rate", 3e-4),
+        ("resume", None),
+    ]
+    assert list(run.take_requests(refused.append)) == []
+    assert refused == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("1-dance", b""),
+        ("stop", b""),
+        ("x-stop", b""),
+        ("1-learning_rate", b""),
+        ("1-learning_rate", b"fast"),
+        ("1-learning_rate", b"-0.1"),
+        ("1-learning_rate", b"1e999"),
+        ("1-learning_rate", b"\xff" * 100_000),
+    ],
+)
+def test_what_is_no_request_is_refused_and_gone(tmp_path: Path, name: str, content: bytes) -> None:
+    run = make(tmp_path)
+    (run.control / name).write_bytes(content)
+    run.request("stop")
+    refused: list[str] = []
+    assert list(run.take_requests(refused.append)) == [("stop", None)]
+    assert len(refused) == 1
+    assert f"control/{name} is no request" in refused[0]
+    assert not list(run.control.iterdir())

@@ -21,10 +21,12 @@ from xray_tui.events import (
     RunEnded,
     RunStarted,
     Source,
+    Stage,
     StageStarted,
     Warning,
 )
 from xray_tui.runs import follow, state
+from xray_tui.runs.claim import Claim
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.follow import Follower
 from xray_tui.runs.index import summaries
@@ -40,13 +42,20 @@ def directory(tmp_path: Path) -> RunDirectory:
 
 
 @pytest.fixture
-def asked() -> list[str]:
+def asked() -> list[tuple[str, float | None]]:
     return []
 
 
 @pytest.fixture
-def recorder(directory: RunDirectory, asked: list[str]) -> Iterator[Recorder]:
-    made = Recorder(directory, asked.append)
+def refused() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def recorder(
+    directory: RunDirectory, asked: list[tuple[str, float | None]], refused: list[str]
+) -> Iterator[Recorder]:
+    made = Recorder(directory, lambda *request: asked.append(request), refused.append)
     yield made
     made.close()
 
@@ -67,15 +76,18 @@ def started(**changes: object) -> RunStarted:
     return RunStarted(**(values | changes))  # type: ignore[arg-type]
 
 
-def stage_started(epochs: int) -> StageStarted:
+def stage_started(epochs: int, stage: Stage = "frozen", first_epoch: int = 0) -> StageStarted:
     return StageStarted(
-        stage="frozen",
-        first_epoch=0,
+        stage=stage,
+        first_epoch=first_epoch,
         epochs=epochs,
         learning_rate=1e-3,
         trainable_parameters=1,
         total_parameters=2,
     )
+
+
+def ignore(*_: object) -> None: ...
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -99,7 +111,7 @@ def test_the_journal_is_numbered_and_holds_no_progress(directory: RunDirectory, 
 
 def test_a_journal_is_continued(directory: RunDirectory) -> None:
     for number in range(2):
-        recorder = Recorder(directory, lambda control: None)
+        recorder = Recorder(directory, ignore, ignore)
         recorder(Warning(kind="x", message=str(number)))
         recorder.close()
     assert [json.loads(line)["seq"] for line in directory.journal.read_text().splitlines()] == [0, 1]
@@ -108,6 +120,7 @@ def test_a_journal_is_continued(directory: RunDirectory) -> None:
 def test_state_follows_the_run(directory: RunDirectory, recorder: Recorder) -> None:
     assert state.read(directory).status == "running"
     recorder(ControlUsed(control="pause", stage="frozen", epoch=0))
+    recorder(ControlUsed(control="learning_rate", stage="frozen", epoch=0, value=1e-4))
     assert state.read(directory).status == "paused"
     recorder(ControlUsed(control="resume", stage="frozen", epoch=0))
     assert state.read(directory).status == "running"
@@ -131,11 +144,44 @@ def test_a_dead_process_or_a_stale_heartbeat_is_interrupted(directory: RunDirect
 
 
 def test_requests_of_another_process_reach_the_run(
-    directory: RunDirectory, recorder: Recorder, asked: list[str]
+    directory: RunDirectory,
+    recorder: Recorder,
+    asked: list[tuple[str, float | None]],
+    refused: list[str],
 ) -> None:
     directory.request("unfreeze")
-    until(lambda: asked == ["unfreeze"])
+    directory.request("learning_rate", 3e-4)
+    until(lambda: asked == [("unfreeze", None), ("learning_rate", 3e-4)])
+    (directory.control / "12-dance").touch()
+    until(lambda: len(refused) == 1)
     assert not list(directory.control.iterdir())
+
+
+def test_a_run_has_one_writer(directory: RunDirectory, recorder: Recorder) -> None:
+    with pytest.raises(
+        UserError, match=r"is live in process \d+ on .*: two processes must not write one run"
+    ):
+        Claim(directory, patience_seconds=0.05)
+    recorder.close()
+    Claim(directory).close()
+
+
+def test_a_torn_last_line_is_cut_off(directory: RunDirectory) -> None:
+    directory.journal.write_bytes(b'{"v":1,"seq":0,"t":1.0,"type":"resumed","epoch":3}\n{"v":1,"seq":1,"t":')
+    recorder = Recorder(directory, ignore, ignore)
+    recorder(Warning(kind="x", message="whole"))
+    recorder.close()
+    lines = [json.loads(line) for line in directory.journal.read_text().splitlines()]
+    assert [(line["seq"], line["type"]) for line in lines] == [(0, "resumed"), (1, "warning")]
+
+
+def test_predictions_that_a_resume_makes_again_are_dropped(
+    directory: RunDirectory, recorder: Recorder
+) -> None:
+    for number in range(3):
+        recorder(epoch(epoch=number, probabilities=np.ones((1, 2), np.float32), losses=np.ones(1)))
+    recorder(Resumed(epoch=1, stage="frozen"))
+    assert [file.name for file in directory.predictions.glob("*.npz")] == ["0000.npz"]
 
 
 def test_predictions_can_be_read_back(directory: RunDirectory, recorder: Recorder) -> None:
@@ -153,7 +199,7 @@ def test_predictions_can_be_read_back(directory: RunDirectory, recorder: Recorde
 def test_a_follower_sees_what_another_process_writes(directory: RunDirectory) -> None:
     follower = Follower(directory)
     assert follower.poll() == []
-    recorder = Recorder(directory, lambda control: None)
+    recorder = Recorder(directory, ignore, ignore)
     first = started()
     recorder(first)
     assert follower.poll() == [first]
@@ -189,7 +235,9 @@ def test_a_broken_line_is_named(directory: RunDirectory) -> None:
 def test_replay_keeps_the_pace(directory: RunDirectory, recorder: Recorder) -> None:
     for t in (100.0, 110.0, 130.0):
         recorder(Warning(t=t, kind="x", message="x"))
-    assert [wait for wait, _ in follow.replay(directory, 20)] == [0.0, 0.5, 1.0]
+    recorder(Resumed(t=99_999.0, epoch=0))  # a night later
+    recorder(Warning(t=100_009.0, kind="x", message="x"))
+    assert [wait for wait, _ in follow.replay(directory, 20)] == [0.0, 0.5, 1.0, 0.0, 0.5]
 
 
 def test_a_summary_by_hand(directory: RunDirectory, recorder: Recorder) -> None:
@@ -208,12 +256,14 @@ def test_a_record_forgets_what_a_resumed_run_does_again() -> None:
     for number, loss in enumerate((0.5, 0.4, 0.3)):
         record.apply(epoch(epoch=number, validation_loss=loss))
         record.apply(Best(stage="frozen", epoch=number, validation_loss=loss, accuracy=None))
+    record.apply(stage_started(epochs=1, stage="unfrozen", first_epoch=2))
     record.apply(RunEnded(outcome="interrupted", why="", best_epoch=2, seconds=1))
-    record.apply(Resumed(epoch=2))
+    record.apply(Resumed(epoch=2, stage="frozen"))
     assert [e.epoch for e in record.epochs] == [0, 1]
     assert record.best is not None
     assert record.best.epoch == 1
     assert record.ended is None
+    assert record.boundary is None
 
 
 def test_the_eta_is_of_the_stage() -> None:

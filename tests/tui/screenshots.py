@@ -58,7 +58,7 @@ async def main(runs: Path, out: Path) -> None:
     # As a person would type it, and without the path of whoever draws the picture.
     data = os.path.relpath(config.load({}, file=run.config).data.root)
     chosen = config.load({"data.root": data, "run.runs_dir": str(runs)})
-    form = XrayApp(chosen, given=frozenset({"data.root"}))
+    form = XrayApp(chosen)
     await draw(form, (110, 36), out / "form.svg", lambda app: bool(app.query(FormPane)))
 
 

@@ -89,7 +89,7 @@ async def test_s_starts_the_run_with_what_the_form_says(chest: Path) -> None:
     engine = FakeEngine()
     tuned = config.load({"preset": "tuned"}).training
     settings = config.load({"data.root": str(chest), "training.batch_size": 16})
-    app = dashboard(settings=settings, given=frozenset({"data.root", "training.batch_size"}), launch=engine)
+    app = dashboard(settings=settings, launch=engine)
     async with app.run_test(size=(120, 40)) as pilot:
         field(app, "model-backbone").value = "efficientnet_lite0"
         app.query_one(Select).value = "tuned"
@@ -142,7 +142,7 @@ async def test_the_last_values_come_back_but_what_is_given_wins(chest: Path) -> 
         engine.let_go.set()
 
     given = config.load({"training.frozen.epochs": 2})
-    app = dashboard(settings=given, given=frozenset({"training.frozen.epochs"}))
+    app = dashboard(settings=given, origins={"training.frozen.epochs": "command line"})
     async with app.run_test():
         assert field(app, "data-root").value == str(chest)
         assert field(app, "model-backbone").value == "efficientnet_lite0"

@@ -1,14 +1,19 @@
 """History, and runs of other processes: the same panes, fed from a run directory."""
 
-import shutil
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
+from listed_runs import counted, keep, lines, listed, listed_names, opened, several, under_cursor, write
 from test_train_tab import rows
+from textual.pilot import Pilot
+from textual.widgets import Static
 from tui_support import (
-    JOURNAL,
+    SMALL,
+    WIDE,
     FakeEngine,
     Script,
     dashboard,
@@ -16,6 +21,7 @@ from tui_support import (
     in_front,
     keys,
     recorded,
+    toasts,
     until,
     until_epoch,
 )
@@ -23,36 +29,20 @@ from tui_support import (
 from xray_tui import config, events
 from xray_tui.errors import UserError
 from xray_tui.runs import state
-from xray_tui.runs.directory import RunDirectory
-from xray_tui.runs.index import summaries
+from xray_tui.runs.index import Summary, summaries
+from xray_tui.tui.keeping import Keeping
+from xray_tui.tui.panes.filter_line import FilterInput, FilterLine
+from xray_tui.tui.panes.run_rows import RunRows
+from xray_tui.tui.panes.runs import RunsPane
+from xray_tui.tui.run_colours import run_colour, run_colours
 from xray_tui.tui.sources import FollowSource, ReplaySource
+from xray_tui.tui.tabs.history import HistoryTab
+from xray_tui.tui.themes import Palette
 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
-
-
-def keep(
-    runs: Path, now: float, *, journal: bytes | None = None, status: state.Status = "done"
-) -> RunDirectory:
-    """A run directory with the recorded journal."""
-    settings = config.load({"run.runs_dir": str(runs), "data.root": "/data/chest_xray"})
-    directory = RunDirectory.create(settings, now)
-    if journal is None:
-        shutil.copy(JOURNAL, directory.journal)
-    else:
-        directory.journal.write_bytes(journal)
-    state.write(directory, status)
-    return directory
-
-
-def lines(told: list[events.Event]) -> bytes:
-    return b"".join(
-        events.encode(event, seq) + b"\n"
-        for seq, event in enumerate(told)
-        if not isinstance(event, events.Progress)
-    )
 
 
 async def test_history_lists_the_runs_and_enter_opens_one_in_the_same_panes(runs: Path) -> None:
@@ -92,7 +82,8 @@ async def test_an_opened_run_gives_way_to_the_live_one_which_went_on(runs: Path)
         assert app.shown.source.directory == old
         await pilot.press("escape")
         assert app.shown.ours
-        assert len(rows(app, "epochs")) == 4
+        await pilot.press("1")
+        await until(pilot, lambda: len(rows(app, "epochs")) == 4)
         engine.let_go.set()
 
 
@@ -101,6 +92,181 @@ async def test_an_empty_runs_folder_says_how_to_begin(runs: Path) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("3")
         await until(pilot, lambda: "No runs yet" in str(app.query_one("#no-runs").render()))
+
+
+async def test_live_runs_are_on_top_whatever_the_order_and_what_has_no_value_is_at_the_bottom() -> None:
+    app = dashboard(find_runs=lambda folder: several())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, 5)
+        assert [run.started for run in several()] == [run.started for run in app.query_one(RunsPane).shown]
+        assert "started▾" in rows(app, "runs")[0]
+        await pilot.press(*"oooooo")
+        assert "acc▾" in rows(app, "runs")[0]
+        by_accuracy = [row.split("%")[0].split()[-1] for row in rows(app, "runs")[2:]]
+        assert by_accuracy[:3] == ["91.3", "89.1", "87.4"]
+        assert "failed" in rows(app, "runs")[-1]
+        assert "running" in rows(app, "runs")[1]
+        await pilot.press("O")
+        assert "acc▴" in rows(app, "runs")[0]
+        assert "87.4" in rows(app, "runs")[2]
+        assert "failed" in rows(app, "runs")[-1]
+        await pilot.press("o")
+        assert "AUC▾" in rows(app, "runs")[0], "another column begins in its own usual order"
+
+
+async def test_a_click_on_a_head_sorts_and_a_second_one_reverses() -> None:
+    app = dashboard(find_runs=lambda folder: several())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, 5)
+        head = rows(app, "runs")[0]
+        await pilot.click("#runs", offset=(head.index("loss") + 1, 0))
+        assert "loss▴" in rows(app, "runs")[0]
+        assert "0.251" in rows(app, "runs")[2], "the lowest loss is what one looks for"
+        await pilot.click("#runs", offset=(head.index("loss") + 1, 0))
+        assert "loss▾" in rows(app, "runs")[0]
+
+
+async def test_the_filter_narrows_the_list_while_one_types_and_escape_clears_it() -> None:
+    app = dashboard(find_runs=lambda folder: several())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, 5)
+        await pilot.press("down", "down")
+        line = app.query_one(FilterLine)
+        await pilot.press("slash")
+        assert line.query_one(".filter-hint").display
+        assert "has:note" in str(line.query_one(".filter-hint", Static).render())
+        await pilot.press(*"night")
+        assert listed_names(app)[0] == "night run"
+        assert counted(app) == "2 of 5", "a name and a note"
+        await write(pilot, "night acc>=")
+        assert counted(app) == "2 of 5", "the last good list stays"
+        assert "acc" in str(line.query_one(".filter-hint", Static).render())
+        assert line.has_class("-wrong")
+        await write(pilot, "night acc>=0.91")
+        assert listed_names(app) == ["night run"]
+        assert not line.has_class("-wrong")
+        await pilot.press("enter")
+        assert isinstance(app.focused, RunRows)
+        await pilot.press("escape")
+        assert counted(app) == "5 runs"
+        assert app.query_one(RunRows).cursor == 2, "the cursor is back on its run"
+        assert in_front(app) == "history"
+        await pilot.press("escape")
+        assert in_front(app) == "form"
+
+
+async def test_escape_while_typing_clears_the_filter_and_goes_to_the_list() -> None:
+    app = dashboard(find_runs=lambda folder: several())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, 5)
+        await pilot.press("slash")
+        await write(pilot, "zzz")
+        assert "No run matches" in app.query_one(RunRows).render_line(2).text
+        await pilot.press("escape")
+        assert counted(app) == "5 runs"
+        assert isinstance(app.focused, RunRows)
+
+
+async def test_cursor_selection_filter_and_order_outlast_a_visit_to_another_tab() -> None:
+    found = several()
+    app = dashboard(find_runs=lambda folder: list(found))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, 5)
+        await pilot.press("slash")
+        await write(pilot, "!failed")
+        await pilot.press("enter", "o", "down", "down", "space")
+        chosen = under_cursor(app)
+        before = rows(app, "runs")
+        await pilot.press("1")
+        await pilot.press("3")
+        await pilot.pause()
+        assert rows(app, "runs") == before
+        assert under_cursor(app) == chosen
+        assert "1 selected" in str(app.query_one(".filter-count", Static).render())
+        found.insert(0, listed(11))
+        app.query_one(HistoryTab).refresh_runs()
+        await until(pilot, lambda: app.query_one(RunRows).count == 5)
+        assert under_cursor(app) == chosen, "a run that comes does not move the cursor off its own"
+
+
+async def test_a_live_run_goes_on_before_one_s_eyes_and_a_new_one_appears(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xray_tui.tui.tabs.history._LOOK_SECONDS", 0.05)
+    told = recorded()
+    live = keep(runs, time.time(), journal=lines(until_epoch(2)), status="running")
+    reads: list[Path] = []
+
+    def find(folder: Path) -> list[Summary]:
+        reads.append(folder)
+        return summaries(folder)
+
+    app = dashboard(settings=config.load({"run.runs_dir": str(runs)}), find_runs=find)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, 1)
+        await pilot.pause(0.3)
+        read = len(reads)
+        live.journal.write_bytes(lines([event for event in told if event.t <= told[-1].t]))
+        await until(pilot, lambda: " 15 " in rows(app, "runs")[1])
+        assert len(reads) == read, "only the live run was read again"
+        keep(runs, time.time() + 60, status="done")
+        await until(pilot, lambda: len(rows(app, "runs")) == 3)
+
+
+async def test_of_many_runs_the_newest_are_seen_while_the_rest_is_read() -> None:
+    let_go = threading.Event()
+
+    def slow(folder: Path) -> list[Summary]:
+        let_go.wait(10)
+        return several()
+
+    app = dashboard(find_runs=slow, keeping=Keeping(newest=lambda folder: several()[:2]))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, 2)
+        assert "reading more" in counted(app)
+        await pilot.press("down")
+        let_go.set()
+        await until(pilot, lambda: counted(app) == "5 runs")
+        assert under_cursor(app) == "night run"
+
+
+async def test_space_or_a_click_on_the_dot_selects_and_two_are_needed_to_compare() -> None:
+    app = dashboard(find_runs=lambda folder: several())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, 5)
+        assert " ○ " in rows(app, "runs")[1]
+        await pilot.press("space")
+        assert " ● " in rows(app, "runs")[1]
+        assert "compare" not in keys(app)
+        await pilot.press("c")
+        assert toasts(app) == ["Select two or more runs with space."]
+        await pilot.click("#runs", offset=(1, 3))
+        assert " ● " in rows(app, "runs")[3]
+        assert "compare" in keys(app)
+        await pilot.press("escape")
+        assert "●" not in "".join(rows(app, "runs"))
+
+
+async def test_the_run_that_the_other_tabs_show_is_marked(runs: Path) -> None:
+    keep(runs, time.time() - 60)
+    directory = keep(runs, time.time())
+    settings = config.load({"run.runs_dir": str(runs)})
+    app = dashboard(FollowSource(directory), settings=settings, find_runs=summaries)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, 2)
+        assert rows(app, "runs")[1].startswith("▸")
+        assert not rows(app, "runs")[2].startswith("▸")
+
+
+def test_a_run_keeps_its_colour_and_no_two_together_are_alike() -> None:
+    app = dashboard()
+    palette = Palette.of(app)
+    names = [f"20261124-{number:06}-resnet50" for number in range(30)]
+    together = run_colours(names[:12], palette)
+    assert len(set(together.values())) == 12
+    assert together[names[0]] == run_colour(names[0], palette)
+    assert run_colours(names, palette).keys() == set(names), "more runs than colours share them"
+    assert len({run_colour(name, palette) for name in names}) > 6
 
 
 async def test_a_watched_run_is_followed_and_steered_through_its_directory(runs: Path) -> None:
@@ -144,7 +310,7 @@ async def test_a_broken_journal_is_told_and_the_app_lives(runs: Path) -> None:
 
 async def test_a_replay_shows_each_epoch_in_turn_and_space_holds_it(runs: Path) -> None:
     directory = keep(runs, time.time())
-    app = dashboard(ReplaySource(directory, speed=300.0))
+    app = dashboard(ReplaySource(directory, speed=100.0))
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.shown is not None and len(app.shown.record.epochs) >= 1)
         assert "replay" in header(app)
@@ -186,3 +352,19 @@ def test_a_person_s_error_reaches_the_source_s_owner_as_words() -> None:
         "try another",
         False,
     )
+
+
+@pytest.mark.parametrize(
+    ("size", "theme"), [(WIDE, "reading-room"), (SMALL, "light-box")], ids=["wide-dark", "small-light"]
+)
+def test_the_list_looks(snap_compare: Callable[..., bool], size: tuple[int, int], theme: str) -> None:
+    app = dashboard(find_runs=lambda folder: several())
+
+    async def run(pilot: Pilot[int]) -> None:
+        app.theme = theme
+        await opened(pilot, app, 5)
+        app.query_one(FilterInput).cursor_blink = False
+        await pilot.press("down", "space", "slash")
+        await write(pilot, "has:note | night")
+
+    assert snap_compare(app, terminal_size=size, run_before=run)

@@ -1,9 +1,9 @@
 """Every key does what the registry says, and says why where it cannot."""
 
 import asyncio
-import html
 from pathlib import Path
 
+import pytest
 from tui_support import (
     FakeEngine,
     Script,
@@ -20,16 +20,27 @@ from tui_support import (
 from xray_tui import config
 from xray_tui.errors import UserError
 from xray_tui.events import ControlUsed
-from xray_tui.tui.actions import ACTIONS
+from xray_tui.tui.actions import ACTIONS, TABS
+from xray_tui.tui.app import XrayApp
+from xray_tui.tui.keymap import KeyMap
+from xray_tui.tui.panes.form import FormPane
+from xray_tui.tui.panes.lines import TabLine
 from xray_tui.tui.screens.ask import AskScreen
 from xray_tui.tui.screens.notice import NoticeScreen
 
+PLACES = ("form", *TABS)
 
-def test_every_action_has_a_key_of_its_own_and_help() -> None:
-    pressed = [key for action in ACTIONS for key in action.key.split(",")]
+
+@pytest.mark.parametrize("place", PLACES)
+def test_in_one_place_every_key_has_one_action(place: str) -> None:
+    pressed = [key for action in ACTIONS if action.fits(place) for key in action.key.split(",")]
     assert len(pressed) == len(set(pressed))
+
+
+def test_every_action_has_a_title_and_help() -> None:
     assert all(action.help.endswith(".") and action.title for action in ACTIONS)
     assert len({action.id for action in ACTIONS}) == len(ACTIONS)
+    assert {place for action in ACTIONS for place in action.places} <= set(PLACES)
 
 
 async def test_space_pauses_and_resumes_and_shows_it_before_the_engine_obeys() -> None:
@@ -89,10 +100,11 @@ async def test_x_asks_before_it_stops() -> None:
 async def test_keys_without_a_run_say_so_and_are_not_offered() -> None:
     app = dashboard()
     async with app.run_test() as pilot:
-        for key in ("space", "u", "x", "left", "exclamation_mark"):
+        for key in ("space", "u", "x", "exclamation_mark"):
             await pilot.press(key)
-        assert toasts(app)[:3] == ["No run is live: s starts one."] * 3
-        assert len(toasts(app)) == 5
+        assert toasts(app) == ["No run is live: s starts one."] * 3 + ["No warnings."]
+        await pilot.press("left", "g", "c")
+        assert len(toasts(app)) == 4, "a key of another place does nothing"
         assert "pause" not in keys(app)
         assert "stop" not in keys(app)
 
@@ -112,21 +124,57 @@ async def test_digits_change_the_tab_and_escape_comes_back() -> None:
 async def test_a_click_on_a_tab_opens_it() -> None:
     app = dashboard()
     async with app.run_test() as pilot:
-        await pilot.click("#tabs", offset=(14, 0))
-        assert in_front(app) == "history"
+        await pilot.pause()
+        tabs = app.query_one(TabLine)
+        for name, spot in zip(TABS, tabs.spots, strict=True):
+            assert name in spot.words.lower()
+            await pilot.click("#tabs", offset=(tabs.styles.padding.left + spot.cells.start + 1, 0))
+            assert in_front(app) == (name if name != "train" else "form")
 
 
-async def test_help_lists_every_key_and_closes() -> None:
-    app = dashboard()
-    async with app.run_test(size=(120, 60)) as pilot:
+def words_on(app: XrayApp) -> str:
+    """What is painted, without frames and line breaks."""
+    lines = [strip.text for strip in app.screen._compositor.render_strips()]
+    return " ".join(" ".join(lines).replace("│", " ").split())
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_help_tells_what_is_here_first_and_lists_every_key(place: str) -> None:
+    app = dashboard(Script(until_epoch(3)) if place != "form" else None)
+    async with app.run_test(size=(120, 150)) as pilot:
+        if place != "form":
+            await until(pilot, lambda: app.shown is not None and len(app.shown.record.epochs) == 3)
+            await pilot.press(str(TABS.index(place) + 1))
+            await pilot.pause(0.1)
         await pilot.press("f1")
         assert isinstance(app.screen, NoticeScreen)
-        await pilot.press("escape", "question_mark")
-        words = app.export_screenshot().replace("&#160;", " ")
+        await pilot.pause()
+        words = words_on(app)
+        own = app.tab.HELP if app.tab is not None else app.query_one(FormPane).HELP
+        assert own
+        first = " ".join(KeyMap().fill(own).split())[:40]
+        assert words.index(first) < words.index("Keys here") < words.index("The dashboard")
         for action in ACTIONS:
-            assert html.escape(action.help, quote=False) in words
+            assert (action.help in words) == action.fits(place), action.id
+        await pilot.press("escape", "question_mark")
+        assert isinstance(app.screen, NoticeScreen)
         await pilot.press("escape")
         assert not isinstance(app.screen, NoticeScreen)
+
+
+async def test_help_begins_with_the_pane_that_has_the_focus() -> None:
+    app = dashboard(Script(until_epoch(3)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.shown is not None and len(app.shown.record.epochs) == 3)
+        app.query_one("#epochs").focus()
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert "One line an epoch" in words_on(app)
+        assert "scroll" in str(app.screen.query_one(".box").border_subtitle)
+        top = words_on(app)
+        await pilot.press("end")
+        await pilot.pause()
+        assert words_on(app) != top
 
 
 async def test_the_palette_finds_an_action_by_name() -> None:

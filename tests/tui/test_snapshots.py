@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from listed_runs import several
 from textual.pilot import Pilot
 from tui_support import SMALL, TALL, WIDE, Script, dashboard, recorded, until, until_epoch
 
 from xray_tui import config
-from xray_tui.runs.directory import RunDirectory
-from xray_tui.runs.index import Summary
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.panes.picture import RadiographView
 
@@ -45,32 +44,8 @@ def test_train_after_the_end_scrubbed_back(snap_compare: Compare) -> None:
 
 
 def test_history(snap_compare: Compare) -> None:
-    def summary(number: int, **changed: Any) -> Summary:
-        known: dict[str, Any] = {
-            "directory": RunDirectory(Path(f"runs/{number}")),
-            "name": f"20261124-10{number:02}00-resnet50",
-            "status": "done",
-            "started": 1795600000.0 + 3600 * number,
-            "seconds": 340.0 + 100 * number,
-            "backbone": "resnet50",
-            "stage": "unfrozen",
-            "epochs": 15,
-            "best_epoch": 13,
-            "loss": 0.278,
-            "accuracy": 0.891,
-            "auc": 0.954,
-        }
-        return Summary(**(known | changed))
-
-    runs = [
-        summary(9, status="running", stage="frozen", epochs=3),
-        summary(8, name="night run", backbone="efficientnet_lite0", accuracy=0.913),
-        summary(7, status="failed", stage=None, epochs=0, loss=None, accuracy=None, auc=None),
-        summary(6, status="interrupted", epochs=11),
-        summary(5),
-    ]
-    app = dashboard(find_runs=lambda folder: runs)
-    assert snap_compare(app, terminal_size=TALL, press=["3", "down"])
+    app = dashboard(find_runs=lambda folder: several())
+    assert snap_compare(app, terminal_size=TALL, press=["3", "down", "space", "down", "down", "down"])
 
 
 def test_start_form(snap_compare: Compare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

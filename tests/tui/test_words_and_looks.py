@@ -1,7 +1,6 @@
-"""Texts, charts' arithmetic, themes, and what importing the dashboard costs."""
+"""Texts, charts' arithmetic, and what importing the dashboard costs."""
 
 import os
-import re
 import subprocess
 import sys
 import textwrap
@@ -9,10 +8,8 @@ from pathlib import Path
 
 import pytest
 from rich.text import Text
-from tui_support import dashboard, toasts
 
-from xray_tui.tui import themes
-from xray_tui.tui.panes.chart import nice_ticks, unbroken, whole_ticks
+from xray_tui.tui.panes.chart import nice_ticks, whole_ticks
 from xray_tui.tui.panes.mistakes import short_names
 from xray_tui.tui.text import bar, clean, fit, shorten
 from xray_tui.words import duration, harmless, number, percent
@@ -70,71 +67,10 @@ def test_ticks_are_round_and_few() -> None:
         assert len(whole_ticks(last, 8)) <= 9
 
 
-def test_a_gap_breaks_a_curve() -> None:
-    assert unbroken([(0, None), (1, 0.5), (2, 0.4), (3, None), (4, 0.3)]) == [
-        [(1, 0.5), (2, 0.4)],
-        [(4, 0.3)],
-    ]
-    assert unbroken([(0, None)]) == []
-
-
 def test_short_class_names_stay_apart() -> None:
     assert short_names(["NORMAL", "PNEUMONIA"]) == ["N", "P"]
     assert short_names(["BACTERIA", "BASE", "NORMAL"]) == ["BAC", "BAS", "NOR"]
     assert len(set(short_names(["class one", "class two", "class six"]))) == 3
-
-
-def test_the_packed_themes_are_sound_and_the_default_is_among_them() -> None:
-    found, complaints = themes.read_themes(themes.packed_folder())
-    assert complaints == []
-    assert {theme.name for theme in found} >= {"reading-room", "light-box"}
-    assert not next(theme for theme in found if theme.name == "light-box").dark
-
-
-@pytest.mark.parametrize(
-    ("content", "why"),
-    [
-        ("name = 'x'", "no primary"),
-        ("primary = '#fff'", "no name"),
-        ("name = 'x'\nprimary = 'reddish'", "'reddish' is no colour"),
-        ("name = 'x'\nprimary = '#fff'\ncolour = '#000'", "colour is no colour of a theme"),
-        ("name = 'x'\nprimary = '#fff'\n[variables]\nfrozen = 7", "frozen"),
-        ("name = ", "Invalid value"),
-    ],
-)
-def test_a_broken_theme_file_is_told_by_name_and_the_others_load(
-    tmp_path: Path, content: str, why: str
-) -> None:
-    (tmp_path / "broken.toml").write_text(content)
-    (tmp_path / "good.toml").write_text("name = 'good'\nprimary = '#123456'")
-    found, complaints = themes.read_themes(tmp_path)
-    assert [theme.name for theme in found] == ["good"]
-    assert len(complaints) == 1
-    assert complaints[0].startswith("broken.toml: ")
-    assert why in complaints[0]
-
-
-async def test_broken_themes_give_one_toast_and_the_app_opens(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("a", "b"):
-        (tmp_path / f"{name}.toml").write_text("nonsense")
-    monkeypatch.setattr(themes, "packed_folder", lambda: tmp_path)
-    app = dashboard()
-    async with app.run_test():
-        assert len(toasts(app)) == 1
-        assert "a.toml" in toasts(app)[0]
-        assert "b.toml" in toasts(app)[0]
-
-
-async def test_every_colour_has_a_meaning_in_any_theme() -> None:
-    app = dashboard()
-    async with app.run_test() as pilot:
-        for name in ("light-box", "ansi-dark", "gruvbox"):
-            app.theme = name
-            await pilot.pause()
-            for colour in vars(themes.Palette.of(app)).values():
-                assert re.fullmatch("#[0-9A-Fa-f]{6}", colour)
 
 
 def test_the_first_frame_comes_before_torch_and_the_other_heavy_parts(tmp_path: Path) -> None:

@@ -62,10 +62,12 @@ class Script(Source):
         super().__init__()
         self.kind = kind
         self.asked: list[Control] = []
+        self.values: list[float] = []
         self._told, self._ended = told, ended
 
-    def request(self, control: Control) -> None:
+    def request(self, control: Control, value: float | None = None) -> None:
         self.asked.append(control)
+        self.values += [] if value is None else [value]
 
     def _run(self) -> None:
         for event in self._told:
@@ -81,19 +83,22 @@ class FakeEngine:
     told: Sequence[Event] = ()
     raises: Exception | None = None
     directory: Path | None = None
-    settings: Settings | None = None
+    settings: Settings | RunDirectory | None = None
+    """What it was started with, or the directory it was to resume."""
     used: list[str] = field(default_factory=list)
     let_go: threading.Event = field(default_factory=threading.Event)
+    taken_over: Callable[[Emit], bool] = lambda emit: True
+    """Asked, when the run is detached, whether another process has it; else it goes on here."""
 
     def __call__(
         self,
-        settings: Settings,
+        settings: Settings | RunDirectory,
         emit: Emit,
         controls: Controls,
         *,
         opened: Callable[[RunDirectory], None] | None = None,
-    ) -> RunEnded:
-        from xray_tui.engine.controls import Stop, UnfreezeNow
+    ) -> RunEnded | None:
+        from xray_tui.engine.controls import Detach, Stop, UnfreezeNow
 
         self.settings = settings
         if opened is not None and self.directory is not None:
@@ -103,16 +108,20 @@ class FakeEngine:
         if self.raises is not None:
             raise self.raises
 
-        def used(control: Control, why: str) -> None:
+        def used(control: Control, why: str, value: float | None = None) -> None:
             self.used.append(control)
-            emit(events.ControlUsed(control=control, stage="frozen", epoch=0, why=why))
+            emit(events.ControlUsed(control=control, stage="frozen", epoch=0, why=why, value=value))
 
         outcome: events.Outcome = "done"
         while not self.let_go.wait(0.01):
             try:
-                controls.obey(used, can_unfreeze=True)
+                controls.obey(used, can_unfreeze=True, set_rate=lambda rate: None)
             except UnfreezeNow:
                 continue
+            except Detach:
+                if self.taken_over(emit):
+                    return None
+                controls.take()
             except Stop:
                 outcome = "interrupted"
                 break
@@ -157,20 +166,24 @@ def film(path: Path) -> Image.Image:
 def dashboard(source: Source | None = None, *, settings: Settings | None = None, **parts: object) -> XrayApp:
     """The app with everything that moves held still."""
     end = recorded()[-1].t
-    given = parts.pop("given", frozenset())
+    origins = parts.pop("origins", {})
     start = parts.pop("start", False)
+    keymap = parts.pop("keymap", None)
+    look = {name: parts.pop(name) for name in ("theme", "ascii_only") if name in parts}
     known: dict[str, object] = {
         "read": film,
         "checks": CHECKS,
         "find_runs": lambda folder: [],
         "clock": lambda: end,
-        "vitals": lambda: Vitals(31.0, 2_100_000_000),
+        "vitals": lambda device="", *, ours=False: Vitals(31.0, 2_100_000_000),
     }
     return XrayApp(
         settings or config.load({}),
         source=source,
-        given=given,  # type: ignore[arg-type]
+        origins=origins,  # type: ignore[arg-type]
         start=bool(start),
+        keymap=keymap,  # type: ignore[arg-type]
+        **look,  # type: ignore[arg-type]
         parts=Parts(**(known | parts)),  # type: ignore[arg-type]
     )
 

@@ -3,7 +3,6 @@
 import atexit
 import contextlib
 import getpass
-import http.client
 import json
 import os
 import shlex
@@ -190,6 +189,8 @@ def _taken(port: int) -> bool:
 
 def _answers(port: int, logdir: Path) -> bool:
     """Whether a TensorBoard on this folder answers: another program may hold the port."""
+    import http.client  # here, for the dashboard's first frame does not wait for it
+
     connection = http.client.HTTPConnection(_HOST, port, timeout=5)
     try:
         connection.request("GET", "/data/environment")

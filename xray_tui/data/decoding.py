@@ -1,14 +1,28 @@
 """One radiograph file to one grey image, whatever kind of JPEG or PNG it is."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+_ORIENTATION = 0x0112
+"""The EXIF tag; from 5 on the image lies on its side."""
+
 
 class Unreadable(Exception):
     """A file that is no image this program reads; says why."""
+
+
+class Measured(NamedTuple):
+    width: int
+    """In pixels, upright."""
+    height: int
+    mode: str
+    """Pillow's word for channels and depth: ``L``, ``RGB``, ``I;16``."""
 
 
 def decode(path: Path) -> NDArray[np.uint8]:
@@ -24,15 +38,48 @@ def decode(path: Path) -> NDArray[np.uint8]:
     Raises:
         Unreadable: the file is missing, empty, truncated, too large, or not a JPEG or PNG.
     """
-    try:
+    with _said_in_words():
         path.name.encode()
-        with Image.open(path, formats=("JPEG", "PNG")) as image:
+        with path.open("rb") as file, _open(file) as image:
             return _grey(ImageOps.exif_transpose(image))
+
+
+def measure(file: BinaryIO) -> Measured:
+    """Size and mode of an image whose pixels can be decoded, all of them.
+
+    A JPEG is decoded to an eighth of its size: its data is read to the end, so that a truncated one is
+    found as :func:`decode` finds it, in about half the time.
+
+    Raises:
+        Unreadable: as :func:`decode`.
+    """
+    with _said_in_words(), _open(file) as image:
+        width, height = image.size
+        mode = image.mode
+        if image.format == "JPEG":
+            image.draft("L", (1, 1))
+        image.load()
+        if image.getexif().get(_ORIENTATION, 1) >= 5:
+            width, height = height, width
+        return Measured(width, height, mode)
+
+
+def _open(file: BinaryIO) -> Image.Image:
+    if not file.read(1):
+        raise Unreadable("empty")
+    file.seek(0)
+    return Image.open(file, formats=("JPEG", "PNG"))
+
+
+@contextmanager
+def _said_in_words() -> Iterator[None]:
+    """What Pillow and the file system raise, as :class:`Unreadable`."""
+    try:
+        yield
     except UnicodeEncodeError:
         raise Unreadable("its name is not UTF-8") from None
     except UnidentifiedImageError:
-        empty = path.stat().st_size == 0
-        raise Unreadable("empty" if empty else "not a JPEG or PNG image") from None
+        raise Unreadable("not a JPEG or PNG image") from None
     except Image.DecompressionBombError:
         raise Unreadable("too large to be a radiograph") from None
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on broken files

@@ -28,15 +28,19 @@ class Roles:
     """The split in words, for a person."""
 
 
-def patient_of(path: str) -> str:
-    """The patient of an image file, from its name; an image without an id is its own patient.
+def named_patient(path: str) -> str | None:
+    """The patient that the name of an image file tells; ``None`` where it tells none.
 
     Knows the names of Kermany, Zhang & Goldbaum (2018): ``person12_bacteria_34``, ``IM-0031-0001``,
     ``NORMAL2-IM-0031-0001``.
     """
-    name = PurePosixPath(path).name
-    match = _PATIENT.match(name)
-    return match[1] if match else PurePosixPath(path).stem
+    match = _PATIENT.match(PurePosixPath(path).name)
+    return match[1] if match else None
+
+
+def patient_of(path: str) -> str:
+    """The patient of an image file, as :func:`named_patient`; an image without an id is its own patient."""
+    return named_patient(path) or PurePosixPath(path).stem
 
 
 def assign(listing: Listing, settings: DataSettings, seed: int) -> Roles:

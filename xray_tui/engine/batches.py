@@ -47,13 +47,20 @@ class Batches:
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def train(self, pixels: Pixels, epoch: int) -> Iterator[Batch]:
-        """One epoch of train: shuffled, augmented. A last batch of one image is left out (BatchNorm)."""
+    def train(self, pixels: Pixels, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """One epoch of train: shuffled, augmented. A last batch of one image is left out (BatchNorm).
+
+        Args:
+            first: number of the batch to begin with; those before it are not made.
+        """
         seed, size = self._settings.seed, self._settings.batch_size
         order: list[int] = np.random.default_rng((seed, epoch)).permutation(len(pixels)).tolist()
         parts = [order[start : start + size] for start in range(0, len(order), size)]
         if len(parts[-1]) == 1:
             parts.pop()
+        parts = parts[first:]
+        if not parts:
+            return
         images = self._uploaded if self._device.type == "cuda" else self._prefetched
         for part, augmented in zip(parts, images(pixels, parts, epoch), strict=True):
             yield self._batch(augmented, pixels.labels[part])

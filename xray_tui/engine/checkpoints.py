@@ -23,15 +23,32 @@ BEST, LAST = "best.safetensors", "last.safetensors"
 
 
 class Position(Struct, frozen=True):
-    """Where a run stands between two epochs."""
+    """Where a run stands: between two epochs, or between two batches of one."""
 
     stage: Stage
     first_epoch: int
     """Of the stage."""
     next_epoch: int
-    """The one to run next; the stage may have none left."""
+    """The one under way or to run next; the stage may have none left."""
     best_epoch: int | None
     best_loss: float | None
+    learning_rate: float | None = None
+    """Of the stage, as it is now; ``None`` where it is the settings' one."""
+    batches: int = 0
+    """Of ``next_epoch``, already trained; all of them while it is validated."""
+    images: int = 0
+    """In those batches."""
+    loss_sum: float | None = 0.0
+    """Over those images, exactly; ``None`` where it is not a number."""
+    epoch_seconds: float = 0.0
+    """Spent on those batches."""
+    stage_seconds: float = 0.0
+    """Spent on the stage so far, by whichever processes."""
+    run_seconds: float = 0.0
+    readable: int = 0
+    """Train and validation images together; 0 where it was not noted."""
+    files: str = ""
+    """Digest of the files by role; empty where it was not noted."""
 
 
 def save_best(folder: Path, model: nn.Module) -> Path:
@@ -50,7 +67,7 @@ def load_best(folder: Path, model: nn.Module) -> None:
 
 
 def save_last(folder: Path, model: nn.Module, optimizer: Optimizer, position: Position) -> Path:
-    """Write all that a resume needs, after an epoch or at the start of a stage."""
+    """Write all that a resume needs, between two batches."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for name, slot, tensor in _adam_state(model, optimizer):
         tensors[f"adam.{slot}.{name}"] = tensor
@@ -117,7 +134,8 @@ def _save(file: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> P
 
 def _load(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     with _open(file) as opened:
-        return {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata() or {}  # noqa: SIM118
+        names = opened.keys()  # safe_open is no dict: it cannot be iterated
+        return {name: opened.get_tensor(name) for name in names}, opened.metadata() or {}
 
 
 def _open(file: Path) -> safe_open:

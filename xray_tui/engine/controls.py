@@ -1,7 +1,9 @@
 """What a person can ask of a running run. Obeyed between batches."""
 
+import math
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from xray_tui.events import Control
 
@@ -9,11 +11,21 @@ _POLL_SECONDS = 0.05
 
 
 class Stop(Exception):
-    """The run is to end, its last epoch's checkpoint kept."""
+    """The run is to end, a checkpoint of where it stands kept."""
+
+
+class Detach(Exception):
+    """The run is to go on in a process of its own, from a checkpoint of where it stands."""
 
 
 class UnfreezeNow(Exception):
     """The frozen stage is to end, the epoch under way dropped."""
+
+
+class Used(Protocol):
+    """Told of each control as it takes effect, by whom it was asked, and its value where it has one."""
+
+    def __call__(self, control: Control, why: str, value: float | None = None) -> None: ...
 
 
 class Controls:
@@ -27,7 +39,9 @@ class Controls:
         self._pause = ""
         self._resume = ""
         self._unfreeze = ""
+        self._rate: tuple[float, str] | None = None
         self._stop = ""
+        self._detach = ""
 
     def pause(self, why: str = "a person") -> None:
         self._pause = why
@@ -40,42 +54,90 @@ class Controls:
         self._unfreeze = why
         self.resume(why)
 
+    def learning_rate(self, value: float, why: str = "a person") -> None:
+        """From the next batch on, in the stage under way only.
+
+        Raises:
+            ValueError: not a positive number.
+        """
+        if not 0 < value < math.inf:
+            raise ValueError(f"a learning rate is a positive number, not {value}")
+        self._rate = value, why
+
     def stop(self, why: str = "a person") -> None:
         self._stop = why
 
-    def use(self, control: Control, why: str = "a person") -> None:
-        """Make the request of that name."""
-        getattr(self, control)(why)
+    def detach(self, why: str = "a person") -> None:
+        """Another process is to go on with the run; a paused one stays paused there."""
+        self._detach = why
 
-    def obey(self, used: Callable[[Control, str], None], *, can_unfreeze: bool) -> None:
-        """Between two batches: wait while paused, then raise what was asked.
-
-        Args:
-            used: told of each control as it takes effect, and by whom it was asked.
-            can_unfreeze: whether "unfreeze now" means anything here; else the request is dropped.
+    def use(self, control: Control, value: float | None = None, *, why: str = "a person") -> None:
+        """Make the request of that name.
 
         Raises:
-            Stop, UnfreezeNow: as asked.
+            ValueError: a learning rate without its value, or with one that is none.
         """
-        if self._pause and not self._stop:
+        if control == "learning_rate":
+            self.learning_rate(math.nan if value is None else value, why)
+        else:
+            getattr(self, control)(why)
+
+    def take(self) -> list[tuple[Control, float | None]]:
+        """The requests that were not obeyed, and the pause that lasts, to be made elsewhere; none is left.
+
+        A request to detach is not among them.
+        """
+        taken: list[tuple[Control, float | None]] = []
+        if self._rate is not None:
+            taken.append(("learning_rate", self._rate[0]))
+        asked: list[tuple[Control, str]] = [
+            ("unfreeze", self._unfreeze),
+            ("pause", self._pause),
+            ("stop", self._stop),
+        ]
+        taken += [(control, None) for control, why in asked if why]
+        self._pause = self._unfreeze = self._stop = self._detach = ""
+        self._rate = None
+        return taken
+
+    def obey(
+        self, used: Used, *, can_unfreeze: bool, set_rate: Callable[[float], None] | None = None
+    ) -> None:
+        """Between two batches: wait while paused, then do or raise what was asked.
+
+        Args:
+            used: told of each control as it takes effect.
+            can_unfreeze: whether "unfreeze now" means anything here; else the request is dropped.
+            set_rate: gives the stage under way another learning rate; where there is none to give it to,
+                the request is dropped.
+
+        Raises:
+            Stop, Detach, UnfreezeNow: as asked.
+        """
+        if self._pause and not self._leaving:
             used("pause", self._pause)
-            while self._pause and not self._stop:
+            while self._pause and not self._leaving:
+                self._change_rate(used, set_rate)
                 time.sleep(_POLL_SECONDS)
-            if not self._stop:
+            if not self._leaving:
                 used("resume", self._resume)
         if self._stop:
             used("stop", self._stop)
             raise Stop(self._stop)
+        if self._detach:
+            used("detach", self._detach)
+            raise Detach(self._detach)
+        self._change_rate(used, set_rate)
         why, self._unfreeze = self._unfreeze, ""
         if why and can_unfreeze:
             used("unfreeze", why)
             raise UnfreezeNow(why)
 
-    def wait_for_unfreeze(self, used: Callable[[Control, str], None]) -> None:
+    def wait_for_unfreeze(self, used: Used) -> None:
         """Wait until a person asks to unfreeze.
 
         Raises:
-            Stop: that was asked instead.
+            Stop, Detach: that was asked instead.
         """
         while True:
             try:
@@ -83,3 +145,14 @@ class Controls:
             except UnfreezeNow:
                 return
             time.sleep(_POLL_SECONDS)
+
+    @property
+    def _leaving(self) -> str:
+        return self._stop or self._detach
+
+    def _change_rate(self, used: Used, set_rate: Callable[[float], None] | None) -> None:
+        asked, self._rate = self._rate, None
+        if asked is not None and set_rate is not None:
+            value, why = asked
+            used("learning_rate", why, value)
+            set_rate(value)

@@ -20,6 +20,23 @@ Step = Callable[[int], None]
 """Called between batches with the images done so far; may raise to end the pass."""
 
 
+@dataclass
+class TrainPass:
+    """How far one pass over train has come: a resume goes on from here."""
+
+    loss_sum: Tensor
+    """Over the images so far: float32 (), on the device, where it is summed so that a GPU never waits."""
+    began: float
+    """On the monotonic clock, less what an earlier process spent on it."""
+    batches: int = 0
+    images: int = 0
+
+    @property
+    def mean_loss(self) -> float | None:
+        """Over images; ``None`` where it is not a number."""
+        return finite(self.loss_sum.item() / self.images)
+
+
 @dataclass(frozen=True)
 class Predictions:
     """Of every image of a split, in its order."""
@@ -40,19 +57,17 @@ def train_epoch(
     *,
     seed: int,
     epoch: int,
+    so_far: TrainPass,
     step: Step,
-) -> float | None:
+) -> None:
     """Train on every batch once.
 
-    The loss is summed on the device and read once, so that a GPU never waits for the host.
-
-    Returns:
-        The mean loss over images, or ``None`` where it is not a number.
+    Args:
+        batches: those that ``so_far`` has not.
+        so_far: kept up to date: it is right whenever ``step`` is called.
     """
     model.train()
-    total = torch.zeros((), device=hardware.device)
-    done = 0
-    for number, batch in enumerate(batches):
+    for number, batch in enumerate(batches, so_far.batches):
         reseed(model, seed, epoch, number)
         optimizer.zero_grad()
         with hardware.autocast():
@@ -60,10 +75,10 @@ def train_epoch(
         loss = F.nll_loss(log_probabilities, batch.labels)
         loss.backward()
         optimizer.step()
-        total += loss.detach() * len(batch)
-        done += len(batch)
-        step(done)
-    return finite(total.item() / done)
+        so_far.loss_sum += loss.detach() * len(batch)
+        so_far.batches += 1
+        so_far.images += len(batch)
+        step(so_far.images)
 
 
 @torch.no_grad()

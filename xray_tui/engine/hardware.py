@@ -1,11 +1,13 @@
 """What the arithmetic runs on: the choice behind ``auto``, made once and stored."""
 
+import gc
 from dataclasses import dataclass
 
 import psutil
 import torch
 
 from xray_tui.config import HardwareSettings
+from xray_tui.engine import process
 from xray_tui.errors import UserError
 
 
@@ -46,6 +48,16 @@ def choose(wanted: HardwareSettings) -> Hardware:
         device=str(device), precision="bfloat16" if bfloat16 else "float32", threads=threads
     )
     return Hardware(device, bfloat16, threads, settled)
+
+
+def release() -> None:
+    """Let go of what models that nobody holds any more took: of the device's memory and of this process's."""
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
+    process.give_back_memory()
 
 
 def _device(wanted: str) -> torch.device:

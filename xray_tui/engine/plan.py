@@ -1,6 +1,8 @@
 """Everything a run needs, settled before an image is read: every ``auto`` has its answer here."""
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -34,12 +36,25 @@ class Plan:
     def positive(self) -> int:
         return self.listing.classes.index(self.settings.data.positive)
 
+    @cached_property
+    def digest(self) -> str:
+        """Of the files by role, in their order: a resume must find the same ones."""
+        digest = hashlib.blake2b(digest_size=16)
+        for role in ("train", "validation", "test"):
+            digest.update(f"{role}\n".encode())
+            for file in getattr(self.roles, role):
+                digest.update(f"{file.label} {file.path}\n".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
 
-def make(settings: Settings, emit: Emit) -> Plan:
+
+def make(settings: Settings, emit: Emit, *, untrained: bool = False) -> Plan:
     """Settle a run.
 
     Cheap questions first: names and folders are checked before weights are loaded (or downloaded,
     once), and all of that before an image is read.
+
+    Args:
+        untrained: leave the backbone's own weights out: a checkpoint brings all of them.
 
     Raises:
         UserError: anything that a person can mend.
@@ -61,7 +76,8 @@ def make(settings: Settings, emit: Emit) -> Plan:
     roles = splits.assign(listing, settings.data, training.seed)
     chosen = hardware.choose(settings.hardware)
     emit(Progress(phase="weights", note=f"loading {settings.model.backbone}"))
-    backbone = load_backbone(settings.model.backbone, settings.model.weights, seed=training.seed)
+    weights = "none" if untrained else settings.model.weights
+    backbone = load_backbone(settings.model.backbone, weights, seed=training.seed)
     model = Classifier(
         backbone,
         len(listing.classes),

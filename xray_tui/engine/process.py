@@ -20,6 +20,16 @@ def set_up() -> None:
     _keep_freed_memory()
 
 
+def give_back_memory() -> None:
+    """Give freed memory back to the system after all: this process trains no more.
+
+    Does nothing where the C library is not glibc.
+    """
+    libc = _glibc()
+    if libc is not None:
+        libc.malloc_trim(0)
+
+
 def _keep_freed_memory() -> None:
     """Keep large freed blocks instead of giving them back to the system after every operation.
 
@@ -30,10 +40,15 @@ def _keep_freed_memory() -> None:
 
     Does nothing where the C library is not glibc.
     """
-    if not sys.platform.startswith("linux"):
-        return
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "gnu_get_libc_version"):
+    libc = _glibc()
+    if libc is not None:
         libc.mallopt(_M_MMAP_MAX, 0)
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
         libc.mallopt(_M_ARENA_MAX, 1)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    libc = ctypes.CDLL(None)
+    return libc if hasattr(libc, "gnu_get_libc_version") else None

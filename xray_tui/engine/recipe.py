@@ -5,10 +5,11 @@ screen, no file of others, no TensorBoard.
 """
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from torch.optim import Adam, Optimizer
 
@@ -16,71 +17,85 @@ from xray_tui import metrics
 from xray_tui.config import StageSettings
 from xray_tui.data.augmentation import Normalisation
 from xray_tui.data.pixels import Broken, Pixels
-from xray_tui.engine import checkpoints
+from xray_tui.engine import checkpoints, results
 from xray_tui.engine.batches import Batches
 from xray_tui.engine.checkpoints import Position
-from xray_tui.engine.controls import Controls, Stop, UnfreezeNow
-from xray_tui.engine.epoch import Predictions, body_features, head_histograms, predict, train_epoch
+from xray_tui.engine.controls import Controls, Detach, Stop, UnfreezeNow
+from xray_tui.engine.epoch import (
+    Predictions,
+    TrainPass,
+    body_features,
+    head_histograms,
+    predict,
+    train_epoch,
+)
 from xray_tui.engine.plan import Plan
 from xray_tui.engine.reading import Reader
 from xray_tui.engine.reporting import Reporter
+from xray_tui.engine.standing import Standing
 from xray_tui.errors import UserError
 from xray_tui.events import (
     Best,
     CheckpointSaved,
     Emit,
     EpochEnded,
-    Mistake,
-    Mistakes,
     Outcome,
     Phase,
     RunEnded,
     Stage,
     StageEnded,
     StageStarted,
-    TestEvaluated,
     Warning,
     finite,
 )
 
-WORST = 32
-"""Mistakes an epoch's event carries, the worst by loss first; ``predictions/`` has them all."""
 
-
-def train(plan: Plan, folder: Path, run: str, emit: Emit, controls: Controls) -> RunEnded:
+def train(
+    plan: Plan,
+    folder: Path,
+    run: str,
+    emit: Emit,
+    controls: Controls,
+    standing: Standing | None = None,
+) -> RunEnded | None:
     """Run the recipe to its end.
 
     Args:
         folder: where the checkpoints go.
         run: name of the run, for its first event.
+        standing: where a resumed run goes on; its weights are in the plan's model already.
 
     Returns:
-        How it ended, which was also emitted.
+        How it ended, which was also emitted; ``None`` where it was detached: it has not ended, and
+        another process is to go on from its last checkpoint.
 
     Raises:
         UserError: too many images cannot be read. Emitted as a failed end, then raised.
         Exception: a bug; likewise.
     """
-    began = time.monotonic()
     training = plan.settings.training
-    recipe = Recipe(plan, folder, emit, controls)
-    outcome: Outcome = "failed"
+    recipe = Recipe(plan, folder, emit, controls, standing)
+    outcome: Outcome | None = "failed"
     why = ""
+    ended: RunEnded | None = None
     try:
         torch.set_num_threads(plan.hardware.threads)
         recipe.read_images(run)
-        recipe.freeze()
-        recipe.fit("frozen", training.frozen)
-        recipe.load_best()
-        if training.unfreeze == "ask" and training.unfrozen.epochs:
-            recipe.wait_for_a_person()
-        recipe.unfreeze()
+        if not recipe.is_past_frozen:  # a resumed run may be
+            recipe.freeze()
+            recipe.fit("frozen", training.frozen)
+            recipe.load_best()
+            if training.unfreeze == "ask" and training.unfrozen.epochs:
+                recipe.wait_for_a_person()
+            recipe.unfreeze()
         recipe.fit("unfrozen", training.unfrozen)
         recipe.load_best()
         recipe.evaluate_test()
         outcome, why = "done", "every stage finished"
     except Stop as stop:
         outcome, why = "interrupted", f"stopped by {stop}"
+    except Detach:
+        outcome = None
     except UserError as error:
         why = error.message
         raise
@@ -92,17 +107,35 @@ def train(plan: Plan, folder: Path, run: str, emit: Emit, controls: Controls) ->
         raise
     finally:
         recipe.batches.close()
-        ended = RunEnded(
-            outcome=outcome, why=why, best_epoch=recipe.best_epoch, seconds=time.monotonic() - began
-        )
-        emit(ended)
+        if outcome is not None:
+            ended = RunEnded(outcome=outcome, why=why, best_epoch=recipe.best_epoch, seconds=recipe.seconds)
+            emit(ended)
     return ended
+
+
+@dataclass
+class StageUnderWay:
+    """A stage, and how far it has come."""
+
+    stage: Stage
+    first_epoch: int
+    optimizer: Optimizer
+    began: float
+    """On the monotonic clock, less what earlier processes spent on it."""
+    train_pass: TrainPass | None = None
+    """Of the epoch under way; ``None`` between two epochs."""
+
+    @property
+    def learning_rate(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
 
 
 class Recipe:
     """The steps of the recipe and what passes between them."""
 
-    def __init__(self, plan: Plan, folder: Path, emit: Emit, controls: Controls) -> None:
+    def __init__(
+        self, plan: Plan, folder: Path, emit: Emit, controls: Controls, standing: Standing | None = None
+    ) -> None:
         self.plan = plan
         self.folder = folder
         self.emit = emit
@@ -115,11 +148,31 @@ class Recipe:
         self.next_epoch = 0
         self.best_epoch: int | None = None
         self.best_loss = float("inf")
+        self._began = time.monotonic()
+        self._standing = standing
+        self._unfreeze_now = False
         self._kept_features: tuple[torch.Tensor, torch.Tensor] | None = None
+        if standing is not None:
+            position = standing.position
+            self.next_epoch, self.best_epoch = position.next_epoch, position.best_epoch
+            self.best_loss = float("inf") if position.best_loss is None else position.best_loss
+            self._began -= position.run_seconds
+
+    @property
+    def seconds(self) -> float:
+        """That the run has taken, in all its processes."""
+        return time.monotonic() - self._began
+
+    @property
+    def is_past_frozen(self) -> bool:
+        return self._standing is not None and self._standing.position.stage == "unfrozen"
 
     def read_images(self, run: str) -> None:
         """Fill the pixel cache with train and validation; test stays untouched until the end."""
         self.pixels, self.validation = self.reader.train_and_validation()
+        if self._standing is not None:
+            self._standing.check_readable(len(self.pixels) + len(self.validation))
+            return
         self.emit(self.reader.run_started(run, self.pixels, self.validation))
         self._warn(self.pixels.broken + self.validation.broken)
 
@@ -134,31 +187,19 @@ class Recipe:
         """Train a stage's epochs with an Adam of its own."""
         if not settings.epochs:
             return
-        began, first = time.monotonic(), self.next_epoch
-        trainable, total = self.model.parameter_counts()
-        self.emit(
-            StageStarted(
-                stage=stage,
-                first_epoch=first,
-                epochs=settings.epochs,
-                learning_rate=settings.learning_rate,
-                trainable_parameters=trainable,
-                total_parameters=total,
-            )
-        )
-        optimizer = Adam(self.model.trainable_parameters(), lr=settings.learning_rate)
-        self._save_last(stage, first, optimizer)
+        at = self._take_up(stage) or self._begin(stage, settings)
         why = "finished"
         try:
-            while self.next_epoch < first + settings.epochs:
-                self._run_epoch(stage, self.next_epoch, settings, optimizer)
-                self.next_epoch += 1
-                self._save_last(stage, first, optimizer)
+            while self.next_epoch < at.first_epoch + settings.epochs:
+                self._run_epoch(at)
+                self._end_epoch(at)
         except UnfreezeNow:
-            why = "unfreeze now"
-        self.emit(
-            StageEnded(stage=stage, epochs=self.next_epoch - first, why=why, seconds=time.monotonic() - began)
-        )
+            why, self._unfreeze_now = "unfreeze now", True
+        except (Stop, Detach):
+            self._save_last(at)
+            raise
+        epochs, seconds = self.next_epoch - at.first_epoch, time.monotonic() - at.began
+        self.emit(StageEnded(stage=stage, epochs=epochs, why=why, seconds=seconds))
 
     def load_best(self) -> None:
         """Go back to the best epoch; where there is none, the weights stay."""
@@ -166,7 +207,8 @@ class Recipe:
             checkpoints.load_best(self.folder, self.model)
 
     def wait_for_a_person(self) -> None:
-        self.reporter.wait_for_unfreeze()
+        if not self._unfreeze_now:  # else one has asked already
+            self.reporter.wait_for_unfreeze()
 
     def evaluate_test(self) -> None:
         """Read test, for the first and only time, and evaluate the best epoch on it."""
@@ -180,20 +222,64 @@ class Recipe:
             return
         self._emit_test(self._predict(pixels, "test", None, None), len(pixels), "")
 
-    def _run_epoch(self, stage: Stage, epoch: int, settings: StageSettings, optimizer: Optimizer) -> None:
-        began = time.monotonic()
-        train_loss = train_epoch(
-            self.model,
-            self.batches.train(self.pixels, epoch),
-            optimizer,
-            self.plan.hardware,
-            seed=self.plan.settings.training.seed,
-            epoch=epoch,
-            step=self.reporter.steps("train", len(self.pixels), stage, epoch),
+    def _begin(self, stage: Stage, settings: StageSettings) -> StageUnderWay:
+        trainable, total = self.model.parameter_counts()
+        self.emit(
+            StageStarted(
+                stage=stage,
+                first_epoch=self.next_epoch,
+                epochs=settings.epochs,
+                learning_rate=settings.learning_rate,
+                trainable_parameters=trainable,
+                total_parameters=total,
+            )
         )
+        optimizer = Adam(self.model.trainable_parameters(), lr=settings.learning_rate)
+        at = StageUnderWay(stage, self.next_epoch, optimizer, time.monotonic())
+        self._save_last(at)
+        return at
+
+    def _take_up(self, stage: Stage) -> StageUnderWay | None:
+        """The stage as a resumed run left it, the first time it comes to one."""
+        standing, self._standing = self._standing, None
+        if standing is None or standing.position.stage != stage:
+            return None
+        position, now = standing.position, time.monotonic()
+        at = StageUnderWay(stage, position.first_epoch, standing.optimizer, now - position.stage_seconds)
+        if position.batches:
+            at.train_pass = standing.train_pass(self.plan.hardware.device, now)
+        elif position.best_epoch == self.next_epoch - 1:
+            self._save_best()  # the process may have died between writing last and writing best
+        return at
+
+    def _run_epoch(self, at: StageUnderWay) -> None:
+        stage, epoch, settings = at.stage, self.next_epoch, self.plan.settings.training
+
+        def set_rate(value: float) -> None:
+            for group in at.optimizer.param_groups:
+                group["lr"] = value
+            self._save_last(at)  # or a run that dies in this epoch would be resumed with the old one
+
+        so_far = at.train_pass or TrainPass(
+            torch.zeros((), device=self.plan.hardware.device), time.monotonic()
+        )
+        at.train_pass = so_far
+        train_epoch(
+            self.model,
+            self.batches.train(self.pixels, epoch, so_far.batches),
+            at.optimizer,
+            self.plan.hardware,
+            seed=settings.seed,
+            epoch=epoch,
+            so_far=so_far,
+            step=self.reporter.steps(
+                "train", len(self.pixels), stage, epoch, first=so_far.images, set_rate=set_rate
+            ),
+        )
+        train_loss = so_far.mean_loss
         trained = time.monotonic()
         histograms = head_histograms(self.model.head)
-        found = self._predict(self.validation, "validation", stage, epoch)
+        found = self._predict(self.validation, "validation", stage, epoch, set_rate)
         scores = metrics.evaluate(found.probabilities, found.losses, found.actual, self.plan.positive)
         self.emit(
             EpochEnded(
@@ -206,9 +292,9 @@ class Recipe:
                 sensitivity=scores.sensitivity,
                 specificity=scores.specificity,
                 confusion=scores.confusion,
-                learning_rate=settings.learning_rate,
-                images_per_second=len(self.pixels) / (trained - began),
-                seconds=time.monotonic() - began,
+                learning_rate=at.learning_rate,
+                images_per_second=len(self.pixels) / (trained - so_far.began),
+                seconds=time.monotonic() - so_far.began,
                 probabilities=found.probabilities,
                 losses=found.losses,
                 actual=found.actual,
@@ -224,57 +310,65 @@ class Recipe:
             )
         if scores.loss is not None and scores.loss < self.best_loss:
             self.best_epoch, self.best_loss = epoch, scores.loss
-            self._announce("best", checkpoints.save_best(self.folder, self.model), epoch)
             self.emit(Best(stage=stage, epoch=epoch, validation_loss=scores.loss, accuracy=scores.accuracy))
-        self.emit(self._mistakes(stage, epoch, found))
+        self.emit(results.mistakes(stage, epoch, found, self.validation))
 
-    def _predict(self, pixels: Pixels, phase: Phase, stage: Stage | None, epoch: int | None) -> Predictions:
+    def _end_epoch(self, at: StageUnderWay) -> None:
+        """Keep the epoch: its events first, then ``last``, then ``best``.
+
+        Wherever the process dies between them, a resume neither loses nor repeats an event, and never
+        finds in ``best`` another epoch than the one that is the best.
+        """
+        at.train_pass = None
+        self.next_epoch += 1
+        self._save_last(at)
+        if self.best_epoch == self.next_epoch - 1:
+            self._save_best()
+
+    def _predict(
+        self,
+        pixels: Pixels,
+        phase: Phase,
+        stage: Stage | None,
+        epoch: int | None,
+        set_rate: Callable[[float], None] | None = None,
+    ) -> Predictions:
         kept = self._kept_features if phase == "validation" else None
         if kept is None:
             kept = body_features(
                 self.model,
                 self.batches.plain(pixels),
                 self.plan.hardware,
-                step=self.reporter.steps(phase, len(pixels), stage, epoch),
+                step=self.reporter.steps(phase, len(pixels), stage, epoch, set_rate=set_rate),
             )
         if phase == "validation" and self.model.frozen:
             self._kept_features = kept
         return predict(self.model, *kept)
 
-    def _mistakes(self, stage: Stage, epoch: int, found: Predictions) -> Mistakes:
-        predicted = found.probabilities.argmax(1)
-        wrong = np.flatnonzero(predicted != found.actual)
-        # A loss that is not a number counts as the worst.
-        worst = wrong[np.argsort(-np.nan_to_num(found.losses[wrong], nan=np.inf), kind="stable")][:WORST]
-        size = self.plan.settings.training.image_size
-        images = [self.validation.images[i][0].numpy() for i in worst]
-        return Mistakes(
-            stage=stage,
-            epoch=epoch,
-            total=len(wrong),
-            worst=[
-                Mistake(
-                    path=self.validation.files[i].path,
-                    actual=int(found.actual[i]),
-                    predicted=int(predicted[i]),
-                    probability=finite(found.probabilities[i, predicted[i]]),
-                    loss=finite(found.losses[i]),
-                )
-                for i in worst
-            ],
-            images=np.stack(images) if images else np.zeros((0, size, size), np.uint8),
-        )
-
-    def _save_last(self, stage: Stage, first: int, optimizer: Optimizer) -> None:
+    def _save_last(self, at: StageUnderWay) -> None:
+        now, so_far = time.monotonic(), at.train_pass
         position = Position(
-            stage=stage,
-            first_epoch=first,
+            stage=at.stage,
+            first_epoch=at.first_epoch,
             next_epoch=self.next_epoch,
             best_epoch=self.best_epoch,
             best_loss=finite(self.best_loss),
+            learning_rate=at.learning_rate,
+            batches=so_far.batches if so_far else 0,
+            images=so_far.images if so_far else 0,
+            loss_sum=finite(so_far.loss_sum.item()) if so_far else 0.0,
+            epoch_seconds=now - so_far.began if so_far else 0.0,
+            stage_seconds=now - at.began,
+            run_seconds=self.seconds,
+            readable=len(self.pixels) + len(self.validation),
+            files=self.plan.digest,
         )
-        path = checkpoints.save_last(self.folder, self.model, optimizer, position)
+        path = checkpoints.save_last(self.folder, self.model, at.optimizer, position)
         self._announce("last", path, self.next_epoch)
+
+    def _save_best(self) -> None:
+        assert self.best_epoch is not None
+        self._announce("best", checkpoints.save_best(self.folder, self.model), self.best_epoch)
 
     def _announce(self, checkpoint: Literal["best", "last"], path: Path, epoch: int) -> None:
         self.emit(
@@ -291,21 +385,5 @@ class Recipe:
             self.emit(self.reader.warning(broken))
 
     def _emit_test(self, found: Predictions | None, images: int, skipped: str) -> None:
-        scores = (
-            metrics.evaluate(found.probabilities, found.losses, found.actual, self.plan.positive)
-            if found
-            else metrics.UNKNOWN
-        )
-        self.emit(
-            TestEvaluated(
-                skipped=skipped,
-                epoch=self.best_epoch if found else None,
-                images=images,
-                loss=scores.loss,
-                accuracy=scores.accuracy,
-                auc=scores.auc,
-                sensitivity=scores.sensitivity,
-                specificity=scores.specificity,
-                confusion=scores.confusion,
-            )
-        )
+        epoch = self.best_epoch if found else None
+        self.emit(results.test_evaluated(found, images, skipped, epoch, self.plan.positive))

@@ -18,14 +18,25 @@ class Reporter:
         self._now = Progress(phase="reading")
 
     def steps(
-        self, phase: Phase, total: int, stage: Stage | None = None, epoch: int | None = None
+        self,
+        phase: Phase,
+        total: int,
+        stage: Stage | None = None,
+        epoch: int | None = None,
+        *,
+        first: int = 0,
+        set_rate: Callable[[float], None] | None = None,
     ) -> Callable[[int], None]:
-        """A function to call with the images done so far; it may raise ``Stop`` or ``UnfreezeNow``.
+        """A function to call with the images done so far; it may raise ``Stop`` and its like.
 
         Speed is counted without the time spent paused.
+
+        Args:
+            first: images that were done before this pass began: a resumed epoch has some.
+            set_rate: changes the learning rate, where one is in use.
         """
         began = reported = time.monotonic()
-        self._now = Progress(phase=phase, stage=stage, epoch=epoch, total=total)
+        self._now = Progress(phase=phase, stage=stage, epoch=epoch, done=first, total=total)
         self._emit(self._now)
 
         def step(done: int) -> None:
@@ -33,12 +44,12 @@ class Reporter:
             now = time.monotonic()
             if now - reported >= _EVERY_SECONDS or done == total:
                 reported = now
-                speed = done / (now - began) if now > began else None
+                speed = (done - first) / (now - began) if now > began else None
                 self._now = Progress(
                     phase=phase, stage=stage, epoch=epoch, done=done, total=total, images_per_second=speed
                 )
                 self._emit(self._now)
-            self._controls.obey(self._used, can_unfreeze=stage == "frozen")
+            self._controls.obey(self._used, can_unfreeze=stage == "frozen", set_rate=set_rate)
             began += time.monotonic() - now  # what obeying took was a pause
 
         return step
@@ -50,5 +61,6 @@ class Reporter:
         self._emit(self._now)
         self._controls.wait_for_unfreeze(self._used)
 
-    def _used(self, control: Control, why: str) -> None:
-        self._emit(ControlUsed(control=control, stage=self._now.stage, epoch=self._now.epoch, why=why))
+    def _used(self, control: Control, why: str, value: float | None = None) -> None:
+        now = self._now
+        self._emit(ControlUsed(control=control, stage=now.stage, epoch=now.epoch, why=why, value=value))

@@ -46,7 +46,8 @@ def activation_bytes(model: Classifier, hardware: Hardware, image_size: int) -> 
         if tensor.data_ptr() not in parameters:
             storage = tensor.untyped_storage()
             kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        # Detached: a saved output kept as it is would hold its own graph, and that the model, for good.
+        return tensor.detach()
 
     images = torch.zeros(2, 3, image_size, image_size, device=hardware.device)
     images = images.contiguous(memory_format=torch.channels_last)

@@ -1,12 +1,15 @@
 """Where a run keeps its things, and how another process asks something of it."""
 
 import csv
+import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
+
+import msgspec
 
 from xray_tui import config
 from xray_tui.config import Settings
@@ -14,6 +17,8 @@ from xray_tui.errors import UserError
 from xray_tui.events import Control
 from xray_tui.files import replace_bytes
 
+_LONGEST_VALUE = 64
+"""Bytes of a request's file that are read."""
 _NAME = re.compile(r"^\d{8}-\d{6}-")
 
 
@@ -62,6 +67,11 @@ class RunDirectory:
     @property
     def report(self) -> Path:
         return self.path / "report.md"
+
+    @property
+    def detached_log(self) -> Path:
+        """What a process without a terminal said."""
+        return self.path / "detached.log"
 
     @classmethod
     def create(cls, settings: Settings, now: float | None = None) -> "RunDirectory":
@@ -120,19 +130,35 @@ class RunDirectory:
             )
         raise UserError(f"no run {name!r} in {runs_dir}", "see `xray-tui runs list`")
 
-    def request(self, control: Control) -> None:
-        """Ask something of the run, whatever process it lives in; obeyed at its next batch."""
-        replace_bytes(self.control / f"{time.time_ns()}-{control}", b"")
+    def request(self, control: Control, value: float | None = None) -> None:
+        """Ask something of the run, whatever process it lives in; obeyed at its next batch.
 
-    def take_requests(self) -> Iterator[Control]:
-        """The requests that wait, oldest first; each is deleted as it is taken."""
-        known: dict[str, Control] = {word: word for word in get_args(Control)}
+        Args:
+            value: of ``learning_rate``: the new one.
+        """
+        content = b"" if value is None else msgspec.json.encode(value)
+        replace_bytes(self.control / f"{time.time_ns()}-{control}", content)
+
+    def take_requests(self, refuse: Callable[[str], None]) -> Iterator[tuple[Control, float | None]]:
+        """The requests that wait and their values, oldest first; each is deleted as it is taken.
+
+        Args:
+            refuse: told what is wrong with a file that is no request, which is deleted too.
+        """
         for file in sorted(self.control.iterdir()):
-            stamp, _, word = file.name.partition("-")
-            control = known.get(word)
-            if control and stamp.isdecimal():  # else it is still being written
-                file.unlink()
-                yield control
+            if file.name.startswith("."):  # it is still being written
+                continue
+            found = _request(file)
+            file.unlink()
+            if isinstance(found, str):
+                refuse(f"control/{file.name} is no request: {found}")
+            else:
+                yield found
+
+    def drop_requests(self) -> None:
+        """Forget what was asked of a process that is gone."""
+        for _ in self.take_requests(lambda trouble: None):
+            pass
 
     def sources(self) -> list[tuple[str, str, str]]:
         """The validation images (path, actual class, patient), in the order of ``predictions/*.npz``."""
@@ -148,3 +174,19 @@ def list_runs(runs_dir: Path) -> list[RunDirectory]:
         return []
     named = sorted((path for path in runs_dir.iterdir() if _NAME.match(path.name)), reverse=True)
     return [RunDirectory(path) for path in named if (path / "config.toml").is_file()]
+
+
+def _request(file: Path) -> tuple[Control, float | None] | str:
+    """What a file of ``control/`` asks for, or why it asks for nothing."""
+    known: dict[str, Control] = {word: word for word in get_args(Control)}
+    stamp, _, word = file.name.partition("-")
+    control = known.get(word)
+    if control is None or not stamp.isdecimal():
+        return f"such are NUMBER-{{{','.join(known)}}}"
+    if control != "learning_rate":
+        return control, None
+    try:
+        value = msgspec.json.decode(file.read_bytes()[:_LONGEST_VALUE], type=float)
+    except (OSError, msgspec.DecodeError):
+        value = math.nan
+    return (control, value) if 0 < value < math.inf else "it holds no positive number"

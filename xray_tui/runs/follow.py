@@ -6,10 +6,14 @@ import msgspec
 
 from xray_tui import events
 from xray_tui.errors import UserError
-from xray_tui.events import Event, Progress
+from xray_tui.events import Event, Progress, Resumed
 from xray_tui.runs import state
 from xray_tui.runs.directory import RunDirectory
+from xray_tui.runs.mistakes import unread_mistakes
 from xray_tui.runs.recorder import read_progress
+
+_READ_BYTES = 1 << 20
+"""At a time: a journal of ten thousand epochs is some 50 MB, and is never in memory twice."""
 
 
 class Follower:
@@ -24,18 +28,23 @@ class Follower:
     def poll(self) -> list[Event]:
         """What is new since the last call: journal events, then the newest progress if it changed.
 
+        Mistakes come as ``UnreadMistakes``; a :class:`RunRecord` reads them when they are looked at.
+
         Raises:
             UserError: the journal holds a line that is no event.
         """
+        found: list[Event] = []
         try:
-            with self._directory.journal.open("rb") as file:
+            with self._directory.journal.open("rb", buffering=_READ_BYTES) as file:
                 file.seek(self._offset)
-                new = file.read()
+                for line in file:
+                    if not line.endswith(b"\n"):  # it is on its way
+                        break
+                    self._offset += len(line)
+                    if event := self._decode(line):
+                        found.append(event)
         except FileNotFoundError:
             return []
-        whole = new[: new.rfind(b"\n") + 1]  # the last line may be on its way
-        self._offset += len(whole)
-        found: list[Event] = [event for line in whole.splitlines() if (event := self._decode(line))]
         progress = read_progress(self._directory)
         if progress is not None and progress != self._progress:
             self._progress = progress
@@ -49,10 +58,10 @@ class Follower:
 
     def _decode(self, line: bytes) -> Event | None:
         self._line += 1
-        if not line.strip():
+        if line.isspace():
             return None
         try:
-            return events.decode(line)
+            return unread_mistakes(line) or events.decode(line)
         except msgspec.DecodeError as error:
             raise UserError(
                 f"{self._directory.journal}, line {self._line}, is not an event: {error}"
@@ -65,9 +74,12 @@ def read(directory: RunDirectory) -> list[Event]:
 
 
 def replay(directory: RunDirectory, speed: float) -> Iterator[tuple[float, Event]]:
-    """The events of a run, each with the seconds to wait before it at ``speed`` times its own pace."""
+    """The events of a run, each with the seconds to wait before it at ``speed`` times its own pace.
+
+    What lies between an interruption and its resumption is left out.
+    """
     last: float | None = None
     for event in read(directory):
-        wait = 0.0 if last is None else max(0.0, event.t - last) / speed
+        wait = 0.0 if last is None or isinstance(event, Resumed) else max(0.0, event.t - last) / speed
         last = event.t
         yield wait, event

@@ -1,13 +1,34 @@
-"""A line about each run of a folder."""
+"""A line about each run of a folder, quickly: a thousand runs in a fraction of a second.
 
+What a journal comes to is kept in one file of the runs folder, ``.index.json``, by the journal's size
+and time; it can be deleted at any time. What is not in there is read from the journal itself, whose mistakes
+(nine tenths of its bytes) are passed over unread.
+"""
+
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import msgspec
+from msgspec import Struct
+
+from xray_tui import config, events
 from xray_tui.errors import UserError
-from xray_tui.runs import state
+from xray_tui.events import Event
+from xray_tui.files import replace_bytes
+from xray_tui.runs import about, state
 from xray_tui.runs.directory import RunDirectory, list_runs
-from xray_tui.runs.follow import read
 from xray_tui.runs.record import RunRecord
+
+_VERSION = 1
+"""Of the index file: one of another version is made anew."""
+
+# Lines that a summary says nothing of. Anchored, so that a name which holds these words is not taken for one.
+_PASSED_OVER = re.compile(
+    rb'\{"v":\d+,"seq":\d+,"t":[^",]+,'
+    rb'"type":"(?:mistakes|checkpoint_saved|control_used|warning|stage_ended|test_evaluated)"'
+).match
 
 
 @dataclass(frozen=True)
@@ -15,48 +36,179 @@ class Summary:
     directory: RunDirectory
     name: str
     """As the person named it; else the directory's name."""
+    note: str
     status: str
+    """As ``state.Status``, or ``unreadable``."""
     started: float | None
     """Unix seconds."""
     seconds: float | None
+    """That it ran; the time between an interruption and its resumption left out."""
     backbone: str
     stage: str | None
+    """The stage it reached."""
     epochs: int
     best_epoch: int | None
     loss: float | None
     """Of validation, at the best epoch; accuracy and AUC likewise."""
     accuracy: float | None
     auc: float | None
+    data: str
+    """Name of the data folder."""
+    settings: dict[str, Any]
+    """The resolved settings, as the tree of ``config.Settings``; empty where none can be read."""
+
+
+class _Facts(Struct, frozen=True):
+    """What a journal comes to; the fields of :class:`Summary` that no other file can change."""
+
+    readable: bool
+    started: float | None = None
+    seconds: float | None = None
+    stage: str | None = None
+    epochs: int = 0
+    best_epoch: int | None = None
+    loss: float | None = None
+    accuracy: float | None = None
+    auc: float | None = None
+    settings: dict[str, Any] = {}
+
+
+class _Entry(Struct, frozen=True):
+    size: int
+    """Of the journal, in bytes."""
+    mtime_ns: int
+    facts: _Facts
+
+
+class _Index(Struct, frozen=True):
+    version: int
+    runs: dict[str, _Entry]
 
 
 def summary(directory: RunDirectory) -> Summary:
     """A line about one run; a journal that cannot be read shows as ``unreadable``."""
-    status: str
-    try:
-        record = RunRecord.of(read(directory))
-    except UserError:
-        record, status = RunRecord(), "unreadable"
-    else:
-        status = state.read(directory).status
-    started, best = record.started, record.best_epoch
-    named = started.settings["run"]["name"] if started else ""
-    first, last = record.first_t, record.last_t
+    return _summary(directory, state.read(directory).status, _facts(directory))
+
+
+def summaries(runs_dir: Path) -> list[Summary]:
+    """A line about each run, newest first."""
+    known = _read_index(runs_dir)
+    entries: dict[str, _Entry] = {}
+    news = False
+    found = []
+    for directory in list_runs(runs_dir):
+        status = state.read(directory)  # before the journal: what it says is then all in it
+        key, entry = _key(directory), known.get(directory.name)
+        if key is None or entry is None or key != (entry.size, entry.mtime_ns):
+            facts = _facts(directory)
+            if key is not None:
+                entry = _Entry(*key, facts)
+                news = news or not status.live  # a live run's journal will have grown by the next time
+        else:
+            facts = entry.facts
+        if entry is not None:
+            entries[directory.name] = entry
+        found.append(_summary(directory, status.status, facts))
+    if news:
+        _write_index(runs_dir, entries)
+    return found
+
+
+def index_file(runs_dir: Path) -> Path:
+    return runs_dir / ".index.json"
+
+
+def _summary(directory: RunDirectory, status: str, facts: _Facts) -> Summary:
+    said, settings = about.read(directory), facts.settings
     return Summary(
         directory=directory,
-        name=named or directory.name,
-        status=status,
-        started=first,
-        seconds=last - first if first is not None and last is not None else None,
-        backbone=started.backbone if started else "",
+        name=said.name or _at(settings, "run", "name") or directory.name,
+        note=said.note,
+        status=status if facts.readable else "unreadable",
+        started=facts.started,
+        seconds=facts.seconds,
+        backbone=_at(settings, "model", "backbone"),
+        stage=facts.stage,
+        epochs=facts.epochs,
+        best_epoch=facts.best_epoch,
+        loss=facts.loss,
+        accuracy=facts.accuracy,
+        auc=facts.auc,
+        data=Path(_at(settings, "data", "root")).name,
+        settings=settings,
+    )
+
+
+def _at(settings: dict[str, Any], group: str, name: str) -> str:
+    return str(settings.get(group, {}).get(name, ""))
+
+
+def _facts(directory: RunDirectory) -> _Facts:
+    try:
+        record = RunRecord.of(_events(directory))
+    except (OSError, msgspec.DecodeError):
+        return _Facts(readable=False, settings=_settings(directory))
+    best = record.best_epoch
+    return _Facts(
+        readable=True,
+        started=record.first_t,
+        seconds=record.seconds,
         stage=record.stage,
         epochs=len(record.epochs),
         best_epoch=best.epoch if best else None,
         loss=best.validation_loss if best else None,
         accuracy=best.accuracy if best else None,
         auc=best.auc if best else None,
+        settings=record.started.settings if record.started else _settings(directory),
     )
 
 
-def summaries(runs_dir: Path) -> list[Summary]:
-    """A line about each run, newest first."""
-    return [summary(directory) for directory in list_runs(runs_dir)]
+def _events(directory: RunDirectory) -> list[Event]:
+    """The events that a summary is made from, with the first and the last of all."""
+    try:
+        journal = directory.journal.read_bytes()
+    except FileNotFoundError:  # the run ended before it began
+        return []
+    found: list[Event] = []
+    start, last = 0, journal.rfind(b"\n")  # what stands after it is on its way
+    while (end := journal.find(b"\n", start)) >= 0:  # no split: that would copy what is passed over
+        if start == 0 or end == last or not _PASSED_OVER(journal, start):
+            line = journal[start:end]
+            if line and not line.isspace() and (event := events.decode(line)):
+                found.append(event)
+        start = end + 1
+    return found
+
+
+def _settings(directory: RunDirectory) -> dict[str, Any]:
+    """Of a run that never said what it was."""
+    try:
+        return config.to_tree(config.load({}, file=directory.config))
+    except UserError:
+        return {}
+
+
+def _key(directory: RunDirectory) -> tuple[int, int] | None:
+    """Size and time of the journal: it only grows, so that both tell one from the other."""
+    try:
+        found = directory.journal.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def _read_index(runs_dir: Path) -> dict[str, _Entry]:
+    """What is known already; nothing, where the file is missing, broken or of another version."""
+    try:
+        index = msgspec.json.decode(index_file(runs_dir).read_bytes(), type=_Index)
+    except (OSError, msgspec.DecodeError):
+        return {}
+    return index.runs if index.version == _VERSION else {}
+
+
+def _write_index(runs_dir: Path, entries: dict[str, _Entry]) -> None:
+    """Keep it for the next time, which is only slower where the folder cannot be written."""
+    try:
+        replace_bytes(index_file(runs_dir), msgspec.json.encode(_Index(_VERSION, entries)))
+    except OSError:
+        return

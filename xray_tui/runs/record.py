@@ -1,7 +1,7 @@
 """What a run has come to, folded from its events: the one model that every screen shows."""
 
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -22,8 +22,15 @@ from xray_tui.events import (
     TestEvaluated,
     Warning,
 )
+from xray_tui.runs.mistakes import MistakesByEpoch, UnreadMistakes
 
 _E = TypeVar("_E", bound=Event)
+
+
+class Later(NamedTuple):
+    seconds: float
+    certain: bool
+    """Whether that is an estimate; else it is the least that it can be."""
 
 
 @dataclass
@@ -34,8 +41,10 @@ class RunRecord:
     stages: dict[Stage, StageStarted] = field(default_factory=dict)
     epochs: list[EpochEnded] = field(default_factory=list)
     best: Best | None = None
-    mistakes: dict[int, Mistakes] = field(default_factory=dict)
+    mistakes: MistakesByEpoch = field(default_factory=MistakesByEpoch)
     controls: list[ControlUsed] = field(default_factory=list)
+    resumed: list[int] = field(default_factory=list)
+    """The epochs that the run went on with, each time it was interrupted."""
     warnings: list[Warning] = field(default_factory=list)
     checkpoints: dict[str, CheckpointSaved] = field(default_factory=dict)
     test: TestEvaluated | None = None
@@ -44,6 +53,10 @@ class RunRecord:
     paused: bool = False
     first_t: float | None = None
     last_t: float | None = None
+    idle_seconds: float = field(default=0.0, init=False, repr=False)
+    """Between what one process told last and another one's going on with the run."""
+    _told_t: float | None = field(default=None, init=False, repr=False)
+    _by_number: dict[int, EpochEnded] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(cls, events: "list[Event]") -> "RunRecord":
@@ -54,6 +67,10 @@ class RunRecord:
 
     def apply(self, event: Event) -> None:
         self.first_t = event.t if self.first_t is None else self.first_t
+        if not isinstance(event, Progress):
+            if isinstance(event, Resumed) and self._told_t is not None:
+                self.idle_seconds += event.t - self._told_t
+            self._told_t = event.t
         self.last_t = event.t
         match event:
             case Progress():
@@ -63,14 +80,19 @@ class RunRecord:
             case StageStarted():
                 self.stages[event.stage] = event
             case EpochEnded():
-                self.epochs.append(_light(event))
+                ended = light(event)
+                self.epochs.append(ended)
+                self._by_number[ended.epoch] = ended
             case Best():
                 self.best = event
             case Mistakes():
-                self.mistakes[event.epoch] = _light(event)
+                self.mistakes.keep(light(event))
+            case UnreadMistakes():
+                self.mistakes.keep(event)
             case ControlUsed():
                 self.controls.append(event)
-                self.paused = event.control == "pause"
+                if event.control not in ("learning_rate", "detach"):  # neither ends a pause
+                    self.paused = event.control == "pause"
             case CheckpointSaved():
                 self.checkpoints[event.checkpoint] = event
             case Warning():
@@ -82,11 +104,18 @@ class RunRecord:
             case RunEnded():
                 self.ended, self.progress, self.paused = event, None, False
             case Resumed():
-                self._forget_from(event.epoch)
+                self.resumed.append(event.epoch)
+                self._forget_from(event.epoch, event.stage)
 
     @property
     def classes(self) -> list[str]:
         return self.started.classes if self.started else []
+
+    @property
+    def positive(self) -> str:
+        """The class that sensitivity speaks of."""
+        named = self.started.settings.get("data", {}).get("positive") if self.started else ""
+        return named or (self.classes[-1] if self.classes else "")
 
     @property
     def stage(self) -> Stage | None:
@@ -99,8 +128,17 @@ class RunRecord:
         unfrozen = self.stages.get("unfrozen")
         return unfrozen.first_epoch if unfrozen else None
 
+    @property
+    def seconds(self) -> float | None:
+        """That the run took so far; the time between an interruption and its resumption left out."""
+        if self.ended:
+            return self.ended.seconds
+        if self.first_t is None or self.last_t is None:
+            return None
+        return self.last_t - self.first_t - self.idle_seconds
+
     def epoch(self, number: int) -> EpochEnded | None:
-        return next((e for e in reversed(self.epochs) if e.epoch == number), None)
+        return self._by_number.get(number)
 
     @property
     def best_epoch(self) -> EpochEnded | None:
@@ -114,24 +152,41 @@ class RunRecord:
         if self.ended or stage is None or progress is None or progress.epoch is None:
             return None
         left = stage.first_epoch + stage.epochs - progress.epoch - 1
-        of_stage = [e.seconds for e in self.epochs if e.stage == stage.stage]
+        last = self.epochs[-1] if self.epochs else None
         speed = progress.images_per_second
         rest = (progress.total - progress.done) / speed if speed else None
         if rest is None:
             return None
-        if of_stage:
-            return rest + left * of_stage[-1]
+        if last is not None and last.stage == stage.stage:
+            return rest + left * last.seconds
         # Before the first epoch of the stage has ended, validation is counted at the speed of training.
         images = self.started.images if self.started else {}
         validation = sum(images.get("validation", {}).values())
         assert speed is not None
         return rest + (validation + left * (progress.total + validation)) / speed
 
-    def _forget_from(self, epoch: int) -> None:
+    @property
+    def later(self) -> Later:
+        """What the run has before it when the stage under way has ended, less the evaluation of test."""
+        settings = self.started.settings.get("training", {}) if self.started else {}
+        planned = settings.get("unfrozen", {}).get("epochs", 0)
+        if self.ended or self.stage == "unfrozen" or not planned:
+            return Later(0.0, certain=True)
+        # Nobody has seen an unfrozen epoch yet. It takes no less than a frozen one, which learns less.
+        last, progress = self.epochs[-1] if self.epochs else None, self.progress
+        if last is not None:
+            return Later(planned * last.seconds, certain=False)
+        speed = progress.images_per_second if progress else None
+        return Later(planned * progress.total / speed if progress and speed else 0.0, certain=False)
+
+    def _forget_from(self, epoch: int, stage: Stage | None) -> None:
         """A resumed run does again what came after its checkpoint."""
         self.epochs = [e for e in self.epochs if e.epoch < epoch]
-        self.mistakes = {n: m for n, m in self.mistakes.items() if n < epoch}
+        self._by_number = {e.epoch: e for e in self.epochs}
+        self.mistakes.forget_from(epoch)
         self.stages = {n: s for n, s in self.stages.items() if s.first_epoch <= epoch}
+        if stage == "frozen":
+            self.stages.pop("unfrozen", None)
         if self.best and self.best.epoch >= epoch:
             self.best = None
             for e in self.epochs:
@@ -140,10 +195,15 @@ class RunRecord:
                     self.best = Best(
                         t=e.t, stage=e.stage, epoch=e.epoch, validation_loss=loss, accuracy=e.accuracy
                     )
-        self.ended = None
+        self.test = self.ended = self.progress = None
         self.paused = False
 
 
-def _light(event: _E) -> _E:
+def light(event: _E) -> _E:
     """The event without its arrays."""
+    for name in event.ARRAYS:
+        if getattr(event, name) is not None:
+            break
+    else:  # as every event is that was read back
+        return event
     return msgspec.structs.replace(event, **dict.fromkeys(event.ARRAYS))

@@ -2,17 +2,29 @@
 
 import csv
 import io
+import os
 import threading
 import time
 from collections.abc import Callable
+from io import FileIO
 
 import msgspec
-import numpy as np
 
 from xray_tui import events
-from xray_tui.events import Control, ControlUsed, EpochEnded, Event, Progress, RunEnded, RunStarted
+from xray_tui.events import (
+    Control,
+    ControlUsed,
+    EpochEnded,
+    Event,
+    Mistakes,
+    Progress,
+    Resumed,
+    RunEnded,
+    RunStarted,
+)
 from xray_tui.files import replace_bytes, replacing
 from xray_tui.runs import state
+from xray_tui.runs.claim import Claim
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.state import Status
 
@@ -28,17 +40,28 @@ class Recorder:
 
     Args:
         directory: of the run.
-        obey: called, in that thread, with each request another process left in ``control/``.
+        obey: called, in that thread, with each request another process left in ``control/``, and its value.
+        refuse: likewise, with what is wrong with one.
+        claim: the right to write the run (default: taken here); closed with the recorder.
 
     Raises:
+        UserError: another process writes the run.
         OSError: from a call, where the directory cannot be written any more.
     """
 
-    def __init__(self, directory: RunDirectory, obey: Callable[[Control], None]) -> None:
+    def __init__(
+        self,
+        directory: RunDirectory,
+        obey: Callable[[Control, float | None], None],
+        refuse: Callable[[str], None],
+        claim: Claim | None = None,
+    ) -> None:
         self._directory = directory
         self._obey = obey
-        self._journal = directory.journal.open("ab", buffering=0)
-        self._seq = _lines(directory)
+        self._refuse = refuse
+        self._claim = claim or Claim(directory)
+        self._journal = self._claim.journal
+        self._seq = _mend(directory, self._journal)
         self._status: Status = "running"
         self._progress: Progress | None = None
         self._ending = threading.Event()
@@ -55,21 +78,27 @@ class Recorder:
                 self._write_sources(event)
             case EpochEnded():
                 self._write_predictions(event)
+            case Resumed():
+                self._drop_predictions(event.epoch)
         # One write of one whole line: a reader sees all of it or nothing.
         self._journal.write(events.encode(event, self._seq) + b"\n")
         self._seq += 1
         match event:
             case ControlUsed(control="pause"):
                 self._enter("paused")
-            case ControlUsed():
+            case ControlUsed(control="resume"):
                 self._enter("running")
+            case Mistakes():
+                # The last of an epoch's events. A checkpoint follows that counts the epoch as done:
+                # after a power cut the journal must not know less than the checkpoint.
+                os.fsync(self._journal.fileno())
             case RunEnded(outcome=outcome):
                 self._enter(outcome)
 
     def close(self) -> None:
         self._ending.set()
         self._thread.join()
-        self._journal.close()
+        self._claim.close()
         self._directory.progress.unlink(missing_ok=True)
 
     def _enter(self, status: Status) -> None:
@@ -80,8 +109,8 @@ class Recorder:
         written: Progress | None = None
         beaten = time.monotonic()
         while not self._ending.wait(_TICK_SECONDS):
-            for control in self._directory.take_requests():
-                self._obey(control)
+            for control, value in self._directory.take_requests(self._refuse):
+                self._obey(control, value)
             progress = self._progress
             if progress is not written and progress is not None:
                 replace_bytes(self._directory.progress, events.encode(progress))
@@ -89,6 +118,12 @@ class Recorder:
             if time.monotonic() - beaten > _HEARTBEAT_SECONDS and self._status in ("running", "paused"):
                 state.write(self._directory, self._status)
                 beaten = time.monotonic()
+
+    def _drop_predictions(self, first: int) -> None:
+        """Of epochs that a resumed run does again: it may come to fewer of them."""
+        for file in self._directory.predictions.glob("*.npz"):
+            if file.stem.isdecimal() and int(file.stem) >= first:
+                file.unlink()
 
     def _write_sources(self, event: RunStarted) -> None:
         text = io.StringIO()
@@ -102,6 +137,8 @@ class Recorder:
     def _write_predictions(self, event: EpochEnded) -> None:
         if event.probabilities is None:
             return
+        import numpy as np  # here, for a screen that only reads runs does not wait for it
+
         file = self._directory.predictions / f"{event.epoch:04d}.npz"
         with replacing(file, durable=False) as part, part.open("wb") as out:
             np.savez_compressed(
@@ -111,10 +148,19 @@ class Recorder:
             )
 
 
-def _lines(directory: RunDirectory) -> int:
-    """The number of lines in the journal, its next sequence number."""
+def _mend(directory: RunDirectory, journal: FileIO) -> int:
+    """Cut off a last line that a dying process did not finish.
+
+    Returns:
+        The number of whole lines, the next one's sequence number.
+    """
+    whole_bytes = lines = 0
     with directory.journal.open("rb") as file:
-        return sum(1 for _ in file)
+        for line in file:
+            if line.endswith(b"\n"):
+                whole_bytes, lines = whole_bytes + len(line), lines + 1
+    journal.truncate(whole_bytes)
+    return lines
 
 
 def read_progress(directory: RunDirectory) -> Progress | None:

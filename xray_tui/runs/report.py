@@ -1,8 +1,8 @@
 """report.md: what a person would send to a colleague."""
 
-from xray_tui import metrics
-from xray_tui.events import EpochEnded, RunStarted, TestEvaluated
+from xray_tui.events import ControlUsed, EpochEnded, RunStarted, TestEvaluated
 from xray_tui.files import replace_bytes
+from xray_tui.runs import about
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.follow import read
 from xray_tui.runs.record import RunRecord
@@ -10,40 +10,75 @@ from xray_tui.words import duration, harmless, number, percent
 
 
 def write_report(directory: RunDirectory) -> None:
-    """Write the report of a run as its journal has it."""
-    replace_bytes(directory.report, report(directory.name, RunRecord.of(read(directory))).encode())
+    """Write the report of a run as its journal has it, and what a person has said about it by now."""
+    replace_bytes(directory.report, report_of(directory).encode("utf-8", "replace"))
 
 
-def report(name: str, record: RunRecord) -> str:
-    """The report as Markdown."""
+def report_of(directory: RunDirectory) -> str:
+    """The report of a run as Markdown.
+
+    Raises:
+        UserError: its journal cannot be read.
+    """
+    record = RunRecord.of(read(directory))
+    name = about.called(directory, record.started.settings if record.started else {})
+    return report(name, record, about.read(directory).note)
+
+
+def report(name: str, record: RunRecord, note: str = "") -> str:
+    """The report as Markdown.
+
+    Args:
+        note: what a person wrote about the run.
+    """
     started, ended = record.started, record.ended
-    lines = [f"# {name}", ""]
+    lines = [f"# {plain(name)}", ""]
+    if note:
+        lines += [*(f"> {plain(line)}" for line in note.splitlines()), ""]
     if started is None:
-        return "\n".join([*lines, f"The run ended before it began: {ended.why if ended else 'unknown'}.", ""])
-    if ended:
-        lines += [f"{ended.outcome.capitalize()} ({ended.why}) after {duration(ended.seconds)}.", ""]
+        why = plain(ended.why) if ended else "nothing says why"
+        return "\n".join([*lines, f"The run ended before it began: {why}.", ""])
+    lines += [_outcome(name, started, record), ""]
     lines += _setup(started)
     lines += _epochs(record)
     best = record.best_epoch
     if best:
-        lines += [f"## Validation, epoch {best.epoch} (the best)", "", *_scores(best, started)]
+        lines += [f"## Validation, epoch {best.epoch} (the best)", "", *_scores(best, record)]
     if record.test and record.test.skipped:
         lines += ["## Test", "", f"Not evaluated: {record.test.skipped}.", ""]
     elif record.test:
         lines += [
             f"## Test ({record.test.images} images, evaluated once)",
             "",
-            *_scores(record.test, started),
+            *_scores(record.test, record),
         ]
     if record.controls:
         lines += ["## What people asked of the run", ""]
-        lines += [f"* {c.control}, in epoch {c.epoch}, by {c.why}" for c in record.controls] + [""]
+        lines += [f"* {_asked(control)}" for control in record.controls] + [""]
     if record.warnings:
         lines += ["## Warnings", ""]
         for warning in record.warnings:
-            lines += [f"* {_plain(warning.message)}", *(f"    * `{_plain(path)}`" for path in warning.paths)]
+            lines += [f"* {plain(warning.message)}", *(f"    * `{plain(path)}`" for path in warning.paths)]
         lines += [""]
     return "\n".join(lines)
+
+
+def _outcome(name: str, started: RunStarted, record: RunRecord) -> str:
+    """How the run went, in a line."""
+    ended, resumed = record.ended, record.resumed
+    words = f"{ended.outcome.capitalize()} ({plain(ended.why)}) after" if ended else "Not ended; so far"
+    words += f" {duration(record.seconds)}."
+    if resumed:
+        epochs = ("epoch " if len(resumed) == 1 else "epochs ") + ", ".join(map(str, resumed))
+        words += f" It went on from a checkpoint at {epochs}."
+    if name != started.run:
+        words += f" Its folder is `{plain(started.run)}`."
+    return words
+
+
+def _asked(control: ControlUsed) -> str:
+    when = f"in epoch {control.epoch}" if control.epoch is not None else "between epochs"
+    return f"{control.words}, {when}, by {plain(control.why)}"
 
 
 def _setup(started: RunStarted) -> list[str]:
@@ -52,7 +87,7 @@ def _setup(started: RunStarted) -> list[str]:
         f"{started.backbone} ({started.weights}), {started.parameters / 1e6:.1f} M parameters, "
         f"on {started.device}. Settings: `config.toml`.",
         "",
-        "| images | " + " | ".join(_plain(name) for name in classes) + " |",
+        "| images | " + " | ".join(plain(name) for name in classes) + " |",
         "|---" * (len(classes) + 1) + "|",
     ]
     for role, counts in started.images.items():
@@ -80,37 +115,27 @@ def _epochs(record: RunRecord) -> list[str]:
     return [*lines, "", "Test Loss is the validation loss, as published. ★ marks the best epoch.", ""]
 
 
-def _scores(scores: EpochEnded | TestEvaluated, started: RunStarted) -> list[str]:
+def _scores(scores: EpochEnded | TestEvaluated, record: RunRecord) -> list[str]:
     """Accuracy never stands alone: the other rates and their intervals stand beside it."""
-    confusion, classes = scores.confusion, started.classes
-    positive_name = started.settings["data"]["positive"]
-    positive = classes.index(positive_name)
-    total = sum(map(sum, confusion))
-    of_positive = sum(confusion[positive])
-    true_positive = confusion[positive][positive]
-    called_positive = sum(row[positive] for row in confusion)
-    true_negative = total - of_positive - called_positive + true_positive
-    rates = [
-        ("accuracy", sum(confusion[i][i] for i in range(len(classes))), total),
-        ("sensitivity", true_positive, of_positive),
-        ("specificity", true_negative, total - of_positive),
-    ]
+    from xray_tui import metrics  # numpy and, within, scipy: only for whoever wants a report
+
+    confusion, classes, positive = scores.confusion, record.classes, record.positive
     lines = ["| | value | 95 % interval | images |", "|---|--:|---|--:|"]
-    for name, successes, of in rates:
+    for name, (successes, of) in metrics.proportions(confusion, classes.index(positive)).items():
         found = metrics.interval(successes, of)
         bounds = f"{percent(found[0])} to {percent(found[1])}" if found else "–"
         lines.append(f"| {name} | {percent(successes / of if of else None)} | {bounds} | {of} |")
-    lines.append(f"| AUC | {number(scores.auc, 4)} | | {total} |")
-    lines += ["", f"Positive is {_plain(positive_name)}. Intervals are Wilson's.", ""]
-    lines.append("| actual \\ predicted | " + " | ".join(_plain(name) for name in classes) + " |")
+    lines.append(f"| AUC | {number(scores.auc, 4)} | | {sum(map(sum, confusion))} |")
+    lines += ["", f"Positive is {plain(positive)}. Intervals are Wilson's.", ""]
+    lines.append("| actual \\ predicted | " + " | ".join(plain(name) for name in classes) + " |")
     lines.append("|---" + "|--:" * len(classes) + "|")
     lines += [
-        f"| {_plain(name)} | " + " | ".join(map(str, row)) + " |"
+        f"| {plain(name)} | " + " | ".join(map(str, row)) + " |"
         for name, row in zip(classes, confusion, strict=True)
     ]
     return [*lines, ""]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that is only text in Markdown and in a terminal: control characters shown, pipes escaped."""
     return harmless(text).replace("|", "\\|").replace("`", "'")

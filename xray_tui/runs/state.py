@@ -34,11 +34,18 @@ def write(directory: RunDirectory, status: Status) -> None:
     replace_bytes(directory.state, msgspec.json.encode(state))
 
 
+def written(directory: RunDirectory) -> State | None:
+    """The state as it was last written, whether or not its process still lives."""
+    try:
+        return msgspec.json.decode(directory.state.read_bytes(), type=State)
+    except (FileNotFoundError, msgspec.DecodeError):  # a power cut may leave the file empty
+        return None
+
+
 def read(directory: RunDirectory) -> State:
     """The state; a run whose process is gone, or that never wrote one, is ``interrupted``."""
-    try:
-        state = msgspec.json.decode(directory.state.read_bytes(), type=State)
-    except FileNotFoundError:
+    state = written(directory)
+    if state is None:
         return State(status="interrupted", pid=0, host="", heartbeat=0.0)
     if state.live and not _alive(state):
         return msgspec.structs.replace(state, status="interrupted")

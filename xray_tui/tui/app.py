@@ -1,38 +1,56 @@
 """What the keys do, and the way into the dashboard."""
 
 import sys
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
-from textual.app import App
+from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Input, Select
 
 from xray_tui import config
-from xray_tui.config import Settings
+from xray_tui.config import Origin, Settings
 from xray_tui.runs.directory import RunDirectory
+from xray_tui.settings_file import existing_user_file, read_dashboard
 from xray_tui.tui import remembered
 from xray_tui.tui.actions import ACTIONS, BY_ID, RUN_PLACES, STEERING, Action, bindings
-from xray_tui.tui.commands import ActionCommands
+from xray_tui.tui.ascii import wants_ascii
 from xray_tui.tui.display import Display
+from xray_tui.tui.keymap import read_keymap
 from xray_tui.tui.panes.form import FormPane
 from xray_tui.tui.panes.lines import KeyLine
-from xray_tui.tui.panes.picture import probed_picture
-from xray_tui.tui.panes.rows import RowList
 from xray_tui.tui.parts import Parts
-from xray_tui.tui.screens.notice import help_notice, warnings_notice
+from xray_tui.tui.pictures import half_block_picture, probed_picture
 from xray_tui.tui.sources import FollowSource, ReplaySource, Source
-from xray_tui.tui.tabs.history import HistoryTab
-from xray_tui.tui.tabs.train import TrainTab
+from xray_tui.tui.tabs.tab import Tab
 from xray_tui.tui.themes import Palette
+
+if TYPE_CHECKING:  # what the first frame does not need is imported where it is first used
+    from textual.command import Provider
+
+    from xray_tui.tui.jump import Target
+    from xray_tui.tui.panes.charts import EpochPicked
+    from xray_tui.tui.tabs.history import HistoryTab
+    from xray_tui.tui.tabs.settings import SettingsTab
+
+
+def _commands() -> "type[Provider]":
+    from xray_tui.tui.commands import Commands
+
+    return Commands
 
 
 class XrayApp(Display):
     """The dashboard; it gives back the exit code."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
-    COMMANDS = App.COMMANDS | {ActionCommands}
+    COMMANDS: "ClassVar[set[type[Provider] | Callable[[], type[Provider]]]]" = {_commands}
+
+    def compose(self) -> ComposeResult:
+        yield from super().compose()
+        yield KeyLine(self.sensible_keys, id="keys")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A key may do one thing on one tab and another on the next."""
@@ -44,8 +62,10 @@ class XrayApp(Display):
         """Do what a key, the palette or a click asks for, or say why it cannot be done now."""
         reason = self.why_not(name)
         if reason:
-            self.notify(reason, markup=False)
+            self.notify(self.keymap.fill(reason), markup=False)
             return
+        if name in STEERING or name == "start":  # what is asked of the run is to be seen
+            self._hold_still(False)
         own = getattr(self.tab, f"do_{name}", None)
         if own is not None:
             own()
@@ -55,29 +75,18 @@ class XrayApp(Display):
             self.query_one(KeyLine).refresh()
 
     def action_pane(self, index: int) -> None:
-        if isinstance(self.tab, TrainTab):
+        if self.tab is not None:
             self.tab.open_pane(index)
-
-    def why_not(self, name: str) -> str:
-        """Why an action makes no sense now; empty where it does."""
-        shown = self.shown
-        if name == "start" and self.desk.ours is not None:
-            return "A run is live already: x stops it."
-        if name in STEERING:
-            return self.desk.why_not_steer(name)
-        if name in ("earlier", "later") and not (shown and shown.record.epochs):
-            return "No epoch has ended yet."
-        if name == "warnings" and not (shown and shown.record.warnings):
-            return "No warnings."
-        return self.tab.why_not(name) if self.tab is not None else ""
 
     def action_title(self, action: Action) -> str:
         if action.id == "pause" and self.desk.steered and self.desk.steered.paused:
             return "resume"
         if action.id == "start" and self.place != "form":
             return "new run"
-        if action.id == "hold" and self._held:
-            return "let the display go on"
+        if action.id == "hold" and self._hold.on:
+            return "go on"
+        if action.id == "export" and self.place == "settings":
+            return "save"
         return action.title
 
     def sensible_actions(self) -> list[Action]:
@@ -85,7 +94,11 @@ class XrayApp(Display):
         return [action for action in ACTIONS if action.fits(self.place) and not self.why_not(action.id)]
 
     def sensible_keys(self) -> Sequence[tuple[Action, str]]:
-        return [(action, self.action_title(action)) for action in self.sensible_actions() if action.hint]
+        return [
+            (action, self.action_title(action))
+            for action in self.sensible_actions()
+            if action.hint or (action.id == "hold" and self._hold.on)
+        ]
 
     def _do_start(self) -> None:
         if self.place == "form":
@@ -130,13 +143,13 @@ class XrayApp(Display):
         self._steering.detach()
 
     def _do_hold(self) -> None:
-        self._held = not self._held
-        self._frame()
-        self._show_lines()
+        self._hold_still(not self._hold.on)
 
     # Tabs
 
     def _open_tab(self, name: str) -> None:
+        if name != "train":  # the key that holds the display belongs to that tab
+            self._hold_still(False)
         self._tab = name
         self.screen.set_focus(None)
         self._arrange()
@@ -158,17 +171,35 @@ class XrayApp(Display):
     def _do_settings(self) -> None:
         self._open_tab("settings")
 
-    @on(HistoryTab.Opened)
-    def _history_opened(self, event: HistoryTab.Opened) -> None:
+    def on_history_tab_opened(self, event: "HistoryTab.Opened") -> None:
         self.desk.open(event.directory)
         self._form_open = False
         self._open_tab("train")
 
-    @on(HistoryTab.Again)
-    async def _history_again(self, event: HistoryTab.Again) -> None:
-        await self._fill_form(event.settings, config.paths_of(event.settings))
+    async def on_settings_tab_changed(self, event: "SettingsTab.Changed") -> None:
+        self._refill_form()
+        if event.path == "run.runs_dir":
+            await self._pages.forget("history")
+
+    def on_settings_tab_keys_changed(self, event: "SettingsTab.KeysChanged") -> None:
+        self.use_keys(event.keymap)
+        for page in self._pages.made:
+            if isinstance(page, Tab):
+                page.keys_changed()
+        self._show_lines()
+
+    def on_history_tab_again(self, event: "HistoryTab.Again") -> None:
+        here = {"run.runs_dir": self.next_run.value("run.runs_dir")}
+        self.next_run.take(config.replace(event.settings, here), {}, otherwise="an old run")
+        self._refill_form()
         self._form_open = True
         self._open_tab("train")
+
+    def on_history_tab_resume(self, event: "HistoryTab.Resume") -> None:
+        if self.desk.ours is not None:
+            self.notify("A run is live already: stop or detach it first.")
+        else:
+            self._resume_run(event.directory)
 
     def _do_earlier(self) -> None:
         self._scrub(-1)
@@ -180,11 +211,9 @@ class XrayApp(Display):
         if self.shown is not None and self.shown.scrub(step):
             self._show_run()
 
-    @on(RowList.Moved, "#epochs")
-    def _epoch_chosen(self, event: RowList.Moved) -> None:
-        if self.shown is not None:
-            ended = self.shown.record.epochs
-            self.shown.epoch = ended[event.index].epoch if event.index < len(ended) else None
+    def on_epoch_picked(self, event: "EpochPicked") -> None:
+        if self.shown is not None and self.shown.epoch != event.epoch:
+            self.shown.epoch = event.epoch
             self._show_run()
 
     def _do_back(self) -> None:
@@ -211,19 +240,34 @@ class XrayApp(Display):
 
     def _do_warnings(self) -> None:
         if self.shown is not None:
+            from xray_tui.tui.screens.notice import warnings_notice
+
             self.push_screen(warnings_notice(self.shown, Palette.of(self)))
 
     def _do_help(self) -> None:
-        self.push_screen(help_notice(Palette.of(self)))
+        from xray_tui.tui.screens.help import help_notice
+
+        self.push_screen(help_notice(self))
+
+    def _do_jump(self) -> None:
+        from xray_tui.tui.jump import JumpScreen, targets
+
+        self.push_screen(JumpScreen(targets(self.screen)), self._jump_to)
+
+    async def _jump_to(self, target: "Target | None") -> None:
+        from xray_tui.tui.jump import jump
+
+        if target is not None:
+            await jump(target)
 
     def action_focus_next(self) -> None:
-        if isinstance(self.tab, TrainTab) and self.tab.small:
+        if self.tab is not None and self.tab.small:
             self.tab.next_pane(1)
         else:
             super().action_focus_next()
 
     def action_focus_previous(self) -> None:
-        if isinstance(self.tab, TrainTab) and self.tab.small:
+        if self.tab is not None and self.tab.small:
             self.tab.next_pane(-1)
         else:
             super().action_focus_previous()
@@ -240,32 +284,55 @@ class XrayApp(Display):
 def run_dashboard(
     *,
     settings: Settings,
-    given: frozenset[str] = frozenset(),
+    origins: Mapping[str, Origin],
+    file: Path | None = None,
     start: bool = False,
     watch: RunDirectory | None = None,
     replay: float | None = None,
+    ascii_only: bool | None = None,
 ) -> int:
     """Show the dashboard until the person leaves it.
 
     Args:
         settings: what the start form opens with.
-        given: dotted paths among them that the command line, environment or config file gave; they
-            win over what the form remembers.
+        origins: where those come from, by dotted path.
+        file: a config file given on the command line; its keys win over those of the user's own.
         start: start the run at once.
         watch: open on this run instead of the form.
         replay: play ``watch`` back at so many times its own pace.
+        ascii_only: draw without unicode; ``None`` is as the config file says, else as the terminal can.
+
+    Raises:
+        UserError: a config file's keys do not fit, or its theme is not there.
 
     Returns:
         The exit code: 0, or 1 where the run failed, or 128 and the signal that ended it.
     """
+    files = [found for found in (existing_user_file(), file) if found is not None]
     source: Source | None = None
     if watch is not None:
         source = ReplaySource(watch, replay) if replay else FollowSource(watch)
-    app = XrayApp(settings, given=given, start=start, source=source, parts=Parts(picture=probed_picture()))
+    looks = [read_dashboard(found) for found in reversed(files)]
+    theme = next((look.theme for look in looks if look.theme), "")
+    asked = [ascii_only, *(look.ascii for look in looks)]
+    plain = next((wish for wish in asked if wish is not None), wants_ascii())
+    app = XrayApp(
+        settings,
+        origins=origins,
+        start=start,
+        source=source,
+        parts=Parts(picture=half_block_picture() if plain else probed_picture()),
+        theme=theme,
+        ascii_only=plain,
+        keymap=read_keymap(files),
+    )
     code = app.run()
     run = app.desk.main
     if run is not None and run.failure is not None:
         print(f"xray-tui: {run.failure.message}\n{run.failure.hint}".rstrip(), file=sys.stderr)
+    elif run is not None and run.handed_over and run.live and run.source.directory is not None:
+        watch_it = f"xray-tui watch {run.source.directory.path}"
+        print(f"xray-tui: the run goes on in the background: `{watch_it}` shows it", file=sys.stderr)
     elif run is not None and run.ours and run.source.directory is not None:
         print(f"xray-tui: the run is kept in {run.source.directory.path}", file=sys.stderr)
     return 1 if code is None else code

@@ -7,6 +7,12 @@ from xray_tui.runs.directory import RunDirectory
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.sources import FollowSource, Source
 
+_NOT_PLAYED_BACK = {
+    "unfreeze": "What is played back cannot be unfrozen.",
+    "learning_rate": "What is played back has learned already.",
+    "detach": "What is played back has nothing to detach.",
+}
+
 
 class Desk:
     """Which run is seen, and which one the keys speak to.
@@ -47,6 +53,8 @@ class Desk:
             self.main.source.close()
         self.close_opened()
         self.main = ShownRun(source, self._clock)
+        if source.directory is not None and source.kind == "live":
+            self.main.told_until = self._clock()  # what its journal tells of the past
         self._begin(source)
 
     def open(self, directory: RunDirectory) -> None:
@@ -57,6 +65,13 @@ class Desk:
             source = FollowSource(directory)
             self.opened = ShownRun(source, self._clock)
             self._begin(source)
+
+    def go_on_watching(self, run: ShownRun) -> None:
+        """Another process has taken over what was a run of ours."""
+        directory = run.source.directory
+        assert directory is not None  # it was there before it could be handed over
+        run.hand_over_to(FollowSource(directory))
+        self._begin(run.source)
 
     def close_opened(self) -> None:
         if self.opened:
@@ -71,14 +86,20 @@ class Desk:
         """Why a control makes no sense now; empty where it does."""
         run = self.steered
         if run is None:
-            return "No run is live: s starts one."
+            return "No run is live: {start} starts one."
         if run.asked == "stop":
             return "The run is stopping already."
-        if control == "unfreeze":
-            if run.source.kind == "replay":
-                return "What is played back cannot be unfrozen."
-            if run.record.stage is None:
-                return "No epoch has begun yet."
-            if run.record.stage == "unfrozen":
-                return "The whole network learns already."
+        if run.asked == "detach":
+            return "The run is being handed over already."
+        if run.source.kind == "replay":
+            return _NOT_PLAYED_BACK.get(control, "")
+        stage = run.record.stage
+        if control == "detach" and not run.ours:
+            return "It has a process of its own already: {quit} closes this dashboard, and it goes on."
+        if control in ("unfreeze", "learning_rate") and stage is None:
+            return "No epoch has begun yet."
+        if control == "unfreeze" and stage == "unfrozen":
+            return "The whole network learns already."
+        if control == "learning_rate" and not run.learns_now:
+            return "Nothing learns at the moment."
         return ""

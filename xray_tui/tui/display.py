@@ -1,41 +1,53 @@
 """The dashboard as it is seen: it owns the runs on the screen and paints what their events change."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import socket
+from collections.abc import Mapping
 from pathlib import Path, PurePath
-from typing import ClassVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
-from textual.app import App, ComposeResult, SystemCommand
+from textual import events, on, work
+from textual.app import App, ComposeResult
+from textual.filter import Monochrome, NoColor
 from textual.message import Message
-from textual.screen import Screen
+from textual.widget import Widget
 
-from xray_tui.board.server import Board
-from xray_tui.config import Settings
-from xray_tui.events import Progress
-from xray_tui.tui import remembered, themes
-from xray_tui.tui.actions import ACTIONS, Action
+from xray_tui import config
+from xray_tui.config import Origin, Settings
+from xray_tui.events import Progress, Warning
+from xray_tui.runs import state
+from xray_tui.runs.advice import advice
+from xray_tui.runs.directory import RunDirectory
+from xray_tui.tui import remembered
+from xray_tui.tui.actions import ACTIONS, STEERING
+from xray_tui.tui.ascii import AsciiFilter
 from xray_tui.tui.desk import Desk
+from xray_tui.tui.hold import Hold
+from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.leaving import Exit
 from xray_tui.tui.panes.form import FormPane
-from xray_tui.tui.panes.lines import HeaderLine, KeyLine, StatusLine, TabLine
+from xray_tui.tui.panes.lines import HeaderLine, KeyLine, StatusLine, TabLine, TooSmall
 from xray_tui.tui.panes.pages import Pages
 from xray_tui.tui.parts import Parts
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.sources import LiveSource, Source
 from xray_tui.tui.steering import Steering
-from xray_tui.tui.tabs.data import DataTab
-from xray_tui.tui.tabs.history import HistoryTab
-from xray_tui.tui.tabs.mistakes import MistakesTab
-from xray_tui.tui.tabs.settings import SettingsTab
 from xray_tui.tui.tabs.tab import Tab
-from xray_tui.tui.tabs.train import TrainTab
 from xray_tui.tui.tensorboard import BoardKeeper
-from xray_tui.tui.toasts import tell
+from xray_tui.tui.terminal_colours import TerminalColours
+from xray_tui.tui.themes import MEANINGS, Themes
+from xray_tui.tui.toasts import tell, tell_of_themes
+from xray_tui.tui.values import NextRun
 from xray_tui.tui.vitals import Vitals
+from xray_tui.words import harmless
+
+if TYPE_CHECKING:
+    from xray_tui.board.server import Board
 
 _FRAME_SECONDS = 0.2  # training wants the processor more than a bar does; keys show at once
 _VITALS_SECONDS = 2.0
+_THEMES_SECONDS = 1.0
 
 
 class SourceStirred(Message):
@@ -51,13 +63,26 @@ class Display(App[int]):
 
     Args:
         settings: what the form opens with.
-        given: the dotted paths among them that a person gave.
+        origins: where those come from, by dotted path.
         start: start the run at once.
         source: a run to open on instead of the form.
         parts: what it is joined to.
+        theme: the one to put on; else that of the last sitting.
+        ascii_only: draw without unicode.
+        keymap: the person's own keys.
+
+    Raises:
+        UserError: there is no such theme.
     """
 
-    CSS_PATH: ClassVar[list[str | PurePath]] = ["xray.tcss"]
+    CSS_PATH: ClassVar[list[str | PurePath]] = [
+        "xray.tcss",
+        "train.tcss",
+        "mistakes.tcss",
+        "history.tcss",
+        "data.tcss",
+        "settings.tcss",
+    ]
     TITLE = "xray-tui"
     AUTO_FOCUS = None
 
@@ -65,83 +90,152 @@ class Display(App[int]):
         self,
         settings: Settings,
         *,
-        given: frozenset[str] = frozenset(),
+        origins: Mapping[str, Origin] = MappingProxyType({}),
         start: bool = False,
         source: Source | None = None,
         parts: Parts | None = None,
+        theme: str = "",
+        ascii_only: bool = False,
+        keymap: KeyMap | None = None,
     ) -> None:
         super().__init__()
+        self.ascii_only = ascii_only
+        self._terminal_colours = TerminalColours(enabled=False)
+        self._filters.insert(0, self._terminal_colours)
+        if ascii_only:
+            self._filters.insert(0, AsciiFilter())  # before the colours go: a picture is made of them
         self.animation_level = "none"
-        self._settings, self._given, self._start_at_once = settings, given, start
+        self._settings, self._start_at_once = settings, start
+        self.next_run = NextRun(settings, origins)
+        self.keymap = keymap or KeyMap()
         self._parts = parts or Parts()
         self._vitals: Vitals | None = None
         self._tab = "train"
         self._form_open = source is None and not start
-        self._held = False
+        self._hold = Hold()
+        self._looking = False
+        """Whether the machine is being looked at."""
         self._source = source
         makers = {
             "form": self._make_form,
-            "train": lambda: TrainTab(self._parts.picture, self._parts.read, id="train-tab"),
-            "mistakes": lambda: MistakesTab(id="mistakes-tab"),
+            "train": self._make_train,
+            "mistakes": self._make_mistakes,
             "history": self._make_history,
-            "data": lambda: DataTab(id="data-tab"),
-            "settings": lambda: SettingsTab(id="settings-tab"),
+            "data": self._make_data,
+            "settings": self._make_settings,
         }
         self._pages = Pages(makers, "form" if self._form_open else "train", id="content")
         self.desk = Desk(self._begin, self._parts.clock)
         self._board = BoardKeeper(self, self._make_board, self._show_lines)
         self._steering = Steering(self, self.desk, self._show_run)
         self._exit_ways = Exit(self, self.desk, self._show_run, self._board.close)
-        self._theme_complaints = themes.register_all(self)
+        self.themes = Themes(self)
+        self.themes.choose(theme)
+        self._follow_theme()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        return themes.MEANINGS
+        return MEANINGS
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
-        yield SystemCommand("Screenshot", "Save the screen as an SVG", self.deliver_screenshot)
+    def search_themes(self) -> None:
+        """Choose a theme, seeing each while the cursor is on it."""
+        from xray_tui.tui.screens.theme_palette import ThemePalette  # late: seldom wanted
+
+        self.push_screen(ThemePalette())
+
+    def save_picture(self) -> None:
+        """The screen as an SVG in the current folder."""
+        try:
+            file = self.save_screenshot(path=str(Path.cwd()))
+        except OSError as error:
+            self.notify(f"The picture could not be saved: {error}", severity="error", markup=False)
+        else:
+            self.notify(harmless(file), title="saved", markup=False)
 
     def compose(self) -> ComposeResult:
         yield HeaderLine(id="header")
         yield TabLine([action for action in ACTIONS if action.group == "tabs"], id="tabs")
         yield self._pages
         yield StatusLine(id="status")
-        yield KeyLine(self.sensible_keys, id="keys")
+        yield TooSmall(id="too-small")
+
+    def on_resize(self, event: events.Resize) -> None:
+        columns, rows = TooSmall.LEAST
+        too_small = event.size.width < columns or event.size.height < rows
+        self.screen_stack[0].set_class(too_small, "-too-small")
 
     def on_mount(self) -> None:
-        self._vitals = self._parts.vitals()
+        self.use_keys(self.keymap)
         self.set_interval(_FRAME_SECONDS, self._frame)
         self.set_interval(_VITALS_SECONDS, self._look_at_vitals)
-        if self._theme_complaints:
-            self.notify(
-                "\n".join(self._theme_complaints), title="not a theme", severity="warning", markup=False
-            )
+        self.set_interval(_THEMES_SECONDS, self._look_at_themes)
+        tell_of_themes(self, self.themes.complaints)
         if self._source:
             self.desk.put(self._source)
         self._arrange()
+        self.call_after_refresh(self._look_at_vitals)
         self._exit_ways.catch_signals()
         if self._start_at_once:
             self.call_after_refresh(self._start_run, self._settings)
 
+    def use_keys(self, keymap: KeyMap) -> None:
+        """From now on these keys do what they say."""
+        self.keymap = keymap
+        self.set_keymap(keymap.whole if keymap.own else {})
+
     def _make_form(self) -> FormPane:
-        return FormPane(self._settings, self._given, self._parts.checks, id="form-pane")
+        return FormPane(self.next_run, self._parts.checks, id="form-pane")
 
-    async def _fill_form(self, settings: Settings, given: frozenset[str]) -> None:
-        """The form anew, with these settings in it."""
-        self._settings, self._given = settings, given
-        await self._pages.forget("form")
+    def _refill_form(self) -> None:
+        """Settings of the next run were changed elsewhere."""
+        for form in self.query(FormPane):
+            form.refill()
 
-    def _make_history(self) -> HistoryTab:
+    # Each tab is imported when it is first opened: the first frame waits for one of them only.
+
+    def _make_train(self) -> Tab:
+        from xray_tui.tui.tabs.train import TrainTab
+
+        return TrainTab(self._parts.picture, self._parts.read, self.why_not, id="train-tab")
+
+    def _make_settings(self) -> Tab:
+        from xray_tui.tui.tabs.settings import SettingsTab
+
+        return SettingsTab(self.next_run, self._parts.checks, id="settings-tab")
+
+    def _make_mistakes(self) -> Tab:
+        from xray_tui.tui.tabs.mistakes import MistakesTab
+
+        return MistakesTab(self._parts.picture, self._parts.read, self._parts.explain, id="mistakes-tab")
+
+    def _make_history(self) -> Tab:
+        from xray_tui.tui.keeping import Keeping
+        from xray_tui.tui.tabs.history import HistoryTab
+
         folder = self._runs_folder
         return HistoryTab(
-            lambda: list(self._parts.find_runs(folder)), folder, id="history-tab", classes="pane"
+            lambda: list(self._parts.find_runs(folder)),
+            folder,
+            self._parts.keeping or Keeping(),
+            id="history-tab",
+            classes="pane",
+        )
+
+    def _make_data(self) -> Tab:
+        from xray_tui.tui.tabs.data import DataTab
+
+        def settings() -> Settings:
+            return config.load({path: self.next_run.value(path) for path in self.next_run.paths})
+
+        parts = self._parts
+        return DataTab(
+            parts.picture, parts.read, settings, lambda: self.desk.steered is not None, id="data-tab"
         )
 
     @property
     def _runs_folder(self) -> Path:
-        return Path(self._settings.run.runs_dir).expanduser()
+        return Path(str(self.next_run.value("run.runs_dir"))).expanduser()
 
-    def _make_board(self) -> Board:
+    def _make_board(self) -> "Board":
         return self._parts.make_board(self._runs_folder, remembered.state_folder() / "tensorboard.log")
 
     # The run on the screen
@@ -154,7 +248,13 @@ class Display(App[int]):
         source.begin(lambda: self.post_message(SourceStirred(source)))
 
     def _start_run(self, settings: Settings) -> None:
-        self.desk.put(LiveSource(self._parts.launch, settings))
+        self._live(LiveSource.start(self._parts.launch, settings))
+
+    def _resume_run(self, directory: RunDirectory) -> None:
+        self._live(LiveSource.resume(self._parts.resume, directory))
+
+    def _live(self, source: LiveSource) -> None:
+        self.desk.put(source)
         self._form_open, self._tab = False, "train"
         self._arrange()
 
@@ -164,7 +264,9 @@ class Display(App[int]):
             return
         for run in self.desk.all:
             if run.source is message.source:
-                if not self._held:
+                if run.source.finished:
+                    self._hold_still(False)  # nothing more goes on behind it
+                if not self._hold.on:
                     self._take(run)
                 if run.source.finished:
                     self._run_finished(run)
@@ -173,19 +275,23 @@ class Display(App[int]):
         if not self.is_running:  # a timer may fire once more while the widgets are taken down
             return
         for run in self.desk.all:
-            if not self._held:
+            if self._hold.on:
+                self._hold.keep(run.source)
+            else:
                 self._take(run)
         shown = self.shown
-        if shown is not None and shown.live:
+        if shown is not None and shown.live and not self._hold.on:
             self.query_one(HeaderLine).show(shown)
 
     def _take(self, run: ShownRun) -> None:
         """Apply what has come and repaint what it changed."""
-        events = run.source.take()
+        events = self._hold.take(run.source)
         was_over = run.record.ended is not None
         run.apply(events)
         for event in events:
             tell(self, run, event)
+            if isinstance(event, Warning) and event.kind == "handover":
+                self._exit_ways.call_off()
         if run is not self.shown or not (events or run.source.finished):
             return
         if all(isinstance(event, Progress) for event in events) and not (run.record.ended and not was_over):
@@ -198,16 +304,45 @@ class Display(App[int]):
 
     def _run_finished(self, run: ShownRun) -> None:
         run.asked = None
+        if isinstance(run.source, LiveSource) and run.source.handed_over:
+            self.desk.go_on_watching(run)
+            self.notify("It goes on without this dashboard: close it whenever you like.", title="detached")
         if run is self.desk.main:
             failure = run.source.failure
             if failure and not self._exit_ways.under_way:
                 self.notify(failure.message, title="the run failed", severity="error", markup=False)
-            for history in self.query(HistoryTab):
-                history.refresh_runs()
+            for page in self._pages.made:
+                if isinstance(page, Tab):
+                    page.runs_changed()
             if self._exit_ways.under_way:
                 self._exit_ways.leave()
-        if run is self.shown and not self._held:
+        if run is self.shown:
             self._show_run()
+
+    def _hold_still(self, still: bool) -> None:
+        """Hold the display, or let it show at once what has come in the meantime."""
+        if still == self._hold.on:
+            return
+        self._hold.on = still
+        self.query_one(HeaderLine).held = still
+        if not still:
+            self._frame()
+        self._show_lines()
+
+    def why_not(self, name: str) -> str:
+        """Why an action makes no sense now; empty where it does."""
+        shown = self.shown
+        if name == "start" and self.desk.ours is not None:
+            return "A run is live already: {stop} stops it."
+        if name in STEERING:
+            return self.desk.why_not_steer(name)
+        if name in ("earlier", "later") and not (shown and shown.record.epochs):
+            return "No epoch has ended yet."
+        if name == "hold" and not self._hold.on and not (shown and shown.live):
+            return "No run is live: the display stands still."
+        if name == "warnings" and not (shown and (shown.record.warnings or advice(shown.record))):
+            return "No warnings."
+        return self.tab.why_not(name) if self.tab is not None else ""
 
     # Painting
 
@@ -217,10 +352,14 @@ class Display(App[int]):
         return self._pages.current
 
     @property
+    def front(self) -> Widget:
+        """What is in front."""
+        return self._pages.front
+
+    @property
     def tab(self) -> Tab | None:
         """The tab in front; none while the form is."""
-        front = self._pages.front
-        return front if isinstance(front, Tab) else None
+        return self.front if isinstance(self.front, Tab) else None
 
     def _arrange(self) -> None:
         """Bring forward what the tab and the form say."""
@@ -238,19 +377,49 @@ class Display(App[int]):
         self.query_one(StatusLine).show(self.shown, self._vitals, self._board.url)
         self.query_one(KeyLine).refresh()
 
-    def _look_at_vitals(self) -> None:
-        if not self.is_running:
+    @work(group="vitals")
+    async def _look_at_vitals(self) -> None:
+        """Off the UI thread: a driver may take its time. While it does, it is not asked again."""
+        if self._looking:
             return
-        self._vitals = self._parts.vitals()
-        self.query_one(StatusLine).show(self.shown, self._vitals, self._board.url)
+        self._looking = True
+        try:
+            self._vitals = await asyncio.to_thread(self._look, self.shown)
+        finally:
+            self._looking = False
+        if self.is_running:
+            self.query_one(StatusLine).show(self.shown, self._vitals, self._board.url)
+
+    def _look(self, run: ShownRun | None) -> Vitals:
+        """At this machine, and at the device of a live run that has it here."""
+        started = run.record.started if run is not None else None
+        if run is None or started is None or not run.live or run.source.kind == "replay":
+            return self._parts.vitals()
+        directory = run.source.directory
+        here = run.ours or directory is None or state.read(directory).host == socket.gethostname()
+        return self._parts.vitals(started.device if here else "", ours=run.ours)
+
+    @work(exclusive=True, group="themes")
+    async def _look_at_themes(self) -> None:
+        tell_of_themes(self, await self.themes.look())
 
     def watch_theme(self) -> None:
+        self._follow_theme()
         if self.is_running:
-            self.call_after_refresh(self._show_run)
+            self.call_after_refresh(self._restyle)
 
-    def sensible_keys(self) -> Sequence[tuple[Action, str]]:
-        """The actions that make sense now, each with its title."""
-        raise NotImplementedError
+    def _follow_theme(self) -> None:
+        """The last steps before the terminal are others where the theme is made of its own colours."""
+        ansi = self._terminal_colours.enabled = self.current_theme.ansi
+        if self.no_color:  # the toolkit looks at its first theme only
+            grey = [place for place, one in enumerate(self._filters) if isinstance(one, Monochrome | NoColor)]
+            self._filters[grey[0]] = NoColor() if ansi else Monochrome()
+
+    def _restyle(self) -> None:
+        for page in self._pages.made:
+            if isinstance(page, Tab | FormPane):
+                page.restyle()
+        self._show_run()
 
     async def on_unmount(self) -> None:
         await asyncio.to_thread(self._board.close)

@@ -7,10 +7,12 @@ import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
+from typing import Literal
 
 from textual.app import App
 
 from xray_tui.tui.desk import Desk
+from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.screens.ask import Answer, AskScreen
 from xray_tui.tui.sources import LiveSource
 
@@ -28,38 +30,71 @@ class Exit:
     ) -> None:
         self._app, self._desk, self._changed, self._close_board = app, desk, changed, close_board
         self._code = 0
-        self.under_way = False
-        """Whether the app leaves as soon as the run has ended."""
+        self._hung = False
+        self._leaving: Literal["", "stop", "detach"] = ""
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the app leaves as soon as the run has ended, or lives elsewhere."""
+        return bool(self._leaving)
+
+    def call_off(self) -> None:
+        """The run could not be handed over: it goes on here, and the dashboard stays with it."""
+        if self._leaving == "detach":
+            self._leaving = ""
 
     def ask(self) -> None:
         """Leave; asks first while a run of ours is live."""
-        if self._desk.ours is None:
+        run = self._desk.ours
+        if run is None:
             self.leave()
+            return
+        if not self._leaving and (run.asked == "stop" or run.asked == "detach"):
+            self._leaving = run.asked
+            when = {"stop": "has stopped", "detach": "is handed over"}[run.asked]
+            self._app.notify(f"The dashboard closes as soon as the run {when}.")
             return
 
         def answered(answer: str | None) -> None:
-            if answer == "stop":
+            if answer == "detach":
+                self.detach_and_leave()
+            elif answer == "stop":
                 self.stop_and_leave("a person")
             elif answer == "leave":
                 self.leave()
 
-        if self.under_way:
-            question, words = "Still stopping.", "The batch under way has not ended. Leave all the same?"
-            answers = [Answer("leave", "q", "leave now"), Answer("stay", "escape", "wait")]
+        keymap = KeyMap.of(self._app)
+        quit_key = keymap.first("quit")
+        if self._leaving:
+            question = {"stop": "Still stopping.", "detach": "Still handing over."}[self._leaving]
+            words = "Leave now, and what is not saved yet is trained again when the run is resumed."
+            answers = [Answer("leave", quit_key, "leave now"), Answer("stay", "escape", "wait")]
         else:
-            question, words = "A run is live.", "Stopped, it keeps its last whole epoch."
-            answers = [Answer("stop", "q", "stop it and quit"), Answer("stay", "escape", "stay")]
+            question = "A run is live. Quit?"
+            words = "Detached, it goes on by itself. Stopped, it can be resumed."
+            answers = [
+                Answer("detach", keymap.first("detach"), "detach"),
+                Answer("stop", f"{keymap.first('stop')},{quit_key}", "stop"),
+                Answer("stay", "escape", "stay"),
+            ]
         self._app.push_screen(AskScreen(question, words, answers), answered)
+
+    def detach_and_leave(self) -> None:
+        """Leave as soon as another process has the run."""
+        self._ask_and_wait("detach", "a person")
 
     def stop_and_leave(self, why: str) -> None:
         """Leave as soon as the run has ended in good order."""
-        self.under_way = True
+        self._ask_and_wait("stop", why)
+
+    def _ask_and_wait(self, control: Literal["stop", "detach"], why: str) -> None:
         run = self._desk.ours
         if run is None or not isinstance(run.source, LiveSource):
             self.leave()
             return
-        run.source.stop(why)
-        run.asked = "stop"
+        self._leaving = control
+        run.source.request(control, why=why)
+        run.asked = control
         self._changed()
 
     def leave(self) -> None:
@@ -83,12 +118,16 @@ class Exit:
     def _hung_up(self, number: int, frame: FrameType | None) -> None:
         """The terminal is gone, so the event loop may wait forever for a write to it: go without it.
 
+        The run goes on in a process of its own; where there is none, it goes on here, without a screen.
         A plain handler: it runs even while the main thread is stuck in such a write.
         """
+        if self._hung:
+            os._exit(128 + number)
+        self._hung = True
         run = self._desk.ours
         source = run.source if run else None
         if isinstance(source, LiveSource):
-            source.stop("SIGHUP")
+            source.request("detach", why="SIGHUP")
 
         def go() -> None:
             if source is not None:

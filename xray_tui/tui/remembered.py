@@ -1,4 +1,4 @@
-"""The start form's last used values, kept between sittings."""
+"""What is kept between sittings: the start form's last used values, and the theme."""
 
 import os
 import tomllib
@@ -37,3 +37,22 @@ def save(values: Mapping[str, Any]) -> None:
     folder = state_folder()
     folder.mkdir(parents=True, exist_ok=True)
     replace_bytes(folder / "start.toml", msgspec.toml.encode({"start": dict(values)}))
+
+
+def load_theme() -> str:
+    """The theme that was chosen last, by name; empty where none was."""
+    try:
+        return (state_folder() / "theme").read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def save_theme(name: str) -> None:
+    """Remember the theme.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder = state_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_bytes(folder / "theme", name.encode("utf-8"))

@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from xray_tui.events import Control, EpochEnded, Event, Mistakes, Progress
+from xray_tui.events import (
+    Control,
+    EpochEnded,
+    Event,
+    Mistakes,
+    Progress,
+    Resumed,
+    StageEnded,
+    StageStarted,
+)
 from xray_tui.runs.record import RunRecord
 from xray_tui.tui.sources import Failure, ReplaySource, Source
 
@@ -16,14 +25,17 @@ _ASKED: dict[Control, str] = {
     "pause": "pausing …",
     "resume": "resuming …",
     "unfreeze": "unfreezing after this batch …",
+    "learning_rate": "changing the learning rate …",
     "stop": "stopping after this batch …",
+    "detach": "handing over …",
 }
 _PHASES = {
     "weights": "loading weights",
     "reading": "reading radiographs",
-    "waiting": "waiting for you: u unfreezes",
+    "waiting": "waiting for you: {unfreeze} unfreezes",
     "test": "evaluating test",
 }
+_LEARNING = ("train", "validation", "paused")
 
 
 @dataclass(frozen=True)
@@ -47,8 +59,25 @@ class ShownRun:
     asked: Control | None = None
     """What was asked of the run and has not happened yet."""
     eta_seconds: float | None = None
+    told_until: float = float("-inf")
+    """What happened until then (Unix seconds) is no news, though a source may tell it again."""
+    handed_over: bool = False
+    """Whether it began in this process and lives in another one now."""
+    _anew: bool = False
+
+    def hand_over_to(self, source: Source) -> None:
+        """The same run through another source, which will tell it from its beginning.
+
+        Until it does, the record stays as it is.
+        """
+        self.source, self.asked = source, None
+        self.told_until = self.record.last_t or self.told_until
+        self.handed_over = self._anew = True
 
     def apply(self, events: Iterable[Event]) -> None:
+        events = list(events)
+        if self._anew and any(not isinstance(event, Progress) for event in events):
+            self.record, self._anew = RunRecord(), False
         for event in events:
             if not (isinstance(event, Progress) and self.record.ended):
                 self.record.apply(event)
@@ -59,8 +88,13 @@ class ShownRun:
             self.eta_seconds = eta
 
     def _answers(self, event: Event) -> bool:
-        control = getattr(event, "control", None)
-        return control == self.asked or self.record.ended is not None
+        if self.record.ended is not None:
+            return True
+        if self.asked == "detach":  # told at its beginning; where it fails, the run is resumed here
+            return isinstance(event, Resumed)
+        if self.asked in ("unfreeze", "learning_rate") and isinstance(event, StageStarted | StageEnded):
+            return True  # too late: what was asked was of the stage before
+        return getattr(event, "control", None) == self.asked
 
     @property
     def failure(self) -> Failure | None:
@@ -106,7 +140,7 @@ class ShownRun:
         if record.first_t is None or record.last_t is None:
             return None
         until = self.clock() if self.live and self.source.kind != "replay" else record.last_t
-        return until - record.first_t
+        return until - record.first_t - record.idle_seconds
 
     @property
     def newest(self) -> EpochEnded | None:
@@ -167,6 +201,8 @@ class ShownRun:
             return Status(told or "interrupted", "success" if told == "done" else "warning")
         if self.asked:
             return Status(_ASKED[self.asked], "warning")
+        if told == "handover":
+            return Status(_ASKED["detach"], "warning", moving=True)
         if self.paused:
             return Status("paused", "warning")
         progress = record.progress
@@ -178,6 +214,25 @@ class ShownRun:
             return Status("starting", "muted", moving=True)
         ended = sum(1 for epoch in record.epochs if epoch.stage == stage.stage)
         return Status(f"{stage.stage} {ended}/{stage.epochs}", stage.stage, moving=True)
+
+    @property
+    def learning_rate(self) -> float | None:
+        """Of the stage under way, as it is now."""
+        stage = self.record.stages.get(self.record.stage) if self.record.stage else None
+        if stage is None:
+            return None
+        changed = (
+            control.value
+            for control in reversed(self.record.controls)
+            if control.control == "learning_rate" and control.stage == stage.stage
+        )
+        return next(changed, None) or stage.learning_rate
+
+    @property
+    def learns_now(self) -> bool:
+        """Whether an epoch is under way, or may be as far as one sees."""
+        progress = self.record.progress
+        return self.record.stage is not None and (progress is None or progress.phase in _LEARNING)
 
     @property
     def learns(self) -> str:

@@ -2,9 +2,11 @@
 
 import threading
 import traceback
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +16,7 @@ from xray_tui.errors import UserError
 from xray_tui.events import Control, Emit, EpochEnded, Event, Progress, RunEnded, RunStarted, StageStarted
 from xray_tui.runs import state
 from xray_tui.runs.directory import RunDirectory
-from xray_tui.runs.follow import Follower, replay
+from xray_tui.runs.follow import Follower, read, replay
 from xray_tui.tui import remembered
 
 _FOLLOW_SECONDS = 0.25
@@ -32,7 +34,28 @@ class Launch(Protocol):
         controls: Controls,
         *,
         opened: Callable[[RunDirectory], None] | None = None,
-    ) -> RunEnded: ...
+    ) -> RunEnded | None: ...
+
+
+class Resume(Protocol):
+    """The shape of ``xray_tui.launch.resume``."""
+
+    def __call__(
+        self,
+        directory: RunDirectory,
+        emit: Emit,
+        controls: Controls,
+        *,
+        opened: Callable[[RunDirectory], None] | None = None,
+    ) -> RunEnded | None: ...
+
+
+class Begin(Protocol):
+    """Either of them, its first argument given."""
+
+    def __call__(
+        self, emit: Emit, controls: Controls, *, opened: Callable[[RunDirectory], None]
+    ) -> RunEnded | None: ...
 
 
 @dataclass(frozen=True)
@@ -45,7 +68,7 @@ class Failure:
     """Whether it is ours to mend, not the person's."""
 
 
-class Source:
+class Source(ABC):
     """Events of one run. The thread puts them in; the app takes them out."""
 
     kind = "run"
@@ -77,9 +100,13 @@ class Source:
             self._waiting.clear()
         return events
 
-    def request(self, control: Control) -> None:
-        """Ask something of the run."""
-        raise NotImplementedError
+    @abstractmethod
+    def request(self, control: Control, value: float | None = None) -> None:
+        """Ask something of the run.
+
+        Args:
+            value: of ``learning_rate``: the new one.
+        """
 
     def close(self) -> None:
         """Let the thread end; the run itself goes on where it is someone else's."""
@@ -100,6 +127,11 @@ class Source:
         if not isinstance(event, Progress):
             self._stirred()
 
+    def put_quietly(self, events: Iterable[Event]) -> None:
+        """Many at once, without a word: the app takes all of them or none."""
+        with self._lock:
+            self._waiting.extend(events)
+
     def _work(self) -> None:
         try:
             self._run()
@@ -110,8 +142,9 @@ class Source:
         self.finished = True
         self._stirred()
 
+    @abstractmethod
     def _run(self) -> None:
-        raise NotImplementedError
+        """In the thread: put events in until there are no more."""
 
     def _bug(self, error: Exception) -> Failure:
         """Keep the traceback where it can be found; the dashboard lives on."""
@@ -128,28 +161,50 @@ class Source:
 
 
 class LiveSource(Source):
-    """A run of this process: the whole recipe in this source's thread."""
+    """A run of this process, in this source's thread: until it ends, or another process has it.
+
+    Args:
+        begin: starts or resumes it.
+        about: what runs, in words.
+        past: of a resumed run, its directory.
+    """
 
     kind = "live"
 
-    def __init__(self, launch: Launch, settings: Settings) -> None:
+    def __init__(self, begin: Begin, about: str, past: RunDirectory | None = None) -> None:
         super().__init__()
-        self.about = f"{Path(settings.data.root).name} · {settings.model.backbone}"
-        self._launch = launch
-        self._settings = settings
+        self.about = about
+        self.directory = past
+        self.handed_over = False
+        """Whether the run has not ended, but goes on in another process."""
+        self._begin = begin
+        self._past = past
         self._controls = Controls()
 
-    def request(self, control: Control) -> None:
-        self._controls.use(control)
+    @classmethod
+    def start(cls, launch: Launch, settings: Settings) -> "LiveSource":
+        """A new run."""
+        about = f"{Path(settings.data.root).name} · {settings.model.backbone}"
+        return cls(partial(launch, settings), about)
 
-    def stop(self, why: str) -> None:
-        self._controls.stop(why)
+    @classmethod
+    def resume(cls, resume: Resume, directory: RunDirectory) -> "LiveSource":
+        """A run that was interrupted."""
+        return cls(partial(resume, directory), directory.name, directory)
+
+    def request(self, control: Control, value: float | None = None, why: str = "a person") -> None:
+        self._controls.use(control, value, why=why)
 
     def close(self) -> None:
-        """A live run ends by being stopped."""
+        """A live run ends by being stopped or detached."""
 
     def _run(self) -> None:
-        self._launch(self._settings, self.put, self._controls, opened=self._opened)
+        if self._past is not None:
+            # How it ended is void: it goes on.
+            self.put_quietly(event for event in read(self._past) if not isinstance(event, RunEnded))
+            self._stirred()
+        ended = self._begin(self.put, self._controls, opened=self._opened)
+        self.handed_over = ended is None
 
     def _opened(self, directory: RunDirectory) -> None:
         self.directory = directory
@@ -166,8 +221,8 @@ class FollowSource(Source):
         self.directory: RunDirectory = directory
         self.about = directory.name
 
-    def request(self, control: Control) -> None:
-        self.directory.request(control)
+    def request(self, control: Control, value: float | None = None) -> None:
+        self.directory.request(control, value)
 
     def _run(self) -> None:
         follower = Follower(self.directory)
@@ -176,18 +231,12 @@ class FollowSource(Source):
             events = follower.poll()
             told = found.status != self.status
             self.status = found.status
-            for event in events:
-                self._put_quietly(event)
+            self.put_quietly(events)  # a whole journal comes at once: it stirs the app once
             if told or any(not isinstance(event, Progress) for event in events):
                 self._stirred()
             if not found.live:
                 return
             self._closed.wait(_FOLLOW_SECONDS)
-
-    def _put_quietly(self, event: Event) -> None:
-        """A whole journal comes at once: it stirs the app once, not once an event."""
-        with self._lock:
-            self._waiting.append(event)
 
 
 class ReplaySource(Source):
@@ -202,7 +251,7 @@ class ReplaySource(Source):
         self._speed = speed
         self._held = threading.Event()
 
-    def request(self, control: Control) -> None:
+    def request(self, control: Control, value: float | None = None) -> None:
         if control == "pause":
             self._held.set()
         elif control == "resume":

@@ -1,4 +1,4 @@
-"""Asking the live run to pause, unfreeze or stop; each request shows at once."""
+"""Asking something of the live run; each request shows at once."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,9 @@ from textual.app import App
 
 from xray_tui.events import Control
 from xray_tui.tui.desk import Desk
+from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.screens.ask import Answer, AskScreen
+from xray_tui.tui.screens.rate import RateScreen, read_rate
 from xray_tui.tui.shown import ShownRun
 
 
@@ -41,20 +43,35 @@ class Steering:
             if answer == "stop" and run.live:
                 self._ask(run, "stop")
 
-        words = "It ends after the batch under way; its last whole epoch is kept."
-        answers = [Answer("stop", "x", "stop it"), Answer("stay", "escape", "go on")]
+        words = "It ends after the batch under way. History can resume it from there."
+        key = KeyMap.of(self._app).first("stop")
+        answers = [Answer("stop", key, "stop it"), Answer("stay", "escape", "go on")]
         self._app.push_screen(AskScreen("Stop the run?", words, answers), answered)
 
     def change_learning_rate(self) -> None:
         """Ask the person for another learning rate, then the run."""
+        run = self._desk.steered
+        rate = run.learning_rate if run is not None else None
+        if run is None or rate is None:
+            return
+
+        def answered(words: str | None) -> None:
+            value = read_rate(words or "")
+            if value is not None and value != rate and run.live:
+                self._ask(run, "learning_rate", value)
+
+        self._app.push_screen(RateScreen(rate, run.record.stage or "frozen"), answered)
 
     def detach(self) -> None:
         """Hand the run to a process of its own."""
+        run = self._desk.steered
+        if run is not None:
+            self._ask(run, "detach")
 
-    def _ask(self, run: ShownRun, control: Control) -> None:
+    def _ask(self, run: ShownRun, control: Control, value: float | None = None) -> None:
         """The engine obeys between batches, which on a CPU may take seconds: the screen says so now."""
         try:
-            run.source.request(control)
+            run.source.request(control, value)
         except OSError as error:
             self._app.notify(f"The run cannot be asked: {error}", severity="error", markup=False)
             return

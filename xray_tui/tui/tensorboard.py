@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
-from xray_tui.board.server import Board
 from xray_tui.errors import UserError
-from xray_tui.tui.screens.notice import board_notice
 from xray_tui.tui.themes import Palette
+
+if TYPE_CHECKING:
+    from xray_tui.board.server import Board
 
 
 class BoardKeeper:
@@ -19,7 +20,7 @@ class BoardKeeper:
         changed: called when its address is known, to show that.
     """
 
-    def __init__(self, app: App[Any], make: Callable[[], Board], changed: Callable[[], None]) -> None:
+    def __init__(self, app: App[Any], make: "Callable[[], Board]", changed: Callable[[], None]) -> None:
         self._app, self._make, self._changed = app, make, changed
         self._board: Board | None = None
         self.url = ""
@@ -32,7 +33,7 @@ class BoardKeeper:
             self._app.notify("Starting TensorBoard …")
         self._app.run_worker(self._open(self._board), group="board", exclusive=True)
 
-    async def _open(self, board: Board) -> None:
+    async def _open(self, board: "Board") -> None:
         try:
             self.url = await asyncio.to_thread(board.start)
         except UserError as error:
@@ -40,6 +41,8 @@ class BoardKeeper:
             return
         self._changed()
         opened = await asyncio.to_thread(board.open_browser)
+        from xray_tui.tui.screens.notice import board_notice
+
         notice = board_notice(self.url, board.ssh_line, opened, Palette.of(self._app))
         self._app.push_screen(notice)
 

@@ -1,10 +1,12 @@
 """What a person should not miss, as toasts."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from textual.app import App
 
 from xray_tui.events import Event, RunEnded, Warning
+from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.shown import ShownRun
 from xray_tui.words import count, harmless, percent
 
@@ -15,13 +17,14 @@ _NAMES = 3
 
 def tell(app: App[Any], run: ShownRun, event: Event) -> None:
     """Show the event if it is news."""
-    if run.clock() - event.t > _RECENT_SECONDS:
+    if run.clock() - event.t > _RECENT_SECONDS or event.t <= run.told_until:
         return
     match event:
         case Warning():
             names = [harmless(path) for path in event.paths[:_NAMES]]
             if len(event.paths) > _NAMES:
-                names.append(f"and {count(len(event.paths) - _NAMES)} more (! lists them)")
+                key = KeyMap.of(app).shown_key("warnings")
+                names.append(f"and {count(len(event.paths) - _NAMES)} more ({key} lists them)")
             words = "\n".join([harmless(event.message), *names])
             app.notify(words, title=harmless(event.kind), severity="warning", markup=False)
         case RunEnded(outcome="done"):
@@ -30,3 +33,10 @@ def tell(app: App[Any], run: ShownRun, event: Event) -> None:
                 f"best epoch {best.epoch}: accuracy {percent(best.accuracy)}" if best else "no epoch ended"
             )
             app.notify(words, title="run done", markup=False)
+
+
+def tell_of_themes(app: App[Any], complaints: Sequence[str]) -> None:
+    """One toast about all theme files that are none."""
+    if complaints:
+        words = "\n".join(harmless(complaint) for complaint in complaints)
+        app.notify(words, title="not a theme", severity="warning", markup=False)

@@ -1,17 +1,23 @@
 """A line chart in braille: thin axes, round ticks, curves over epochs."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from rich.segment import Segment
-from textual.geometry import Size
+from textual import events
+from textual.message import Message
 from textual.strip import Strip
-from textual_hires_canvas import Canvas, HiResMode
+from textual.widget import Widget
 
+from xray_tui.tui.panes.raster import DOTS_ACROSS, DOTS_DOWN, Raster
 from xray_tui.tui.themes import Palette
+
+Points = Sequence[tuple[int, float | None]]
+"""Epoch and value, in the order of epochs; ``None`` breaks the line."""
+Thinned = Sequence[Sequence[tuple[int, float, float, float, float]]]
+"""Stretches of columns of dots: each column, and the first, lowest, highest and last value on it."""
 
 
 class Curve(NamedTuple):
@@ -19,8 +25,9 @@ class Curve(NamedTuple):
     short: str
     """The label where there is little room."""
     colour: str
-    points: Sequence[tuple[int, float | None]]
-    """Epoch and value; ``None`` breaks the line."""
+    points: Points
+    faint: bool = False
+    """Lies behind the others: where they meet only the others are seen."""
 
 
 class Mark(NamedTuple):
@@ -33,6 +40,14 @@ class Mark(NamedTuple):
     """``None`` draws from bottom to top."""
 
 
+class Notch(NamedTuple):
+    """A character on the epoch axis: something happened there."""
+
+    epoch: float
+    character: str
+    colour: str
+
+
 @dataclass(frozen=True)
 class Drawing:
     """All that a chart shows."""
@@ -43,123 +58,223 @@ class Drawing:
     low: float = 0.0
     high: float = 1.0
     ticks: Sequence[float] = field(default_factory=list)
+    log: bool = False
+    """Whether the value axis is logarithmic: ``low`` is then above 0, and what is not is left out."""
+    notches: Sequence[Notch] = ()
 
 
-class Chart(Canvas, can_focus=False):
-    """Draws a :class:`Drawing` anew whenever that or its size changes."""
+_Kept = dict[tuple[int, int, float, float, bool], tuple[Points, Thinned]]
+"""What was thinned, by its points' identity, their number and where they lie; it keeps the points alive."""
+
+
+class Chart(Widget, can_focus=False):
+    """Draws a :class:`Drawing` anew whenever that or its size changes.
+
+    Curves whose points are the same list as before, and as long, are not thinned again: such a list may
+    be appended to, but not changed.
+    """
+
+    class Picked(Message):
+        """The person has clicked on the chart, or drags over it."""
+
+        def __init__(self, chart: "Chart", epoch: float) -> None:
+            super().__init__()
+            self.chart = chart
+            self.epoch = epoch
+            """Where on the epoch axis; whole numbers are the epochs themselves."""
+
+        @property
+        def control(self) -> "Chart":
+            return self.chart
 
     def __init__(self, **named: Any) -> None:
-        super().__init__(1, 1, **named)
+        super().__init__(**named)
         self._drawing = Drawing()
+        self._strips: list[Strip] | None = None
+        self._thinned: _Kept = {}
+        self._dragged = False
 
     def draw(self, drawing: Drawing) -> None:
-        self._drawing = drawing
-        self._redraw()
+        self._drawing, self._strips = drawing, None
+        wanted = {(id(curve.points), len(curve.points)) for curve in drawing.curves}
+        self._thinned = {key: kept for key, kept in self._thinned.items() if key[:2] in wanted}
+        self.refresh()
 
     def on_resize(self) -> None:
-        self._redraw()
+        self._strips = None
+
+    def notify_style_update(self) -> None:
+        """The colours may have changed."""
+        super().notify_style_update()
+        self._strips = None
 
     def render_line(self, y: int) -> Strip:
-        """The canvas leaves segments without a style, which Textual's filter for NO_COLOR cannot take."""
-        base = self.rich_style
-        segments = [Segment(text, style or base) for text, style, _ in super().render_line(y) if text]
-        return Strip(segments)
+        if self._strips is None:
+            width, height = self.size
+            raster = Raster(width, height)
+            _Frame(raster, self._drawing, Palette.of(self.app), self._thinned).draw()
+            self._strips = raster.strips(self.rich_style)
+        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self.rich_style)
 
-    def _redraw(self) -> None:
-        size = self.size
-        if not size.area:
-            return
-        with self.batch_refresh():
-            self.reset(size=Size(size.width, size.height), refresh=False)
-            _Frame(self, self._drawing, Palette.of(self.app)).draw()
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        self._dragged = True
+        self.capture_mouse()
+        self._pick(event)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        if self._dragged:
+            self._pick(event)
+
+    def on_mouse_up(self) -> None:
+        if self._dragged:
+            self._dragged = False
+            self.release_mouse()
+
+    def _pick(self, event: events.MouseEvent) -> None:
+        frame = _Frame(Raster(*self.size), self._drawing, Palette.of(self.app), {})
+        x = event.get_content_offset_capture(self).x
+        if frame.width > 0 and frame.left < x:
+            self.post_message(self.Picked(self, frame.epoch_at(x)))
 
 
 class _Frame:
-    """One drawing on a canvas of one size.
+    """One drawing on a raster of one size.
 
-    The value axis takes the columns up to ``left``; the epoch axis the last two rows.
+    The value axis takes the columns up to ``left``; the epoch axis the last two rows. Epochs lie in
+    the middle of equal slots.
     """
 
-    def __init__(self, canvas: Canvas, drawing: Drawing, palette: Palette) -> None:
-        self.canvas, self.drawing, self.palette = canvas, drawing, palette
-        self.labels = _labels(drawing.ticks)
+    def __init__(self, raster: Raster, drawing: Drawing, palette: Palette, thinned: _Kept) -> None:
+        self.raster, self.drawing, self.palette, self.thinned = raster, drawing, palette, thinned
+        self.labels = log_labels(drawing.ticks) if drawing.log else tick_labels(drawing.ticks)
         self.left = max((len(label) for label in self.labels), default=0) + 1
-        self.width = canvas.size.width - self.left - 1
-        self.height = canvas.size.height - 2
+        self.width = raster.width - self.left - 1
+        self.height = raster.height - 2
+        self.scale: Callable[[float], float] = math.log10 if drawing.log else float
+        self._low, self._high = self.scale(drawing.low), self.scale(drawing.high)
 
     def draw(self) -> None:
         if self.width < 2 or self.height < 2:
             return
         self._draw_axes()
+        self._draw_notches()
         for mark in self.drawing.marks:
             if mark.value is None:
-                self._upright(mark)
-        for curve in self.drawing.curves:
+                for y in range(self.height):
+                    self.raster.put(int(self._x(mark.epoch)), y, mark.character, mark.colour)
+        for curve in sorted(self.drawing.curves, key=lambda curve: not curve.faint):
             self._curve(curve)
+        if not self.palette.told_apart:
+            self._letter_curves()
         for mark in self.drawing.marks:
-            if mark.value is not None:
-                x, y = self._place(mark.epoch, mark.value)
-                self.canvas.set_pixel(int(x), int(y), mark.character, mark.colour)
+            if mark.value is not None and not (self.drawing.log and mark.value <= 0):
+                place = int(self._x(mark.epoch)), int(self._y(mark.value))
+                self.raster.put(*place, mark.character, mark.colour)
 
-    def _place(self, epoch: float, value: float) -> tuple[float, float]:
-        """Canvas coordinates, in cells; epochs lie in the middle of equal slots."""
-        drawing = self.drawing
-        share = (epoch + 0.5) / (drawing.last_epoch + 1)
-        x = self.left + 1 + share * self.width
-        rise = (value - drawing.low) / (drawing.high - drawing.low)
-        y = (1 - min(1.0, max(0.0, rise))) * self.height
-        return min(x, self.left + self.width + 0.99), min(y, self.height - 0.01)
+    def epoch_at(self, x: int) -> float:
+        """The place on the epoch axis in the middle of that column of cells."""
+        return (x + 0.5 - self.left - 1) / self.width * (self.drawing.last_epoch + 1) - 0.5
+
+    def _x(self, epoch: float) -> float:
+        share = (epoch + 0.5) / (self.drawing.last_epoch + 1)
+        return min(self.left + 1 + share * self.width, self.left + self.width + 0.99)
+
+    def _y(self, value: float) -> float:
+        rise = (self.scale(value) - self._low) / (self._high - self._low)
+        return min((1 - min(1.0, max(0.0, rise))) * self.height, self.height - 0.01)
 
     def _draw_axes(self) -> None:
-        canvas, line, words = self.canvas, self.palette.hairline, self.palette.muted
-        bottom = self.height
+        raster, line, words = self.raster, self.palette.hairline, self.palette.muted
+        bottom, right = self.height, self.left + 1 + self.width
         for y in range(bottom):
-            canvas.set_pixel(self.left, y, "│", line)
-        for x in range(self.left + 1, self.left + 1 + self.width):
-            canvas.set_pixel(x, bottom, "─", line)
-        canvas.set_pixel(self.left, bottom, "└", line)
+            raster.put(self.left, y, "│", line)
+        for x in range(self.left + 1, right):
+            raster.put(x, bottom, "─", line)
+        raster.put(self.left, bottom, "└", line)
+        taken: set[int] = set()
         for tick, label in zip(self.drawing.ticks, self.labels, strict=True):
-            if tick <= self.drawing.low:
-                canvas.set_pixel(self.left, bottom, "┴", line)
-                self._write(self.left - 1 - len(label), bottom, label, words)
+            lowest = tick <= self.drawing.low
+            y = bottom if lowest else int(self._y(tick) + 1e-6)
+            if y in taken:  # on a logarithmic axis they crowd
                 continue
-            y = int(self._place(0, tick)[1] + 1e-6)
-            for x in range(self.left + 1, self.left + 1 + self.width):
-                canvas.set_pixel(x, y, "┈", line)
-            canvas.set_pixel(self.left, y, "┤", line)
-            self._write(self.left - 1 - len(label), y, label, words)
-        for epoch in whole_ticks(self.drawing.last_epoch, max(2, self.width // 5)):
-            x = int(self._place(epoch, 0)[0])
-            canvas.set_pixel(x, bottom, "┴", line)
-            label = str(epoch)
-            self._write(
-                min(x - (len(label) - 1) // 2, canvas.size.width - len(label)), bottom + 1, label, words
-            )
+            taken.add(y)
+            if not lowest:
+                for x in range(self.left + 1, right):
+                    raster.put(x, y, "┈", line)
+            raster.put(self.left, y, "┴" if lowest else "┤", line)
+            raster.write(self.left - 1 - len(label), y, label, words)
+        room = len(str(self.drawing.last_epoch)) + 3
+        for epoch in whole_ticks(self.drawing.last_epoch, max(2, self.width // max(5, room))):
+            x, label = int(self._x(epoch)), str(epoch)
+            raster.put(x, bottom, "┴", line)
+            raster.write(min(x - (len(label) - 1) // 2, raster.width - len(label)), bottom + 1, label, words)
 
-    def _write(self, x: int, y: int, words: str, colour: str) -> None:
-        for place, character in enumerate(words):
-            self.canvas.set_pixel(x + place, y, character, colour)
-
-    def _upright(self, mark: Mark) -> None:
-        x = int(self._place(mark.epoch, 0)[0])
-        for y in range(self.height):
-            self.canvas.set_pixel(x, y, mark.character, mark.colour)
+    def _draw_notches(self) -> None:
+        """Where several fall on one place they stand side by side."""
+        taken: set[int] = set()
+        for notch in self.drawing.notches:
+            x = int(self._x(notch.epoch))
+            beside = (x, x + 1, x - 1, x + 2, x - 2, x + 3, x - 3)
+            for place in beside:
+                if place not in taken and self.left < place <= self.left + self.width:
+                    taken.add(place)
+                    self.raster.put(place, self.height, notch.character, notch.colour)
+                    break
 
     def _curve(self, curve: Curve) -> None:
-        for piece in unbroken(curve.points):
-            places = [self._place(epoch, value) for epoch, value in piece]
-            if len(places) == 1:
-                x, y = places[0]
-                self.canvas.set_pixel(int(x), int(y), "•", curve.colour)
-            lines = [(*start, *end) for start, end in pairwise(places)]
-            self.canvas.draw_hires_lines(lines, HiResMode.BRAILLE, curve.colour)
+        """Straight from column of dots to column of dots; within one, from the highest to the lowest."""
+        raster, colour, faint = self.raster, curve.colour, curve.faint
+        dots_down, scale = self.height * DOTS_DOWN, self.scale
+        rise = dots_down / (self._high - self._low)
+        zero = dots_down + self._low * rise
+
+        def row(value: float) -> int:
+            return min(dots_down - 1, max(0, int(zero - rise * scale(value))))
+
+        for piece in self._thinned(curve.points):
+            if len(piece) == 1 and not faint:
+                column, value = piece[0][:2]
+                raster.put(column // DOTS_ACROSS, int(self._y(value)), "•", colour)
+                continue
+            before: tuple[int, int] | None = None
+            for column, first, low, high, last in piece:
+                y = row(first)
+                if before is not None:
+                    raster.line(*before, column, y, colour, faint=faint)
+                if low < high:
+                    raster.upright(column, row(high), row(low), colour, faint=faint)
+                    before = column, row(last)
+                else:
+                    raster.upright(column, y, y, colour, faint=faint)
+                    before = column, y
+
+    def _letter_curves(self) -> None:
+        """Without colours: each curve's first letter beside its end."""
+        for curve in self.drawing.curves:
+            end = next(((epoch, value) for epoch, value in reversed(curve.points) if value is not None), None)
+            if end is not None and not curve.faint and not (self.drawing.log and end[1] <= 0):
+                x, y = int(self._x(end[0])) + 1, int(self._y(end[1]))
+                self.raster.put(min(x, self.raster.width - 1), y, curve.short[:1], curve.colour)
+
+    def _thinned(self, points: Points) -> "Thinned":
+        slope = self.width * DOTS_ACROSS / (self.drawing.last_epoch + 1)
+        start = (self.left + 1) * DOTS_ACROSS + slope / 2
+        key = (id(points), len(points), start, slope, self.drawing.log)
+        if key not in self.thinned:
+            self.thinned[key] = points, thin(points, start, slope, 0.0 if self.drawing.log else -math.inf)
+        return self.thinned[key][1]
 
 
-def _labels(ticks: Sequence[float]) -> list[str]:
+def tick_labels(ticks: Sequence[float]) -> list[str]:
     """The ticks with as many digits as tell them apart."""
     step = min((b - a for a, b in pairwise(ticks)), default=1.0)
     digits = max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0
     return [f"{tick:.{digits}f}" for tick in ticks]
+
+
+def log_labels(ticks: Sequence[float]) -> list[str]:
+    """Each tick with its own digits: 0.001, 0.02, 10; below that as 1e-5."""
+    return [f"{tick:.10g}" if tick >= 1e-4 else f"{tick:.0e}".replace("e-0", "e-") for tick in ticks]
 
 
 def nice_step(span: float, steps: int) -> float:
@@ -176,18 +291,79 @@ def nice_ticks(low: float, high: float, most: int) -> list[float]:
     return [round(number * step, 10) for number in range(first, last + 1)]
 
 
+def log_limits(values: Iterable[float]) -> tuple[float, float]:
+    """Where a logarithmic axis begins and ends: round values (1, 2 or 5) around those above 0."""
+    positive = [value for value in values if value > 0]
+    if not positive:
+        return 0.1, 1.0
+    lowest, highest = min(positive), max(positive)
+    around = _ones_twos_fives(lowest / 10, highest * 10)
+    low = max(value for value in around if value <= lowest * (1 + 1e-9))
+    high = min(value for value in around if value >= highest * (1 - 1e-9) and value > low)
+    return low, high
+
+
+def log_ticks(low: float, high: float, most: int) -> list[float]:
+    """Round values (1, 2 or 5) between two above 0, at most ``most`` and one.
+
+    Where they are too many, whole decades stay; where only the ends are left, evenly spaced values.
+    """
+    inside = [v for v in _ones_twos_fives(low, high) if low * (1 - 1e-9) <= v <= high * (1 + 1e-9)]
+    if len(inside) < 3:
+        return nice_ticks(low, high, most)
+    if len(inside) > most + 1:
+        decades = [value for value in inside if f"{value:e}".startswith("1")]
+        if len(decades) < 2:
+            return inside[::2]
+        inside = decades[:: math.ceil(len(decades) / (most + 1))]
+        if len(inside) <= most and low < inside[0]:
+            inside = [low, *inside]
+    return inside
+
+
+def _ones_twos_fives(low: float, high: float) -> list[float]:
+    powers = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
+    return [float(f"{factor}e{power}") for power in powers for factor in (1, 2, 5)]
+
+
 def whole_ticks(last: int, most: int) -> list[int]:
     """Epoch numbers from 0 on, evenly spread, at most ``most`` and one."""
     step = max(1, math.ceil(nice_step(max(1, last), most)))
     return list(range(0, last + 1, step))
 
 
-def unbroken(points: Sequence[tuple[int, float | None]]) -> list[list[tuple[int, float]]]:
-    """The stretches of a curve between its gaps."""
-    pieces: list[list[tuple[int, float]]] = [[]]
+def thin(points: Points, start: float, slope: float, above: float = -math.inf) -> Thinned:
+    """The stretches of a curve between its gaps, each as what falls on one column of dots after the other.
+
+    Ten thousand epochs come to a few hundred columns, and none of their peaks is lost.
+
+    Args:
+        start: the column of epoch 0.
+        slope: columns from one epoch to the next.
+        above: what is not above that is a gap, as ``None`` is.
+    """
+    pieces: list[list[tuple[int, float, float, float, float]]] = []
+    piece: list[tuple[int, float, float, float, float]] = []
+    column, first, low, high, last = -1, 0.0, 0.0, 0.0, 0.0
     for epoch, value in points:
-        if value is not None:
-            pieces[-1].append((epoch, value))
-        elif pieces[-1]:
-            pieces.append([])
-    return [piece for piece in pieces if piece]
+        if value is None or value <= above:
+            if column >= 0:
+                piece.append((column, first, low, high, last))
+                pieces.append(piece)
+                piece, column = [], -1
+            continue
+        x = int(start + epoch * slope)
+        if x == column:
+            last = value
+            if value < low:
+                low = value
+            elif value > high:
+                high = value
+        else:
+            if column >= 0:
+                piece.append((column, first, low, high, last))
+            column, first, low, high, last = x, value, value, value, value
+    if column >= 0:
+        piece.append((column, first, low, high, last))
+        pieces.append(piece)
+    return pieces

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from rich.text import Text
-from textual.color import Color
 from textual.widget import Widget
 
 from xray_tui.tui.shown import ShownRun
@@ -11,12 +10,19 @@ from xray_tui.tui.text import fit, shorten
 from xray_tui.tui.themes import Palette
 from xray_tui.words import count, harmless, number, percent
 
+_PRECISION = "precision"
 _LABEL, _NARROW, _WIDE = 12, 9, 17
 """Cells of a class's name, and the least and most that a number's box takes."""
 
 
 class ConfusionPane(Widget, can_focus=False):
     """Counts with row percentages, shaded; after the end test stands beside validation."""
+
+    HELP = (
+        "Rows are what an image is, columns what the network said; percentages are of the row. Right ones "
+        "lie on the diagonal. Sensitivity is the share of positive images found, specificity the share of "
+        "the others left alone."
+    )
 
     def on_mount(self) -> None:
         self._run: ShownRun | None = None
@@ -72,7 +78,7 @@ def matrix(
     height: int,
     palette: Palette,
 ) -> list[Text]:
-    """The lines of one matrix, each at most ``width`` cells."""
+    """The lines of one matrix, each at most ``width`` cells; where there is room, precision below it."""
     names = [harmless(name) for name in classes]
     label = min(_LABEL, max(map(len, [*names, title])))
     box = max(5, min(_WIDE, (width - label - 1) // max(1, len(names)) - 1))
@@ -92,22 +98,31 @@ def matrix(
             upper.append_text(_centred(count(images), box, f"bold {style}")).append(" ")
             lower.append_text(_centred(percent(share, 0), box, style)).append(" ")
             pad.append(" " * box, style).append(" ")
-        if paired and height >= 5 * rows:
+        if paired and height >= 1 + 5 * rows:
             lines += [pad, upper, lower, pad.copy(), blank]
-        elif paired and height >= 3 * rows:
+        elif paired and height >= 1 + 3 * rows:
             lines += [upper, lower, blank]
         elif paired and height >= 1 + 2 * rows:
             lines += [upper, lower]
         else:
             lines.append(upper)
+    if paired and label >= len(_PRECISION) and height > len(lines) > 1 + 2 * rows:
+        lines.append(_precision(table, label, box, palette))
     return lines
 
 
+def _precision(table: Sequence[Sequence[int]], label: int, box: int, palette: Palette) -> Text:
+    """Of the images called a class, the part that is of that class; below its column."""
+    line = fit(Text(_PRECISION, palette.faint), label + 1)
+    for place in range(len(table)):
+        called = sum(row[place] for row in table)
+        share = table[place][place] / called if called else None
+        line.append_text(_centred(percent(share, 0), box, palette.muted)).append(" ")
+    return line
+
+
 def _shade(share: float, right: bool, palette: Palette) -> str:
-    ground = Color.parse(palette.background).blend(
-        Color.parse(palette.success if right else palette.error), 0.10 + 0.45 * share
-    )
-    return f"{palette.text} on {ground.hex6}"
+    return palette.ground(palette.success if right else palette.error, 0.10 + 0.45 * share)
 
 
 def _centred(words: str, cells: int, style: str) -> Text:

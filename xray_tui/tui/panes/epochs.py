@@ -1,17 +1,22 @@
 """The epochs as a table, the one under way as its last row."""
 
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
 from xray_tui.events import EpochEnded, Progress
+from xray_tui.tui.panes.charts import EpochPicked
 from xray_tui.tui.panes.rows import Column, Row, RowList
 from xray_tui.tui.panes.sparks import Spark, Sparks
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.text import bar
 from xray_tui.tui.themes import Palette
-from xray_tui.words import ABSENT, count, number, percent
+from xray_tui.words import ABSENT, count, harmless, number, percent
 
 COLUMNS = (
     Column("epoch", 5, right=True),
@@ -25,10 +30,46 @@ COLUMNS = (
     Column("spec", 7, right=True, rank=3),
     Column("img/s", 6, right=True, rank=4),
 )
+_BY_EPOCH = 0
+_VALUES: dict[int, Callable[[EpochEnded], float | None]] = {
+    1: lambda epoch: epoch.stage == "unfrozen",
+    2: lambda epoch: epoch.train_loss,
+    3: lambda epoch: epoch.validation_loss,
+    4: lambda epoch: epoch.accuracy,
+    6: lambda epoch: epoch.auc,
+    7: lambda epoch: epoch.sensitivity,
+    8: lambda epoch: epoch.specificity,
+    9: lambda epoch: epoch.images_per_second,
+}
+"""What the columns sort by; epochs come in their own order."""
+_BEST_IS_HIGH = range(4, 10)
+"""Columns that begin with their highest value, so that the best comes first."""
+
+
+class Order(NamedTuple):
+    """How the table is sorted."""
+
+    column: int = _BY_EPOCH
+    descending: bool = False
 
 
 class EpochsPane(Vertical):
     """Every epoch, the best with its star; small screens get the losses as sparklines below."""
+
+    HELP = (
+        "One line an epoch: losses (means over the images), accuracy, AUC, sensitivity and specificity on "
+        "validation, images a second. A line under the cursor shows every pane as it was then. "
+        "After the end the line below has the test images. {sort} sorts by the next column, {reverse} the "
+        "other way round; a click on a column's head does the same."
+    )
+
+    def __init__(self, **named: Any) -> None:
+        super().__init__(**named)
+        self._run: ShownRun | None = None
+        self._order = Order()
+        self._places: list[int] = []
+        """By row, the place of its epoch among those that have ended."""
+        self._of: tuple[list[EpochEnded], int, Order] = ([], -1, Order())
 
     def compose(self) -> ComposeResult:
         yield RowList(COLUMNS, id="epochs")
@@ -38,20 +79,25 @@ class EpochsPane(Vertical):
     def on_mount(self) -> None:
         self.border_title = "epochs"
 
-    def show(self, run: ShownRun) -> None:
-        record = run.record
+    def on_resize(self) -> None:
+        if self._run is not None:
+            self._show_test(self._run)
+
+    def show(self, run: ShownRun, *, sparks: bool) -> None:
+        self._run = run
         self._show_rows(run)
-        best = record.best
+        best = run.record.best
         self.border_subtitle = f"★ best: epoch {best.epoch}" if best else ""
-        result = self.query_one("#test-result", Static)
-        result.display = record.test is not None
-        if record.test is not None:
-            result.update(self._test_line(run))
-        palette = Palette.of(self.app)
+        self._show_test(run)
+        if sparks:
+            self._show_sparks(run)
+
+    def _show_sparks(self, run: ShownRun) -> None:
+        palette, epochs = Palette.of(self.app), run.record.epochs
         curves = (
-            ("train", palette.train, [epoch.train_loss for epoch in record.epochs]),
-            ("val", palette.validation, [epoch.validation_loss for epoch in record.epochs]),
-            ("acc", palette.accuracy, [epoch.accuracy for epoch in record.epochs]),
+            ("train", palette.train, [epoch.train_loss for epoch in epochs]),
+            ("val", palette.validation, [epoch.validation_loss for epoch in epochs]),
+            ("acc", palette.accuracy, [epoch.accuracy for epoch in epochs]),
         )
         self.query_one(Sparks).show(
             [
@@ -62,35 +108,105 @@ class EpochsPane(Vertical):
 
     def tick(self, run: ShownRun) -> None:
         """Only the row of the epoch under way has changed."""
-        self._show_rows(run)
+        rows = self.query_one("#epochs", RowList)
+        total = len(run.record.epochs) + (_under_way(run) is not None)
+        if run is self._run and rows.count == total:
+            rows.refresh_row(total - 1)
+        else:
+            self._run = run
+            self._show_rows(run)
+
+    def sort_by_next(self) -> None:
+        """By the next column that is seen."""
+        column = self.query_one("#epochs", RowList).next_column(self._order.column)
+        if column is not None:
+            self._sort(column)
+
+    def reverse(self) -> None:
+        self._take_order(self._order._replace(descending=not self._order.descending))
+
+    @on(RowList.HeadClicked, "#epochs")
+    def _head_clicked(self, event: RowList.HeadClicked) -> None:
+        event.stop()
+        if event.column == self._order.column:
+            self.reverse()
+        else:
+            self._sort(event.column)
+
+    def _sort(self, column: int) -> None:
+        self._take_order(Order(column, column in _BEST_IS_HIGH))
+
+    def _take_order(self, order: Order) -> None:
+        self._order = order
+        rows = self.query_one("#epochs", RowList)
+        # The order that a run has by itself needs no mark.
+        rows.show_sort(None if order == Order() else order.column, descending=order.descending)
+        if self._run is not None:
+            self._show_rows(self._run)
+            if self._run.epoch is None and order != Order():
+                rows.scroll_to(y=0, animate=False)
+
+    @on(RowList.Moved, "#epochs")
+    def _moved(self, event: RowList.Moved) -> None:
+        """The row of the epoch under way follows the run."""
+        event.stop()
+        if self._run is not None:
+            ended, at = self._run.record.epochs, event.index
+            self.post_message(EpochPicked(ended[self._places[at]].epoch if at < len(self._places) else None))
 
     def _show_rows(self, run: ShownRun) -> None:
-        palette = Palette.of(self.app)
-        ended, best = run.record.epochs, run.record.best
-        progress = run.record.progress if run.live else None
-        under_way = progress is not None and progress.epoch is not None and progress.stage is not None
-
-        def row(index: int) -> Row:
-            if index < len(ended):
-                epoch = ended[index]
-                return _row(epoch, palette, best=best is not None and best.epoch == epoch.epoch)
-            assert progress is not None
-            return _live_row(progress, palette, paused=run.paused)
-
-        total = len(ended) + under_way
-        numbers = [epoch.epoch for epoch in ended]
-        cursor = numbers.index(run.epoch) if run.epoch in numbers else None
+        ended = run.record.epochs
+        self._put_in_order(ended)
+        total = len(ended) + (_under_way(run) is not None)
+        cursor = None
+        if run.epoch is not None:
+            cursor = next((row for row, at in enumerate(self._places) if ended[at].epoch == run.epoch), None)
         self.query_one("#epochs", RowList).show_rows(
-            total, row, cursor=cursor, follow=total - 1 if total else None, selectable=len(ended)
+            total,
+            self._row,
+            cursor=cursor,
+            follow=total - 1 if total and self._order == Order() else None,
+            selectable=len(ended),
         )
 
-    def _test_line(self, run: ShownRun) -> Text:
+    def _put_in_order(self, ended: list[EpochEnded]) -> None:
+        # A record only ever appends to its list of epochs, or takes another one.
+        now = ended, len(ended), self._order
+        if self._of[0] is now[0] and self._of[1:] == now[1:]:
+            return
+        column, descending = self._order
+        places = list(range(len(ended)))
+        if column == _BY_EPOCH:
+            self._places = places[::-1] if descending else places
+        else:
+            values = [_VALUES[column](epoch) for epoch in ended]
+            known = [at for at in places if values[at] is not None]
+            known.sort(key=lambda at: values[at] or 0.0, reverse=descending)
+            self._places = known + [at for at in places if values[at] is None]
+        self._of = now
+
+    def _row(self, index: int) -> Row:
+        run, palette = self._run, Palette.of(self.app)
+        assert run is not None
+        if index < len(self._places):
+            epoch, best = run.record.epochs[self._places[index]], run.record.best
+            return _row(epoch, palette, best=best is not None and best.epoch == epoch.epoch)
+        progress = _under_way(run)
+        return _live_row(progress, palette, paused=run.paused) if progress else ()
+
+    def _show_test(self, run: ShownRun) -> None:
+        result = self.query_one("#test-result", Static)
+        result.display = run.record.test is not None
+        if run.record.test is not None:
+            result.update(self._test_line(run, self.content_size.width))
+
+    def _test_line(self, run: ShownRun, width: int) -> Text:
         palette, test = Palette.of(self.app), run.record.test
         assert test is not None
         line = Text(no_wrap=True, overflow="ellipsis")
-        line.append(" test ", f"bold {palette.background} on {palette.success}")
+        line.append(" test ", palette.badge(palette.success))
         if test.skipped:
-            return line.append(f" skipped: {test.skipped}", palette.muted)
+            return line.append(f" skipped: {harmless(test.skipped)}", palette.muted)
         for name, shown in (
             ("images", count(test.images)),
             ("acc", percent(test.accuracy)),
@@ -99,8 +215,18 @@ class EpochsPane(Vertical):
             ("spec", percent(test.specificity)),
             ("loss", number(test.loss)),
         ):
-            line.append(f"  {name} ", palette.muted).append(shown, f"bold {palette.text}")
+            entry = Text.assemble((f"  {name} ", palette.muted), (shown, f"bold {palette.text}"))
+            if line.cell_len + entry.cell_len > width:  # a name without its number would say nothing
+                break
+            line.append_text(entry)
         return line
+
+
+def _under_way(run: ShownRun) -> Progress | None:
+    """Where the epoch under way stands, while there is one."""
+    progress = run.record.progress if run.live else None
+    known = progress is not None and progress.epoch is not None and progress.stage is not None
+    return progress if known else None
 
 
 def _row(epoch: EpochEnded, palette: Palette, *, best: bool) -> Row:
@@ -128,7 +254,7 @@ def _live_row(progress: Progress, palette: Palette, *, paused: bool) -> Row:
 
     def fill(cells: int) -> Text:
         tail = f" {percent(fraction, 0):>5}  {speed}"
-        line = Text(bar(fraction, max(4, cells - len(tail))), f"{colour} on {palette.hairline}")
+        line = Text(bar(fraction, max(4, cells - len(tail))), palette.bar(colour))
         return line.append(tail, palette.text)
 
     epoch = str(progress.epoch) if progress.epoch is not None else ABSENT

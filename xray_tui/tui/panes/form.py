@@ -1,7 +1,7 @@
 """The start form: what to train on what, checked as one types."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,8 +18,10 @@ from textual.widgets import Input, Label, Select, Static
 from xray_tui import config
 from xray_tui.config import PRESETS, Settings
 from xray_tui.errors import UserError
+from xray_tui.tui.keymap import KeyMap
+from xray_tui.tui.kinds import in_words
 from xray_tui.tui.themes import Palette
-from xray_tui.tui.values import FIELDS, FormValues
+from xray_tui.tui.values import FIELDS, NextRun
 from xray_tui.words import count, harmless
 
 _SETTLE_SECONDS = 0.25
@@ -91,19 +93,27 @@ def _complete(value: str) -> str | None:
 
 
 class FormPane(VerticalScroll, can_focus=False):
-    """Six fields, each with its verdict below it."""
+    """Six fields of the next run's settings, each with its verdict below it."""
+
+    HELP = (
+        "What the next run learns from, and how. The folder holds train/ and test/ (and perhaps val/), with "
+        "a folder for each class. Below a field stands what was found, or what is wrong. → takes the "
+        "proposal in grey. The Settings tab has all the other settings."
+    )
 
     class Submitted(Message):
         """The person pressed enter in a field, or the check that they waited for has ended well."""
 
-    def __init__(self, settings: Settings, given: frozenset[str], checks: Checks, **named: Any) -> None:
+    def __init__(self, values: NextRun, checks: Checks, **named: Any) -> None:
         super().__init__(**named)
-        self._values = FormValues(settings, given)
+        self._values = values
         self._checks = checks
         self._problems: dict[str, str] = {}
         self._looking = False
         self._eager = False
         """Whether to start as soon as the folder has been looked at."""
+        self._judged: dict[str, dict[str, Any]] = {}
+        """What was found about each field, to be said again in another theme's colours."""
 
     def compose(self) -> ComposeResult:
         with Vertical(id="form"):
@@ -116,9 +126,9 @@ class FormPane(VerticalScroll, can_focus=False):
             yield Static(id="form-foot")
 
     def _field(self, path: str) -> Widget:
-        value = self._values.shown(path)
+        value = self._values.text(path)
         if path == "preset":
-            options = [(f"{name}: {words}", name) for name, words in _PRESET_WORDS.items()]
+            options = [(f"{name}: {preset_words(name)}", name) for name in PRESETS]
             return Select(options, value=value, allow_blank=False, compact=True, id=_id(path))
         suggester: Suggester | None = None
         if path == "data.root":
@@ -146,6 +156,12 @@ class FormPane(VerticalScroll, can_focus=False):
             "First its new head learns while the body stays frozen, then the whole network.", palette.muted
         )
 
+    def restyle(self) -> None:
+        """Say all of it again: the theme is another."""
+        self.query_one("#form-title", Static).update(self._title())
+        for path, judged in list(self._judged.items()):
+            self._judge(path, **judged)
+
     def check_all(self) -> None:
         for path in FIELDS:
             self._check(path)
@@ -159,7 +175,15 @@ class FormPane(VerticalScroll, can_focus=False):
 
     @property
     def remembered(self) -> dict[str, Any]:
-        return self._values.entered()
+        return self._values.fields()
+
+    def refill(self) -> None:
+        """Show the values anew: they were changed elsewhere."""
+        for path in FIELDS:
+            field = self.query_one(f"#{_id(path)}")
+            if isinstance(field, Input | Select) and field.value != self._values.text(path):
+                field.value = self._values.text(path)
+        self.check_all()
 
     def submit(self) -> None:
         """Start, go to the first field that is wrong, or wait until the folder has been looked at."""
@@ -190,12 +214,10 @@ class FormPane(VerticalScroll, can_focus=False):
     @on(Select.Changed)
     def _preset_chosen(self, event: Select.Changed) -> None:
         event.stop()
-        if event.value not in PRESETS or event.value == self._values.shown("preset"):
+        if event.value not in PRESETS or event.value == self._values.text("preset"):
             return
         self._values.enter("preset", str(event.value))
-        for path in self._values.follow_preset():
-            self.query_one(f"#{_id(path)}", Input).value = self._values.shown(path)
-        self.check_all()
+        self.refill()
 
     def _check(self, path: str) -> None:
         if path == "data.root":
@@ -204,14 +226,14 @@ class FormPane(VerticalScroll, can_focus=False):
         try:
             self._values.check(path)
             if path == "model.backbone":
-                self._checks.check_backbone(self._values.shown(path))
+                self._checks.check_backbone(self._values.text(path))
         except UserError as error:
-            self._judge(path, problem=_in_words(error))
+            self._judge(path, problem=in_words(error, path))
         else:
             self._judge(path, verdict=config.describe(path))
 
     def _look_into_folder(self) -> None:
-        typed = self._values.shown("data.root").strip()
+        typed = self._values.text("data.root").strip()
         self._looking = bool(typed)
         if typed:
             self._judge("data.root", verdict="looking …")
@@ -227,7 +249,7 @@ class FormPane(VerticalScroll, can_focus=False):
             listing = await asyncio.to_thread(lambda: self._checks.scan(Path(typed).expanduser()))
         except UserError as error:
             self._looking = False
-            self._judge("data.root", problem=_in_words(error))
+            self._judge("data.root", problem=in_words(error, "data.root"))
         except (OSError, RuntimeError) as error:  # no permission, no such ~user
             self._looking = False
             self._judge("data.root", problem=f"cannot look into it: {error}")
@@ -240,6 +262,7 @@ class FormPane(VerticalScroll, can_focus=False):
 
     def _judge(self, path: str, *, verdict: str = "", problem: str = "", found: bool = False) -> None:
         palette = Palette.of(self.app)
+        self._judged[path] = {"verdict": verdict, "problem": problem, "found": found}
         if problem:
             self._problems[path] = problem
         else:
@@ -252,15 +275,19 @@ class FormPane(VerticalScroll, can_focus=False):
             wrong = ", ".join(FIELDS[path].lower() for path in FIELDS if path in self._problems)
             foot.append("not ready: ", palette.muted).append(wrong, palette.error)
         else:
-            foot.append(" s ", f"bold {palette.primary}").append("starts the run", palette.text)
+            key = KeyMap.of(self.app).shown_key("start")
+            foot.append(f" {key} ", f"bold {palette.primary}").append("starts the run", palette.text)
         foot.append("     tab ", f"bold {palette.primary}").append("goes through the fields", palette.muted)
         self.query_one("#form-foot", Static).update(foot)
 
 
-_PRESET_WORDS: Mapping[str, str] = {
-    "recipe": "as published, 10 + 5 epochs",
-    "tuned": "what works best, 5 + 5 epochs",
-}
+_PRESET_WORDS = {"recipe": "as published", "tuned": "what works best"}
+
+
+def preset_words(name: str) -> str:
+    """``as published, 10 + 5 epochs``"""
+    training = config.load({"preset": name}).training
+    return f"{_PRESET_WORDS[name]}, {training.frozen.epochs} + {training.unfrozen.epochs} epochs"
 
 
 def _id(path: str) -> str:
@@ -269,14 +296,6 @@ def _id(path: str) -> str:
 
 def _path(name: str | None) -> str:
     return next(path for path in FIELDS if _id(path) == name)
-
-
-def _in_words(error: UserError) -> str:
-    """The error on one line, for the place below its own field."""
-    message = error.message.partition(": ")[2] if error.message.startswith("--") else error.message
-    if "matching regex" in message:
-        return f"wanted: {error.hint}"
-    return f"{message}; {error.hint}" if error.hint and not error.message.startswith("--") else message
 
 
 def _listing_in_words(listing: Listing) -> str:

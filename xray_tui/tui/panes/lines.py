@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 from rich.text import Text
 from textual import events
 from textual.widget import Widget
 
+from xray_tui.runs.record import Later
 from xray_tui.tui.actions import Action
+from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.text import shorten
 from xray_tui.tui.themes import Palette
@@ -20,6 +22,8 @@ class HeaderLine(Widget):
     """What runs on what, how it is, and what learns."""
 
     run: ShownRun | None = None
+    held = False
+    """Whether the display stands still while the run goes on."""
 
     def show(self, run: ShownRun | None) -> None:
         self.run = run
@@ -30,14 +34,16 @@ class HeaderLine(Widget):
         left = Text.assemble(("xray-tui", f"bold {palette.primary}"))
         if self.run is None:
             return left
-        right = self._state(self.run, palette)
-        learns = self.run.learns
+        right = self._held(palette) if self.held else self._state(self.run, palette)
+        learns = "" if self.held else self.run.learns
         what = self._what(self.run)
         if learns and len(what) + len(learns) + right.cell_len + 18 <= width:
             right = Text.assemble((f"{learns}   ", palette.muted), right)
         room = width - left.cell_len - right.cell_len - 4
         if room >= 8:
             left.append(f"  {shorten(what, room)}", palette.text)
+        elif room < -3:
+            left = Text()  # how the run is says more than our name
         return _apart(left, right, width)
 
     def _what(self, run: ShownRun) -> str:
@@ -51,25 +57,53 @@ class HeaderLine(Widget):
             parts.append(started.run)
         return " · ".join(harmless(part) for part in parts if part)
 
+    def _held(self, palette: Palette) -> Text:
+        key = KeyMap.of(self.app).shown_key("hold")
+        words = f"display held ({key} goes on)" if self.content_size.width >= 38 else f"held ({key} goes on)"
+        return Text(f" {words} ", palette.badge(palette.warning))
+
     def _state(self, run: ShownRun, palette: Palette) -> Text:
         status = run.status
+        words = KeyMap.of(self.app).fill(status.words)
         colour = getattr(palette, status.tone)
         state = Text(no_wrap=True)
         if run.source.kind == "replay" and run.live:
             state.append("replay ", palette.muted)
         if run.epoch is not None:
             state.append(f"looking at epoch {run.epoch}   ", palette.best)
-        state.append("● " if status.moving else "■ ", colour).append(status.words, f"bold {colour}")
+        state.append("● " if status.moving else "■ ", colour).append(words, f"bold {colour}")
         seconds = run.seconds
         return state if seconds is None else state.append(f"  {duration(seconds)}", palette.text)
+
+
+class TooSmall(Widget):
+    """What is seen where nothing else can be."""
+
+    LEAST = (30, 8)
+    """Columns and rows from which on the dashboard works."""
+
+    def render(self) -> Text:
+        words = "Too small: {} columns and {} rows are the least.".format(*self.LEAST)
+        return Text(words, Palette.of(self.app).muted, justify="center")
+
+
+class Spot(NamedTuple):
+    """Some words of a line that do something."""
+
+    cells: range
+    action: str
+    words: str
 
 
 class SpotLine(Widget):
     """A line of words that do something when clicked."""
 
+    JUMPS: ClassVar[bool] = False
+    """Whether its words are to be reached in jump mode."""
+
     def __init__(self, **named: Any) -> None:
         super().__init__(**named)
-        self._spots: list[tuple[range, str]] = []
+        self._spots: list[Spot] = []
 
     def start_line(self) -> Text:
         self._spots.clear()
@@ -79,18 +113,28 @@ class SpotLine(Widget):
         """Append an entry that runs ``action`` (as key bindings name it)."""
         start = line.cell_len
         line.append_text(entry)
-        self._spots.append((range(start, line.cell_len), action))
+        self._spots.append(Spot(range(start, line.cell_len), action, entry.plain.strip()))
+
+    @property
+    def spots(self) -> Sequence[Spot]:
+        return self._spots
+
+    def jump_keys(self) -> Sequence[str]:
+        """The keys that go to its words in jump mode; none leaves them to jump mode."""
+        return ()
 
     async def on_click(self, event: events.Click) -> None:
         x = event.get_content_offset_capture(self).x
-        for cells, action in self._spots:
-            if x in cells:
-                await self.run_action(action)
+        for spot in self._spots:
+            if x in spot.cells:
+                await self.run_action(spot.action)
                 return
 
 
 class TabLine(SpotLine):
-    """The tabs, by number; a click opens one."""
+    """The tabs, by number; a click opens one. Where it is narrow only the one in front has its name."""
+
+    JUMPS = True
 
     def __init__(self, tabs: Sequence[Action], **named: Any) -> None:
         super().__init__(**named)
@@ -101,18 +145,25 @@ class TabLine(SpotLine):
         self._current = current
         self.refresh()
 
+    def jump_keys(self) -> Sequence[str]:
+        return [KeyMap.of(self.app).shown(tab) for tab in self._tabs]
+
     def render(self) -> Text:
         palette, line = Palette.of(self.app), self.start_line()
-        for tab in self._tabs:
+        keys = self.jump_keys()
+        wide = sum(len(key) + len(tab.title) + 4 for key, tab in zip(keys, self._tabs, strict=True)) - 1
+        named = wide <= self.content_size.width
+        for key, tab in zip(keys, self._tabs, strict=True):
             here = tab.id == self._current
-            style = f"bold {palette.background} on {palette.primary}" if here else palette.muted
-            self.add_spot(line, Text(f" {tab.shown_key} {tab.title} ", style), f"app.perform('{tab.id}')")
+            style = palette.badge(palette.primary) if here else palette.muted
+            words = f" {key} {tab.title} " if named or here else f" {key} "
+            self.add_spot(line, Text(words, style), f"app.perform('{tab.id}')")
             line.append(" ")
         return line
 
 
 class StatusLine(Widget):
-    """Speed, time to go, the machine, and where TensorBoard is."""
+    """The machine, speed, time to go, and where TensorBoard is."""
 
     run: ShownRun | None = None
     vitals: Vitals | None = None
@@ -130,7 +181,13 @@ class StatusLine(Widget):
             text = Text.assemble((f"{name} " if name else "", palette.muted), (value, colour or palette.text))
             parts.append((rank, text))
 
-        run = self.run
+        run, vitals = self.run, self.vitals
+        if vitals is not None and vitals.gpu is not None:
+            percent = "" if vitals.gpu.percent is None else f"{vitals.gpu.percent:.0f} %  "
+            part(3, "gpu", f"{percent}{bytes_in_words(vitals.gpu.memory_bytes)}")
+        if vitals is not None:
+            part(5, "cpu", f"{vitals.cpu_percent:.0f} %")
+            part(6, "memory", bytes_in_words(vitals.memory_bytes))
         if run is not None:
             progress = run.record.progress if run.live else None
             speed = progress.images_per_second if progress else None
@@ -138,15 +195,13 @@ class StatusLine(Widget):
             if speed:
                 part(2, "", f"{speed:.0f} img/s")
             if run.live and run.eta_seconds is not None:
-                part(1, "stage ETA", duration(run.eta_seconds))
+                parts.append((1, _eta(run.eta_seconds, run.record.later, palette)))
             if run.record.warnings:
                 warnings = len(run.record.warnings)
-                part(0, "!", f"{count(warnings)} warning{'s' if warnings > 1 else ''}", palette.warning)
-        if self.vitals is not None:
-            part(4, "cpu", f"{self.vitals.cpu_percent:.0f} %")
-            part(5, "memory", bytes_in_words(self.vitals.memory_bytes))
+                words = f" warning{'s' if warnings > 1 else ''}" if width >= 60 else ""
+                part(0, "!", f"{count(warnings)}{words}", palette.warning)
         if self.board:
-            part(3, "TensorBoard", self.board.removeprefix("http://").rstrip("/"))
+            part(4, "TensorBoard", self.board.removeprefix("http://").rstrip("/"))
         while parts and sum(text.cell_len + 3 for _, text in parts) - 3 > width:
             parts.remove(max(parts, key=lambda ranked: ranked[0]))
         return Text("   ").join([text for _, text in parts])
@@ -165,7 +220,8 @@ class KeyLine(SpotLine):
         def entry(key: str, title: str) -> Text:
             return Text.assemble((f" {key} ", f"bold {palette.primary}"), (f"{title} ", palette.muted))
 
-        entries = [(action, entry(action.shown_key, title)) for action, title in self._shown()]
+        keymap = KeyMap.of(self.app)
+        entries = [(action, entry(keymap.shown(action), title)) for action, title in self._shown()]
         while entries and sum(shown.cell_len for _, shown in entries) > width:
             entries.remove(max(entries, key=lambda pair: pair[0].hint))
         for action, shown in entries:
@@ -175,6 +231,16 @@ class KeyLine(SpotLine):
             line.append(" " * (width - line.cell_len - commands.cell_len))
             self.add_spot(line, commands, "app.command_palette")
         return line
+
+
+def _eta(seconds: float, later: Later, palette: Palette) -> Text:
+    """Of the stage under way, and of the whole run where more comes after that."""
+    if later.certain and not later.seconds:
+        return Text.assemble(("ETA ", palette.muted), (duration(seconds), palette.text))
+    text = Text.assemble(("stage ", palette.muted), (duration(seconds), palette.text))
+    whole = duration(seconds + later.seconds)
+    text.append(" · run ", palette.muted).append(whole if later.certain else f"≥ {whole}", palette.text)
+    return text
 
 
 def _apart(left: Text, right: Text, width: int) -> Text:

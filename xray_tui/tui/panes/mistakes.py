@@ -30,6 +30,11 @@ COLUMNS = (
 class MistakesPane(Horizontal):
     """Those of the epoch that is looked at."""
 
+    HELP = (
+        "Validation images that the network gets wrong, the worst first: what it is → what was said, how "
+        "sure the network was, the loss. The Mistakes tab has all of them, with Grad-CAM."
+    )
+
     def __init__(self, picture: PictureClass, read: Callable[[Path], Image.Image], **named: Any) -> None:
         super().__init__(**named)
         self._picture = picture

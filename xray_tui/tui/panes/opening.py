@@ -3,6 +3,7 @@
 from rich.text import Text
 from textual.widget import Widget
 
+from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.text import bar
 from xray_tui.tui.themes import Palette
@@ -42,7 +43,7 @@ class OpeningPane(Widget, can_focus=False):
         if progress.total:
             cells = min(_BAR, max(8, self.app.size.width - 12))
             text.append(
-                bar(progress.done / progress.total, cells), f"{palette.primary} on {palette.hairline}"
+                bar(progress.done / progress.total, cells), palette.bar(palette.primary)
             )
             text.append(f"\n\n{count(progress.done)} of {count(progress.total)}", palette.muted)
         if progress.note:
@@ -59,7 +60,7 @@ class OpeningPane(Widget, can_focus=False):
             hint = "\n".join(harmless(line) for line in failure.hint.splitlines())
             text.append(f"\n\n{hint}", palette.muted)
         if run.ours:
-            text.append("\n\ns", f"bold {palette.primary}").append(
+            text.append(f"\n\n{KeyMap.of(self.app).shown_key('start')}", f"bold {palette.primary}").append(
                 " opens the start form again", palette.muted
             )
         return text

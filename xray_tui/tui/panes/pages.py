@@ -1,6 +1,6 @@
 """The tabs' contents, of which one is seen."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from textual.app import ComposeResult
@@ -35,6 +35,11 @@ class Pages(Container):
             self.mount(page)
         for other in self._made.values():
             other.display = other is page
+
+    @property
+    def made(self) -> Collection[Widget]:
+        """The pages that have been wanted so far."""
+        return self._made.values()
 
     async def forget(self, name: str) -> None:
         """Let a page go, which is not seen now; it is made anew when it is wanted again."""

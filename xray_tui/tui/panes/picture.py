@@ -4,21 +4,26 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container
-from textual.widget import Widget
 from textual.widgets import Static
 
+from xray_tui.tui.pictures import PictureClass as PictureClass
 from xray_tui.tui.text import clean
+
+if TYPE_CHECKING:
+    from xray_tui.tui.panes.heat import Overlay  # which needs numpy: not for the first frame
 
 _LONGEST_PX = 768
 """Nothing on a terminal is larger; kept images stay small."""
 _KEPT = 64
+_ORIENTATION, _LYING = 0x0112, 5
+"""The EXIF tag, and from what value on an image lies on its side."""
 _SETTLE_SECONDS = 0.06
 """Running down the list with a key held decodes where it stops, not on the way."""
 
@@ -27,30 +32,6 @@ class Picture(Protocol):
     """What we use of textual-image's widgets."""
 
     image: Image.Image | None
-
-
-PictureClass = Callable[[], Widget]
-
-
-def probed_picture() -> PictureClass:
-    """The best image widget of this terminal.
-
-    Imported late: textual-image asks the terminal what it can when it is imported, which works only
-    before the app has taken the terminal over.
-    """
-    from textual_image.renderable import Image as Best
-    from textual_image.renderable import SixelImage, TGPImage
-    from textual_image.widget import HalfcellImage
-    from textual_image.widget import Image as BestWidget
-
-    return BestWidget if Best in (SixelImage, TGPImage) else HalfcellImage
-
-
-def half_block_picture() -> PictureClass:
-    """Half blocks, whatever the terminal can."""
-    from textual_image.widget import HalfcellImage
-
-    return HalfcellImage
 
 
 def read_radiograph(path: Path) -> Image.Image:
@@ -63,8 +44,19 @@ def read_radiograph(path: Path) -> Image.Image:
     return image
 
 
+def pixels_of(path: Path) -> tuple[int, int] | None:
+    """Width and height of an image file, upright; ``None`` where it has none. Reads its head only."""
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            lies = image.getexif().get(_ORIENTATION, 1) >= _LYING
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # what Pillow raises
+        return None
+    return (height, width) if lies else (width, height)
+
+
 class RadiographView(Container):
-    """The radiograph of one path, fitted in with its aspect kept."""
+    """The radiograph of one path, fitted in with its aspect kept, and perhaps something laid over it."""
 
     def __init__(self, picture: PictureClass, read: Callable[[Path], Image.Image], **named: Any) -> None:
         super().__init__(**named)
@@ -72,6 +64,8 @@ class RadiographView(Container):
         self._read = read
         self._kept: OrderedDict[Path, Image.Image] = OrderedDict()
         self._path: Path | None = None
+        self._overlay: Overlay | None = None
+        self._covered: tuple[Path, Overlay, Image.Image] | None = None
 
     def compose(self) -> ComposeResult:
         yield self._picture()
@@ -80,32 +74,46 @@ class RadiographView(Container):
     def on_mount(self) -> None:
         self._say(Text())
 
-    def show(self, path: Path | None) -> None:
-        """Show the file; it is read off the UI thread and what was read is kept."""
-        if path == self._path:
+    def show(self, path: Path | None, overlay: "Overlay | None" = None) -> None:
+        """Show the file; it is read off the UI thread and what was read is kept.
+
+        Args:
+            overlay: what lies over it, one object for as long as it is the same.
+        """
+        if path == self._path and overlay is self._overlay:
             return
-        self._path = path
+        self._path, self._overlay = path, overlay
         if path is None:
             self._say(Text())
-        elif path in self._kept:
+            return
+        if self._covered is not None and self._covered[0] == path and self._covered[1] is overlay:
+            self._put(self._covered[2])
+            return
+        if path in self._kept:
             self._kept.move_to_end(path)
             self._put(self._kept[path])
-        else:
-            self._fetch(path)
+            if overlay is None:
+                return
+        self._fetch(path, overlay)
 
     @work(exclusive=True, group="radiograph")
-    async def _fetch(self, path: Path) -> None:
-        await asyncio.sleep(_SETTLE_SECONDS)
-        try:
-            image = await asyncio.to_thread(self._read, path)
-        except Exception as error:  # whatever a broken file makes a decoder do, the list must go on
-            if path == self._path:
-                self._say(Text.assemble("cannot read\n", clean(path.name), "\n", clean(str(error))))
-            return
-        self._kept[path] = image
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
-        if path == self._path:
+    async def _fetch(self, path: Path, overlay: "Overlay | None") -> None:
+        image = self._kept.get(path)
+        if image is None:
+            await asyncio.sleep(_SETTLE_SECONDS)
+            try:
+                image = await asyncio.to_thread(self._read, path)
+            except Exception as error:  # whatever a broken file makes a decoder do, the list must go on
+                if path == self._path:
+                    self._say(Text.assemble("cannot read\n", clean(path.name), "\n", clean(str(error))))
+                return
+            self._kept[path] = image
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        if overlay is not None:
+            image = await asyncio.to_thread(_cover, image, overlay)
+            self._covered = (path, overlay, image)
+        if path == self._path and overlay is self._overlay:
             self._put(image)
 
     def _put(self, image: Image.Image) -> None:
@@ -134,3 +142,9 @@ class RadiographView(Container):
         height = min(room.height, max(1, round(width / aspect)))
         styles = self.children[0].styles
         styles.width, styles.height = max(1, width), max(1, height)
+
+
+def _cover(film: Image.Image, overlay: "Overlay") -> Image.Image:
+    from xray_tui.tui.panes.heat import lay_over
+
+    return lay_over(film, overlay)

@@ -8,7 +8,7 @@ from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -16,6 +16,7 @@ from textual.strip import Strip
 from xray_tui.tui.text import fit
 
 _GAP = 1
+_SORT_MARKS = ("▴", "▾")
 
 
 class Column(NamedTuple):
@@ -46,7 +47,12 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
         Binding("end,G", "end(1)", "last", show=False),
         Binding("enter", "choose", "open", show=False),
     ]
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--head", "rows--cursor", "rows--cursor-focused"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "rows--head",
+        "rows--sorted",
+        "rows--cursor",
+        "rows--cursor-focused",
+    }
 
     class Moved(Message):
         """The person has moved the cursor."""
@@ -63,6 +69,19 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
     class Chosen(Moved):
         """The person has opened the row under the cursor."""
 
+    class HeadClicked(Message):
+        """The person has clicked on a column's head: the owner sorts, and says so by ``show_sort``."""
+
+        def __init__(self, rows: "RowList", column: int) -> None:
+            super().__init__()
+            self.rows = rows
+            self.column = column
+            """Its place among all columns."""
+
+        @property
+        def control(self) -> "RowList":
+            return self.rows
+
     def __init__(self, columns: Sequence[Column], **named: Any) -> None:
         super().__init__(**named)
         self._columns = list(columns)
@@ -70,6 +89,8 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
         self.count = 0
         self._selectable = 0
         self._in_sight: int | None = None
+        self._sorted: tuple[int, str] | None = None
+        self._fitted: tuple[int, list[tuple[int, Column]]] = (-1, [])
         self.cursor: int | None = None
 
     def show_rows(
@@ -97,10 +118,32 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
             self._reveal()
         self.refresh()
 
+    def refresh_row(self, index: int) -> None:
+        """Draw one row again: only what it shows has changed."""
+        y = 1 + index - self.scroll_offset.y
+        if 1 <= y < self.size.height:
+            self.refresh(Region(0, y, self.size.width, 1))
+
+    def show_sort(self, column: int | None, *, descending: bool = False) -> None:
+        """Mark the column, by its place among all, that the owner has sorted by; ``None`` marks none."""
+        self._sorted = None if column is None else (column, "▾" if descending else "▴")
+        self.refresh()
+
+    def next_column(self, column: int | None) -> int | None:
+        """The column with a title that is seen after this one, the first one after the last."""
+        seen = [place for place, shown in self.visible_columns if shown.title]
+        later = [place for place in seen if column is None or place > column]
+        return next(iter(later or seen), None)
+
     @property
     def visible_columns(self) -> list[tuple[int, Column]]:
         """The columns that fit, with their place in a row, and flexible ones widened."""
         width = self.scrollable_content_region.width
+        if self._fitted[0] != width:
+            self._fitted = width, self._fit_columns(width)
+        return self._fitted[1]
+
+    def _fit_columns(self, width: int) -> list[tuple[int, Column]]:
         shown = list(enumerate(self._columns))
 
         def needed() -> int:
@@ -124,9 +167,7 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
         width = self.scrollable_content_region.width
         base = self.rich_style
         if y == 0:
-            style = self.get_component_rich_style("rows--head")
-            cells: Row = [Text(column.title) for column in self._columns]
-            return self._strip(cells, width, base + style)
+            return self._head(width, base + self.get_component_rich_style("rows--head"))
         index = y - 1 + self.scroll_offset.y
         if index >= self.count:
             return Strip.blank(width, base)
@@ -135,6 +176,25 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
                 "rows--cursor-focused" if self.has_focus else "rows--cursor"
             )
         return self._strip(self._row(index), width, base)
+
+    def _head(self, width: int, base: Style) -> Strip:
+        """The titles; the mark of the sorted one stands right behind it, in the gap where that is full."""
+        line = Text(end="", no_wrap=True)
+        marked = base + self.get_component_rich_style("rows--sorted")
+        for place, column in self.visible_columns:
+            if line.cell_len:
+                line.append(" " * (_GAP - (1 if line.plain.endswith(_SORT_MARKS) else 0)))
+            if self._sorted is None or self._sorted[0] != place:
+                line.append_text(fit(Text(column.title), column.width, right=column.right))
+                continue
+            title, mark = Text(column.title, marked), self._sorted[1]
+            title.truncate(column.width)
+            if column.right and line.cell_len + column.width < width:
+                line.append_text(fit(title, column.width, right=True)).append(mark, marked)
+            else:
+                title.append(mark)
+                line.append_text(fit(title, max(column.width, title.cell_len), right=column.right))
+        return self._drawn(line, width, base)
 
     def _strip(self, cells: Row, width: int, base: Style) -> Strip:
         line, used = Text(end="", no_wrap=True), 0
@@ -151,6 +211,9 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
             else:
                 line.append_text(fit(cell(max(0, width - used)), max(0, width - used)))
                 break
+        return self._drawn(line, width, base)
+
+    def _drawn(self, line: Text, width: int, base: Style) -> Strip:
         segments = list(Segment.apply_style(line.render(self.app.console), base))
         return Strip(segments).adjust_cell_length(width, base)
 
@@ -187,15 +250,30 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
     def _move_to(self, index: int) -> None:
         """Mark a row; onto one that the cursor cannot stand on, the mark goes away."""
         index = min(self.count - 1, max(0, index))
-        self.cursor = index if index < self._selectable else None
+        was, self.cursor = self.cursor, index if index < self._selectable else None
         self._in_sight = index
         self._reveal()
-        self.refresh()
+        for row in (was, self.cursor):
+            if row is not None:
+                self.refresh_row(row)
         self.post_message(self.Moved(self, index))
 
     def on_click(self, event: events.Click) -> None:
-        index = event.get_content_offset_capture(self).y - 1 + self.scroll_offset.y
-        if event.get_content_offset_capture(self).y >= 1 and 0 <= index < self.count:
+        x, y = event.get_content_offset_capture(self)
+        index = y - 1 + self.scroll_offset.y
+        if y == 0:
+            self._head_clicked(x)
+        elif y >= 1 and 0 <= index < self.count:
             self._move_to(index)
             if event.chain == 2:
                 self.action_choose()
+
+    def _head_clicked(self, x: int) -> None:
+        """A gap belongs to the column before it, like the mark that may stand in it."""
+        end = 0
+        for place, column in self.visible_columns:
+            end += column.width + _GAP
+            if x < end:
+                if column.title:
+                    self.post_message(self.HeadClicked(self, place))
+                return

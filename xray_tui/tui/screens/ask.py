@@ -10,13 +10,18 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from xray_tui.tui.keymap import written_key
 from xray_tui.tui.panes.lines import SpotLine
 from xray_tui.tui.themes import Palette
+
+_ROOMY_COLUMNS = 60
+"""From that on (of the whole terminal) answers stand well apart."""
 
 
 class Answer(NamedTuple):
     id: str
     key: str
+    """Several with commas; the first is shown."""
     title: str
 
 
@@ -29,10 +34,11 @@ class AnswerLine(SpotLine):
 
     def render(self) -> Text:
         palette, line = Palette.of(self.app), self.start_line()
+        gap = " " * (4 if self.app.size.width >= _ROOMY_COLUMNS else 2)
         for answer in self._answers:
-            key = "esc" if answer.key == "escape" else answer.key
+            key = "enter" if answer.key == "enter" else written_key(answer.key.split(",")[0])
             entry = Text.assemble(
-                (f"{key} ", f"bold {palette.primary}"), (f"{answer.title}    ", palette.text)
+                (f"{key} ", f"bold {palette.primary}"), (f"{answer.title}{gap}", palette.text)
             )
             self.add_spot(line, entry, f"screen.answer('{answer.id}')")
         return line

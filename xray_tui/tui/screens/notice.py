@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from rich.table import Table
+from rich.console import RenderableType
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -10,7 +10,8 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from xray_tui.tui.actions import ACTIONS, FIXED
+from xray_tui.runs.advice import advice
+from xray_tui.tui.panes.advice import severity_colour
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.themes import Palette
 from xray_tui.words import harmless
@@ -23,7 +24,7 @@ class NoticeScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q,space", "leave", "close", show=False)]
 
-    def __init__(self, title: str, text: Text | Table) -> None:
+    def __init__(self, title: str, text: RenderableType) -> None:
         super().__init__()
         self._title = title
         self._text = text
@@ -34,34 +35,18 @@ class NoticeScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         box = self.query_one(".box")
-        box.set_class(isinstance(self._text, Table), "-wide")  # a table has no width of its own
+        box.set_class(not isinstance(self._text, Text), "-wide")  # tables have no width of their own
         box.border_title, box.border_subtitle = self._title, "esc closes"
         box.focus()
+        self.call_after_refresh(self._tell_of_more)
+
+    def _tell_of_more(self) -> None:
+        box = self.query_one(".box")
+        if box.max_scroll_y:
+            box.border_subtitle = "↑ ↓ scroll   esc closes"
 
     def action_leave(self) -> None:
         self.dismiss(None)
-
-
-def help_notice(palette: Palette) -> NoticeScreen:
-    """The keys by group, from the one registry, and how to read the screen."""
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    groups = {"run": "The run", "tabs": "Tabs", "look": "Looking", "help": "The dashboard"}
-    for group, title in groups.items():
-        grid.add_row(Text(title, f"bold {palette.text}"))
-        entries = [(action.shown_key, action.help) for action in ACTIONS if action.group == group]
-        entries += [(key, words) for key, of, words in FIXED if of == group]
-        for key, words in entries:
-            grid.add_row(Text(f"  {key}", f"bold {palette.primary}"), Text(words, palette.muted))
-        grid.add_row()
-    grid.add_row(Text("Colours", f"bold {palette.text}"))
-    for name, colour, words in (
-        ("frozen", palette.frozen, "only the new head learns"),
-        ("unfrozen", palette.unfrozen, "the whole network learns; ┊ marks where that begins"),
-        ("★", palette.best, "the epoch with the lowest validation loss: its weights are kept"),
-        ("validation", palette.validation, "images that the network does not learn from"),
-    ):
-        grid.add_row(Text(f"  {name}", colour), Text(words, palette.muted))
-    return NoticeScreen("help", grid)
 
 
 def board_notice(url: str, ssh_line: str, opened: bool, palette: Palette) -> NoticeScreen:
@@ -75,7 +60,12 @@ def board_notice(url: str, ssh_line: str, opened: bool, palette: Palette) -> Not
 
 
 def warnings_notice(run: ShownRun, palette: Palette) -> NoticeScreen:
-    text = Text()
+    """What the watchers say, in whole sentences, and what went wrong without stopping the run."""
+    text, said = Text(), advice(run.record)
+    for one in said:
+        text.append(f"{one.title}  ", f"bold {severity_colour(one, palette)}")
+        text.append(f"{harmless(one.words)}\n", palette.text)
+        text.append(f"{harmless(one.meaning)}\n\n", palette.muted)
     for warning in run.record.warnings:
         text.append(f"{warning.kind}  ", f"bold {palette.warning}")
         text.append(f"{harmless(warning.message)}\n", palette.text)
@@ -84,4 +74,5 @@ def warnings_notice(run: ShownRun, palette: Palette) -> NoticeScreen:
         if len(warning.paths) > _MOST_PATHS:
             text.append(f"  and {len(warning.paths) - _MOST_PATHS} more\n", palette.faint)
         text.append("\n")
-    return NoticeScreen("warnings", text)
+    text.rstrip()
+    return NoticeScreen("advice and warnings" if said else "warnings", text)

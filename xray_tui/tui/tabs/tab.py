@@ -14,6 +14,8 @@ class Tab(Container):
 
     HELP = ""
     """What is seen here and how to read it, for the help screen."""
+    small = False
+    """Whether the screen is so small that panes take turns."""
 
     def enter(self) -> None:
         """The tab has come to the front."""
@@ -24,9 +26,24 @@ class Tab(Container):
     def tick(self, run: ShownRun) -> None:
         """Of that run only the progress of the epoch under way has changed."""
 
+    def keys_changed(self) -> None:
+        """Actions have other keys."""
+
+    def runs_changed(self) -> None:
+        """A run of the runs folder has ended."""
+
+    def restyle(self) -> None:
+        """The theme is another: texts that were made in the old one's colours are to be made anew."""
+
     def back(self) -> bool:
         """Escape was pressed: one step out of wherever the person is. Whether there was a step to take."""
         return False
+
+    def next_pane(self, step: int) -> None:
+        """On a small screen: bring the next pane into view, or the one before."""
+
+    def open_pane(self, index: int) -> None:
+        """On a small screen: bring that pane into view."""
 
     def why_not(self, action: str) -> str:
         """Why an action of this tab makes no sense now; empty where it does."""

@@ -1,0 +1,106 @@
+"""A checked data folder without a screen: progress on standard error, the report on standard output."""
+
+import sys
+from collections.abc import Iterator
+
+import msgspec
+from rich.console import Console
+from rich.padding import Padding
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from xray_tui.data.checks import DataReport, RoleCount, sizes_in_words
+from xray_tui.data.findings import MARKS, Finding, Severity
+from xray_tui.words import count, harmless, percent
+
+_STYLES: dict[Severity, str] = {"spoils": "bold red", "look": "bold yellow", "note": "bold"}
+_BAR = 24
+_FILE_WIDTH = 160
+_MOST_GROUPS = 3
+_MOST_FILES = 2
+
+
+class CheckProgress:
+    """How many files are done; silent where nobody watches."""
+
+    def __init__(self) -> None:
+        talk = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("reading"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=talk,
+            transient=True,
+            disable=not talk.is_terminal,
+        )
+        self._task = self._bar.add_task("reading", total=None)
+
+    def __enter__(self) -> "CheckProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        self._bar.update(self._task, completed=done, total=total)
+
+
+def print_json(report: DataReport) -> None:
+    """The whole report as one JSON object."""
+    print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+
+
+def print_report(report: DataReport) -> None:
+    """The report for a person; where no terminal sets a width, as wide as file names need."""
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
+    out.print(Text(harmless(report.root), "bold"), soft_wrap=True)
+    out.print(Text(harmless(f"{count(report.files)} images; split {report.split_note}")))
+    out.print()
+    out.print(_counts(report.roles))
+    out.print()
+    if report.sizes is not None:
+        for line in sizes_in_words(report.sizes):
+            out.print(Text(line))
+        out.print()
+    for finding in report.findings:
+        mark, style = MARKS[finding.severity], _STYLES[finding.severity]
+        out.print(Text(f"{mark} {harmless(finding.title)}", style))
+        words = f"{harmless(finding.means)}\n{harmless(finding.advice)}"
+        out.print(Padding(Text(words), (0, 0, 0, 2), expand=False))
+        for line in _groups(finding):
+            out.print(
+                Padding(Text(line, "dim", no_wrap=True, overflow="ellipsis"), (0, 0, 0, 2), expand=False)
+            )
+        out.print()
+    if not report.findings:
+        out.print("Nothing to find fault with.")
+
+
+def _counts(roles: list[RoleCount]) -> Table:
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    table.add_column("role")
+    table.add_column("class")
+    table.add_column("images", justify="right")
+    table.add_column("share", justify="right")
+    table.add_column("")
+    for role in roles:
+        folders = " + ".join(f"{folder}/" for folder in role.folders)
+        table.add_row(Text(f"{role.role} ({folders})"), Text("all"), count(role.images), "", "")
+        for name, images in role.classes.items():
+            share = images / role.images
+            bar = "█" * round(share * _BAR)
+            table.add_row("", Text(harmless(name)), count(images), percent(share), Text(bar, "dim"))
+    return table
+
+
+def _groups(finding: Finding) -> Iterator[str]:
+    for group in finding.groups[:_MOST_GROUPS]:
+        names = ", ".join(harmless(file) for file in group.files[:_MOST_FILES])
+        if len(group.files) > _MOST_FILES:
+            names += f" and {count(len(group.files) - _MOST_FILES)} more"
+        yield f"{harmless(group.name)}: {names}" if group.name else names
+    if len(finding.groups) > _MOST_GROUPS:
+        yield f"and {count(len(finding.groups) - _MOST_GROUPS)} more like these (--json names all)"

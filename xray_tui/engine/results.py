@@ -1,0 +1,66 @@
+"""What came out of an evaluation, as events."""
+
+import numpy as np
+
+from xray_tui import metrics
+from xray_tui.data.pixels import Pixels
+from xray_tui.engine.epoch import Predictions
+from xray_tui.events import Mistake, Mistakes, Stage, TestEvaluated, finite
+
+WORST = 32
+"""Mistakes an epoch's event carries, the worst by loss first; ``predictions/`` has them all."""
+
+
+def mistakes(stage: Stage, epoch: int, found: Predictions, validation: Pixels) -> Mistakes:
+    """
+    Args:
+        found: of the validation images, in their order.
+    """
+    predicted = found.probabilities.argmax(1)
+    wrong = np.flatnonzero(predicted != found.actual)
+    # A loss that is not a number counts as the worst.
+    worst = wrong[np.argsort(-np.nan_to_num(found.losses[wrong], nan=np.inf), kind="stable")][:WORST]
+    images = [validation.images[i][0].numpy() for i in worst]
+    return Mistakes(
+        stage=stage,
+        epoch=epoch,
+        total=len(wrong),
+        worst=[
+            Mistake(
+                path=validation.files[i].path,
+                actual=int(found.actual[i]),
+                predicted=int(predicted[i]),
+                probability=finite(found.probabilities[i, predicted[i]]),
+                loss=finite(found.losses[i]),
+            )
+            for i in worst
+        ],
+        images=np.stack(images) if images else np.zeros((0, *validation.images[0].shape[1:]), np.uint8),
+    )
+
+
+def test_evaluated(
+    found: Predictions | None, images: int, skipped: str, epoch: int | None, positive: int
+) -> TestEvaluated:
+    """
+    Args:
+        found: ``None`` where test was ``skipped`` (why, in words).
+        epoch: whose weights were evaluated.
+        positive: the class that sensitivity speaks of.
+    """
+    scores = (
+        metrics.evaluate(found.probabilities, found.losses, found.actual, positive)
+        if found
+        else metrics.UNKNOWN
+    )
+    return TestEvaluated(
+        skipped=skipped,
+        epoch=epoch,
+        images=images,
+        loss=scores.loss,
+        accuracy=scores.accuracy,
+        auc=scores.auc,
+        sensitivity=scores.sensitivity,
+        specificity=scores.specificity,
+        confusion=scores.confusion,
+    )

@@ -1,0 +1,80 @@
+"""Where a resumed run stands: its last checkpoint, put back."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.optim import Adam, Optimizer
+
+from xray_tui.engine import checkpoints
+from xray_tui.engine.checkpoints import Position
+from xray_tui.engine.epoch import TrainPass
+from xray_tui.engine.plan import Plan
+from xray_tui.errors import UserError
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The position, and the optimiser of the stage it is in, as they were when the run was left."""
+
+    position: Position
+    optimizer: Optimizer
+
+    def train_pass(self, device: torch.device, now: float) -> TrainPass:
+        """The epoch that was under way.
+
+        Args:
+            now: on the monotonic clock.
+        """
+        position = self.position
+        loss_sum = math.nan if position.loss_sum is None else position.loss_sum
+        return TrainPass(
+            torch.tensor(loss_sum, dtype=torch.float32, device=device),
+            now - position.epoch_seconds,
+            position.batches,
+            position.images,
+        )
+
+    def check_readable(self, images: int) -> None:
+        """
+        Args:
+            images: of train and validation, that could be read now.
+
+        Raises:
+            UserError: not as many as when the run began: its order of images would be another.
+        """
+        then = self.position.readable
+        if then and images != then:
+            raise UserError(
+                f"{images} images can be read, but {then} could when the run began",
+                "make the same files readable and resume once more",
+            )
+
+
+def put_back(plan: Plan, folder: Path) -> Standing:
+    """Put the run's last checkpoint into the plan's model, and its Adam beside it.
+
+    Args:
+        folder: of the checkpoints.
+
+    Raises:
+        UserError: the checkpoint is missing, damaged or of another model, or the data folder holds
+            other files than when the run began.
+    """
+    position = checkpoints.read_position(folder)
+    if position.files and position.files != plan.digest:
+        raise UserError(
+            f"{plan.listing.root} holds other images than when the run began: it cannot go on exactly",
+            "put the same files back, or start a new run",
+        )
+    training = plan.settings.training
+    if position.stage == "frozen":
+        plan.model.freeze()
+        settings = training.frozen
+    else:
+        plan.model.unfreeze(keep_statistics=training.batchnorm == "keep")
+        settings = training.unfrozen
+    optimizer = Adam(plan.model.trainable_parameters(), lr=position.learning_rate or settings.learning_rate)
+    checkpoints.load_last(folder, plan.model, optimizer)
+    return Standing(position, optimizer)

@@ -1,0 +1,85 @@
+"""Who may write a run: one process at a time, and a resumed one only where the other has let go."""
+
+import sys
+import time
+from types import TracebackType
+
+from xray_tui.errors import UserError
+from xray_tui.runs import state
+from xray_tui.runs.directory import RunDirectory
+
+if sys.platform != "win32":
+    import fcntl
+
+_PATIENCE_SECONDS = 1.0
+"""Longer than a process that hands its run over holds the lock to say that it lives."""
+
+
+class Claim:
+    """The journal, open for appending and locked: by the system, which lets go when the process dies.
+
+    Raises:
+        UserError: another process has it.
+    """
+
+    def __init__(self, directory: RunDirectory, patience_seconds: float = _PATIENCE_SECONDS) -> None:
+        self.journal = directory.journal.open("ab", buffering=0)
+        deadline = time.monotonic() + patience_seconds
+        while not self._lock():
+            if time.monotonic() >= deadline:
+                self.journal.close()
+                raise _live(directory)
+            time.sleep(0.02)
+
+    def __enter__(self) -> "Claim":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go."""
+        self.journal.close()
+
+    def _lock(self) -> bool:
+        if sys.platform == "win32":  # state.json alone tells
+            return True
+        try:
+            fcntl.flock(self.journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system that has no locks: state.json alone tells
+            return True
+        return True
+
+
+def check_resumable(directory: RunDirectory, *, handed_over: bool = False) -> None:
+    """Refuse a run that is not to be gone on with.
+
+    Args:
+        handed_over: this process was started to take the run over from the one that lets it go.
+
+    Raises:
+        UserError: it is done, live in another process, or (``handed_over``) nobody hands it over.
+    """
+    written = state.written(directory)
+    if handed_over:
+        if written is None or written.status != "handover":
+            raise UserError(f"nobody hands {directory.name} over", "resume it without --take-over")
+        return
+    if written is not None and written.status == "done":
+        raise UserError(
+            f"{directory.name} is done: nothing is left to resume",
+            f"start a new run, with its settings: `xray-tui train DATA --config {directory.config}`",
+        )
+    if state.read(directory).live:
+        raise _live(directory)
+
+
+def _live(directory: RunDirectory) -> UserError:
+    found = state.written(directory)
+    where = f" in process {found.pid} on {found.host}" if found else ""
+    return UserError(
+        f"{directory.name} is live{where}: two processes must not write one run",
+        f"watch and steer it with `xray-tui watch {directory.name}`",
+    )

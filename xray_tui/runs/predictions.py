@@ -1,0 +1,212 @@
+"""What a run kept of every validation image, epoch by epoch: ``predictions/`` read back."""
+
+import csv
+import threading
+import zipfile
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xray_tui.errors import UserError
+from xray_tui.files import replacing
+from xray_tui.runs.directory import RunDirectory
+
+_KEPT_EPOCHS = 8
+"""Scrubbing to and fro reads each of these once."""
+
+_Stamp = tuple[int, int]
+"""Size and time of a file: a resumed run writes an epoch's file anew."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """The validation images, in the order of an epoch's rows."""
+
+    paths: list[str]
+    """Relative to the data folder, with forward slashes."""
+    actual: NDArray[np.int64]
+    """Class numbers, (N,)"""
+    patients: list[str]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+@dataclass(frozen=True)
+class EpochPredictions:
+    epoch: int
+    probabilities: NDArray[np.float32]
+    """(N, C)"""
+    losses: NDArray[np.float32]
+    """Negative log-likelihood, (N,)"""
+
+
+@dataclass(frozen=True)
+class Fate:
+    """How one image fared in one epoch, by the likeliest class."""
+
+    epoch: int
+    right: bool
+    probability: float
+    """Of its actual class."""
+
+
+class KeptPredictions:
+    """The predictions of one run. Methods may be called from any thread.
+
+    Small in memory: of most epochs only what :class:`Fate` needs is kept, three bytes an image.
+
+    Args:
+        classes: the run's classes, by name.
+    """
+
+    def __init__(self, directory: RunDirectory, classes: Sequence[str]) -> None:
+        self.directory = directory
+        self.classes = list(classes)
+        self._lock = threading.Lock()
+        self._images: Images | None = None
+        self._epochs: OrderedDict[int, tuple[_Stamp, EpochPredictions]] = OrderedDict()
+        self._fates: dict[int, tuple[_Stamp, NDArray[np.float16], NDArray[np.bool_]]] = {}
+
+    def images(self) -> Images:
+        """Read once, then kept.
+
+        Raises:
+            UserError: the run kept none, or the file is damaged.
+        """
+        with self._lock:
+            if self._images is None:
+                self._images = self._read_images()
+            return self._images
+
+    def epoch(self, number: int) -> EpochPredictions:
+        """What one epoch predicted; the last few are kept.
+
+        Raises:
+            UserError: the epoch has no file, or it is damaged or of other images.
+        """
+        images = self.images()
+        with self._lock:
+            stamp = self._stamp(number)
+            kept = self._epochs.get(number)
+            if kept is None or kept[0] != stamp:
+                kept = (stamp, self._read_epoch(number, images))
+                self._epochs[number] = kept
+                self._keep_fates(stamp, kept[1], images)
+            self._epochs.move_to_end(number)
+            while len(self._epochs) > _KEPT_EPOCHS:
+                self._epochs.popitem(last=False)
+            return kept[1]
+
+    def learn_fates(self, numbers: Iterable[int]) -> bool:
+        """Read those epochs as far as they are not known yet; ones that cannot be read are passed over.
+
+        Returns:
+            Whether something was learnt.
+        """
+        images, learnt = self.images(), False
+        for number in numbers:
+            with self._lock:  # a lock an epoch: whoever wants to see one does not wait for all
+                try:
+                    stamp = self._stamp(number)
+                    if number not in self._fates or self._fates[number][0] != stamp:
+                        self._keep_fates(stamp, self._read_epoch(number, images), images)
+                        learnt = True
+                except UserError:
+                    learnt = self._fates.pop(number, None) is not None or learnt
+        return learnt
+
+    def fates(self, image: int, numbers: Iterable[int]) -> list[Fate]:
+        """How an image fared in those of the epochs that are known, in their order."""
+        known = [(number, self._fates[number]) for number in numbers if number in self._fates]
+        return [Fate(number, bool(right[image]), float(p[image])) for number, (_, p, right) in known]
+
+    def times_wrong(self, numbers: Iterable[int]) -> tuple[NDArray[np.int64], int]:
+        """In how many of those epochs each image was wrong, (N,), and how many of them are known."""
+        known = [self._fates[number][2] for number in numbers if number in self._fates]
+        wrong = np.zeros(len(self.images()), np.int64)
+        for right in known:
+            wrong += ~right
+        return wrong, len(known)
+
+    def _read_images(self) -> Images:
+        file = self.directory.predictions / "images.csv"
+        try:
+            rows = self.directory.sources()
+        except FileNotFoundError:
+            raise UserError("This run kept no predictions.", f"there is no {file}") from None
+        except (OSError, StopIteration, ValueError, csv.Error) as error:
+            raise UserError(f"{file} cannot be read: {str(error) or 'it is empty'}") from None
+        number = {name: index for index, name in enumerate(self.classes)}
+        unknown = sorted({actual for _, actual, _ in rows} - set(number))
+        if unknown:
+            raise UserError(f"{file} names a class that the run does not have: {unknown[0]}")
+        return Images(
+            paths=[path for path, _, _ in rows],
+            actual=np.array([number[actual] for _, actual, _ in rows], np.int64),
+            patients=[patient for _, _, patient in rows],
+        )
+
+    def _file(self, number: int) -> Path:
+        return self.directory.predictions / f"{number:04d}.npz"
+
+    def _stamp(self, number: int) -> _Stamp:
+        try:
+            found = self._file(number).stat()
+        except OSError as error:
+            raise UserError(
+                f"No predictions were kept of epoch {number}.", f"{self._file(number)}: {error.strerror}"
+            ) from None
+        return found.st_size, found.st_mtime_ns
+
+    def _read_epoch(self, number: int, images: Images) -> EpochPredictions:
+        file = self._file(number)
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                probabilities = np.asarray(arrays["probabilities"], np.float32)
+                losses = np.asarray(arrays["loss"], np.float32)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise UserError(f"The predictions of epoch {number} are damaged.", f"{file}: {error}") from None
+        wanted = (len(images), len(self.classes))
+        if probabilities.shape != wanted or losses.shape != wanted[:1]:
+            raise UserError(
+                f"The predictions of epoch {number} are of other images.",
+                f"{file} holds {probabilities.shape}, images.csv and the classes make {wanted}",
+            )
+        return EpochPredictions(number, probabilities, losses)
+
+    def _keep_fates(self, stamp: _Stamp, found: EpochPredictions, images: Images) -> None:
+        of_actual = found.probabilities[np.arange(len(images)), images.actual]
+        right = found.probabilities.argmax(1) == images.actual
+        self._fates[found.epoch] = (stamp, of_actual.astype(np.float16), right)
+
+
+def write_mistakes(
+    directory: RunDirectory, epoch: int, rows: Iterable[tuple[str, str, str, float, float, str]]
+) -> Path:
+    """Write a list of mistakes into the run's directory, under a name that is free.
+
+    Args:
+        rows: path, actual class, predicted class, probability of the predicted class, loss, patient.
+
+    Returns:
+        The file: ``mistakes-epoch-0012.csv``, from the second on ``mistakes-epoch-0012-2.csv``.
+
+    Raises:
+        OSError: the directory cannot be written.
+    """
+    stem = f"mistakes-epoch-{epoch:04d}"
+    names = (f"{stem}.csv" if number == 1 else f"{stem}-{number}.csv" for number in count(1))
+    file = next(file for name in names if not (file := directory.path / name).exists())
+    with replacing(file) as part, part.open("w", newline="", encoding="utf-8") as out:
+        table = csv.writer(out, lineterminator="\n")
+        table.writerow(["path", "actual", "predicted", "probability", "loss", "patient"])
+        for path, actual, predicted, probability, loss, patient in rows:
+            table.writerow([path, actual, predicted, f"{probability:.6f}", f"{loss:.6f}", patient])
+    return file

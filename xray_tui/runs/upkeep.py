@@ -1,0 +1,185 @@
+"""Keeping runs: notes, names, the trash, tables of them."""
+
+import csv
+import io
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from xray_tui.errors import UserError
+from xray_tui.files import replace_bytes
+from xray_tui.runs import about, state
+from xray_tui.runs.claim import Claim
+from xray_tui.runs.directory import RunDirectory, list_runs
+from xray_tui.runs.index import Summary
+from xray_tui.runs.report import plain, report_of
+from xray_tui.settings_file import leaves
+from xray_tui.words import ABSENT, duration, harmless, number, percent
+
+_TRASH = ".trash"
+_COLUMNS = (
+    "run",
+    "name",
+    "note",
+    "status",
+    "started",
+    "seconds",
+    "backbone",
+    "data",
+    "stage",
+    "epochs",
+    "best_epoch",
+    "loss",
+    "accuracy",
+    "auc",
+)
+
+
+def set_note(directory: RunDirectory, text: str) -> None:
+    """Write a note about a run; an empty one takes it away.
+
+    Raises:
+        UserError: the run directory cannot be written, or what is kept there is broken.
+    """
+    about.write(directory, msgspec.structs.replace(about.load(directory), note=text.strip()))
+
+
+def rename(directory: RunDirectory, name: str) -> None:
+    """Give a run another name; an empty one gives back the name it started with. The directory stays.
+
+    Raises:
+        UserError: as :func:`set_note`.
+    """
+    about.write(directory, msgspec.structs.replace(about.load(directory), name=name.strip()))
+
+
+def delete(directory: RunDirectory) -> Path:
+    """Move a run into the trash folder beside it, and say where it is now.
+
+    Raises:
+        UserError: the run is live, is none, or cannot be moved.
+    """
+    refuse_live(directory)
+    folder = directory.path.absolute()  # a run can be named by a path such as "."
+    if folder.name not in (run.name for run in list_runs(folder.parent)) and not directory.journal.exists():
+        raise UserError(f"{folder} is no run", "nothing was deleted")
+    trash = folder.parent / _TRASH
+    try:
+        trash.mkdir(exist_ok=True)
+        taken = {path.name for path in trash.iterdir()}
+        numbered = (f"{folder.name}-{number}" for number in range(2, len(taken) + 3))
+        name = next(name for name in (folder.name, *numbered) if name not in taken)
+        # A run that is just being resumed does not say yet that it is live; but it has its claim.
+        with Claim(directory, patience_seconds=0):
+            return folder.rename(trash / name)
+    except OSError as error:
+        raise UserError(
+            f"cannot move {folder} into {trash}: {error.strerror}", "nothing was deleted"
+        ) from None
+
+
+def refuse_live(directory: RunDirectory) -> None:
+    """Only a run that has ended can be deleted.
+
+    Raises:
+        UserError: it is live.
+    """
+    status = state.read(directory)
+    if status.live:
+        raise UserError(
+            f"{directory.name} is {status.status}: a live run is not deleted",
+            "stop it first, in xray-tui watch",
+        )
+
+
+def export(summaries: Sequence[Summary], file: Path) -> None:
+    """Write runs into a file: CSV, JSON or Markdown by its suffix; one run as Markdown is its report.
+
+    CSV and JSON keep numbers exact, rates as fractions, with every setting of each run; Markdown has what
+    the list of runs shows.
+
+    Raises:
+        UserError: another suffix, or the file cannot be written.
+    """
+    match file.suffix.lower():
+        case ".csv":
+            text = _csv(summaries)
+        case ".json":
+            text = msgspec.json.format(
+                msgspec.json.encode([tree(run) for run in summaries]), indent=2
+            ).decode()
+            text += "\n"
+        case ".md":
+            one = len(summaries) == 1
+            text = report_of(summaries[0].directory) if one else _markdown(summaries)
+        case suffix:
+            raise UserError(
+                f"{file.name}: cannot export as {suffix or 'a file without a suffix'}",
+                "name a file that ends in .csv, .json or .md",
+            )
+    try:
+        # A file name of another encoding, in the path of the runs folder, is no text.
+        replace_bytes(file, text.encode("utf-8", "replace"))
+    except OSError as error:
+        raise UserError(f"cannot write {file}: {error.strerror}") from None
+
+
+def tree(run: Summary) -> dict[str, Any]:
+    """A line about a run as plain values, its settings as a tree."""
+    return {**_row(run), "directory": harmless(str(run.directory.path)), "settings": run.settings}
+
+
+def _row(run: Summary) -> dict[str, Any]:
+    started = (
+        None if run.started is None else time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(run.started))
+    )
+    values = [
+        run.directory.name,
+        run.name,
+        run.note,
+        run.status,
+        started,
+        run.seconds,
+        run.backbone,
+        run.data,
+        run.stage,
+        run.epochs,
+        run.best_epoch,
+        run.loss,
+        run.accuracy,
+        run.auc,
+    ]
+    return dict(zip(_COLUMNS, values, strict=True))
+
+
+def _csv(summaries: Sequence[Summary]) -> str:
+    """With a header; a column for each setting, what is unknown is empty."""
+    settings = [{f"cfg.{path}": value for path, value in leaves(run.settings)} for run in summaries]
+    text = io.StringIO()
+    columns = [*_COLUMNS, *dict.fromkeys(path for tree in settings for path in tree)]
+    table = csv.DictWriter(text, columns, lineterminator="\n")
+    table.writeheader()
+    table.writerows(_row(run) | tree for run, tree in zip(summaries, settings, strict=True))
+    return text.getvalue()
+
+
+def _markdown(summaries: Sequence[Summary]) -> str:
+    lines = [
+        "| run | name | status | backbone | stage | epochs | loss | accuracy | AUC | time | note |",
+        "|---|---|---|---|---|--:|--:|--:|--:|--:|---|",
+    ]
+    for run in summaries:
+        name = "" if run.name == run.directory.name else run.name
+        cells = [run.directory.name, name, run.status, run.backbone, run.stage or ABSENT, str(run.epochs)]
+        cells += [
+            number(run.loss, 4),
+            percent(run.accuracy),
+            number(run.auc, 4),
+            duration(run.seconds),
+            run.note,
+        ]
+        lines.append(f"| {' | '.join(plain(' '.join(cell.split())) for cell in cells)} |")
+    return "\n".join([*lines, ""])

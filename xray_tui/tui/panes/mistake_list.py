@@ -1,0 +1,184 @@
+"""The list of mistakes: a filter line and rows."""
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from rich.cells import cell_len
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.geometry import Size
+from textual.widgets import Static
+
+from xray_tui.tui.image_filter import EXAMPLES
+from xray_tui.tui.panes.filter_line import FilterInput, FilterLine
+from xray_tui.tui.panes.mistakes import short_names
+from xray_tui.tui.panes.rows import Column, Row, RowList
+from xray_tui.tui.themes import Palette
+from xray_tui.tui.worklist import DIRECTIONS, Direction, Order, Worklist
+from xray_tui.words import count, harmless, number
+
+_COLUMNS: Sequence[tuple[Column, Order | None]] = (
+    (Column("image", 12, flexible=True), "name"),
+    (Column("called", 6), None),
+    (Column("p", 4, right=True), "confidence"),
+    (Column("loss", 5, right=True), "loss"),
+    (Column("wrong", 6, right=True, rank=1), "wrong"),
+)
+ORDER_OF_COLUMN: Sequence[Order | None] = [order for _, order in _COLUMNS]
+
+_MANY = 100
+
+_DIRECTION_WORDS: dict[Direction, str] = {"all": "", "missed": "missed only", "alarms": "false alarms only"}
+
+
+class MistakeRows(RowList):
+    """``g`` is Grad-CAM here, not the first row."""
+
+    def __init__(self, **named: Any) -> None:
+        super().__init__([column for column, _ in _COLUMNS], **named)
+        self._bindings.key_to_bindings.pop("g", None)
+
+    def expect(self, count: int) -> None:
+        """So many rows come. Told beforehand, they cost no new layout of the whole screen, which takes longer
+        than all else that moving the threshold does."""
+        size = Size(1, count + 1)
+        if size != self.virtual_size:
+            self.set_reactive(MistakeRows.virtual_size, size)
+            self._scroll_update(size)  # which lays out anew where the scrollbar comes or goes
+
+    def width_of(self, place: int) -> int:
+        """Cells of a column that is seen; 0 where it is not."""
+        return next((column.width for at, column in self.visible_columns if at == place), 0)
+
+
+class ListPane(Vertical):
+    """Shows a :class:`Worklist`."""
+
+    def compose(self) -> ComposeResult:
+        yield FilterLine(EXAMPLES, self._to_rows, id="mistake-filter")
+        yield MistakeRows(id="worklist")
+        yield Static(id="none-listed")
+
+    def on_mount(self) -> None:
+        self.border_title = "mistakes"
+        self._counted: int | None = None
+        self._nothing = ""
+        self._show_filter_line()
+
+    @property
+    def rows(self) -> MistakeRows:
+        return self.query_one(MistakeRows)
+
+    @property
+    def filter_line(self) -> FilterLine:
+        return self.query_one(FilterLine)
+
+    def edit_filter(self) -> None:
+        self.filter_line.display = True
+        self.filter_line.edit()
+
+    def _to_rows(self) -> None:
+        if self.rows.display:
+            self.rows.focus()
+        else:  # nothing matches: the tab gives them the focus when they are there again
+            self.screen.set_focus(None)
+
+    def on_descendant_focus(self) -> None:
+        self._show_filter_line()
+
+    def on_descendant_blur(self) -> None:
+        self._show_filter_line()
+
+    def _show_filter_line(self) -> None:
+        """It is there while it is typed in or while it filters."""
+        line = self.filter_line
+        typing = isinstance(self.screen.focused, FilterInput) and line in self.screen.focused.ancestors
+        line.display = typing or bool(line.words)
+
+    def show(self, work: Worklist, epochs: int) -> None:
+        """
+        Args:
+            epochs: of how many epochs it is known what was wrong in them.
+        """
+        assert work.found is not None
+        palette, names = Palette.of(self.app), short_names(work.classes)
+        of = len(work.images)
+        title = Text(f"mistakes · epoch {work.found.epoch}")
+        title.append(f"  {count(work.mistakes)} of {count(of)}", palette.muted)
+        self.border_title = title
+        self.border_subtitle = _DIRECTION_WORDS[work.direction]
+        shown = len(work.listed)
+        if self.filter_line.display and shown != self._counted:  # which lays the screen out anew
+            self._counted = shown
+            self.filter_line.show_count(Text(f" {count(shown)} shown", palette.muted))
+        rows, none = self.rows, self.query_one("#none-listed", Static)
+        rows.display, none.display = bool(shown), not shown
+        if not shown and (words := _nothing(work)) != self._nothing:
+            self._nothing = words
+            none.update(words)
+        rows.expect(shown)
+        rows.show_sort(ORDER_OF_COLUMN.index(work.order), descending=work.falling)
+        rows.show_rows(
+            shown,
+            lambda place: _row(work, int(work.listed[place]), names, epochs, rows.width_of(0), palette),
+            cursor=work.place,
+        )
+
+
+def next_direction(direction: Direction) -> Direction:
+    return DIRECTIONS[(DIRECTIONS.index(direction) + 1) % len(DIRECTIONS)]
+
+
+def _nothing(work: Worklist) -> str:
+    if not work.mistakes:
+        where = "in this epoch" if work.threshold is None else "at this threshold"
+        return f"No mistakes {where}: every validation image is right."
+    if work.filter.words:
+        return "No mistake matches the filter: escape clears it."
+    what = "missed: no positive image is called otherwise" if work.direction == "missed" else "a false alarm"
+    return f"None of the mistakes is {what}. f shows the others."
+
+
+def _row(work: Worklist, image: int, names: Sequence[str], epochs: int, width: int, palette: Palette) -> Row:
+    assert work.found is not None
+    actual, said = int(work.images.actual[image]), int(work.predicted[image])
+    right = actual == said
+    way = Text.assemble(
+        (names[actual], palette.text),
+        ("→", palette.muted),
+        (names[said], palette.success if right else palette.error),
+    )
+    name = Text("✓ " if right else "", palette.success)
+    stem = harmless(PurePosixPath(work.images.paths[image]).stem)
+    name.append(_ending(stem, width - name.cell_len), palette.muted if right else palette.text)
+    loss = float(work.found.losses[image])
+    wrong = work.times_wrong(image)
+    return (
+        name,
+        way,
+        Text(number(_known(work.probability(image)), 2), palette.text),
+        Text(number(_known(loss), 2), palette.muted),
+        Text(
+            f"{wrong}/{epochs}" if epochs else "",
+            palette.error if epochs and wrong == epochs else palette.muted,
+        ),
+    )
+
+
+def _of(wrong: int, epochs: int) -> str:
+    """``7/15``; of a hundred epochs and more there is only room for the first number."""
+    if not epochs:
+        return ""
+    return f"{wrong}/{epochs}" if epochs < _MANY else str(wrong)
+
+
+def _known(value: float) -> float | None:
+    """What is no number shows as absent."""
+    return value if value == value else None
+
+
+def _ending(name: str, cells: int) -> str:
+    """A file name cut at its beginning: radiographs of one folder differ towards the end of theirs."""
+    return name if cell_len(name) <= cells else f"…{name[len(name) - cells + 1 :]}"

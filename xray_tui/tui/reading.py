@@ -1,0 +1,148 @@
+"""The mistakes of one run as they are read: the list, and what the panes beside it show."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from xray_tui.runs.predictions import EpochPredictions, Images, KeptPredictions
+from xray_tui.tui.panes.film import Case
+from xray_tui.tui.panes.rates import RatesShown
+from xray_tui.tui.panes.slider import Division
+from xray_tui.tui.panes.verdict import Verdict
+from xray_tui.tui.shown import ShownRun
+from xray_tui.tui.worklist import Worklist
+from xray_tui.words import count, harmless
+
+_MOST_EPOCHS = 400
+"""Of longer runs so many epochs, evenly spread, tell how an image fared."""
+_AT_ONCE = 16
+"""Epochs read between two looks at the screen."""
+
+
+class Reading:
+    """
+    Args:
+        found: the epoch to begin with.
+    """
+
+    def __init__(self, run: ShownRun, kept: KeptPredictions, images: Images, found: EpochPredictions) -> None:
+        self.run, self.kept = run, kept
+        self.work = Worklist(images, kept.classes, _positive(run))
+        self.pixels: dict[str, tuple[int, int] | None] = {}
+        """Width and height of the files measured so far; ``None`` of one that cannot be."""
+        self.known_epochs = 0
+        """Of how many epochs it is known what was wrong in them."""
+        self.learning = False
+        """Whether more of them are being read."""
+        self.look_at(found)
+
+    def look_at(self, found: EpochPredictions) -> None:
+        """Another epoch."""
+        self.found = found
+        self.work.look_at(found)
+        positive = self.work.images.actual == self.work.positive
+        scores = found.probabilities[:, self.work.positive]
+        self._scores = (scores[~positive], scores[positive])
+
+    def epochs(self) -> list[int]:
+        """The epochs that tell how an image fared: all that have ended, or a number of them evenly spread."""
+        ended = [epoch.epoch for epoch in self.run.record.epochs]
+        if len(ended) <= _MOST_EPOCHS:
+            return ended
+        last = len(ended) - 1
+        places = {round(place * last / (_MOST_EPOCHS - 1)) for place in range(_MOST_EPOCHS)}
+        return [ended[place] for place in sorted(places)]
+
+    def lots(self) -> Iterator[list[int]]:
+        """Those epochs in lots, to be learnt one after the other."""
+        numbers = self.epochs()
+        for start in range(0, len(numbers), _AT_ONCE):
+            yield numbers[start : start + _AT_ONCE]
+
+    def count_wrong(self) -> None:
+        """Take over what has been learnt of the epochs."""
+        wrong, self.known_epochs = self.kept.times_wrong(self.epochs())
+        self.work.count_wrong(wrong)
+
+    @property
+    def path(self) -> str | None:
+        """Of the radiograph that is looked at, relative to the data folder."""
+        image = self.work.looked_at
+        return None if image is None else self.work.images.paths[image]
+
+    @property
+    def file(self) -> Path | None:
+        path, root = self.path, self.run.data_root
+        return None if path is None or root is None else root / path
+
+    def case(self) -> Case | None:
+        if self.path is None:
+            return None
+        saved = tuple(checkpoint.t for checkpoint in self.run.record.checkpoints.values())
+        return Case(self.path, self.file, self.found.epoch, saved, self.work.classes)
+
+    def verdict(self) -> Verdict | None:
+        work, image, path = self.work, self.work.looked_at, self.path
+        if image is None or path is None:
+            return None
+        record, numbers = self.run.record, self.epochs()
+        some = len(numbers) < len(record.epochs)
+        return Verdict(
+            path=path,
+            patient=work.images.patients[image],
+            classes=work.classes,
+            actual=int(work.images.actual[image]),
+            predicted=int(work.predicted[image]),
+            probabilities=self.found.probabilities[image].tolist(),
+            loss=float(self.found.losses[image]),
+            fates=self.kept.fates(image, numbers),
+            note="…" if self.learning else f"(of {count(len(record.epochs))})" if some else "",
+            pixels=self.pixels.get(path),
+            boundary=record.boundary,
+            best=record.best.epoch if record.best else None,
+            epoch=self.found.epoch,
+        )
+
+    def division(self) -> Division:
+        work = self.work
+        rest = work.classes[1 - work.positive] if len(work.classes) == 2 else "the rest"
+        names = (rest, work.classes[work.positive])
+        return Division(work.threshold, names, self._scores, work.best_threshold)
+
+    def rates(self) -> RatesShown:
+        work = self.work
+        return RatesShown(work.rates, work.own_rates, work.classes, work.positive)
+
+    def rule(self) -> tuple[str, str]:
+        """What is called positive, and from where on."""
+        work = self.work
+        name = harmless(work.classes[work.positive])
+        if work.threshold is not None:
+            return name, f"from p ≥ {work.threshold:.2f}"
+        return name, "from p ≥ 0.50" if len(work.classes) == 2 else "where it is the likeliest"
+
+
+def _positive(run: ShownRun) -> int:
+    """The class that the run calls positive; the last by name where it does not say."""
+    started = run.record.started
+    name = started.settings.get("data", {}).get("positive") if started else None
+    classes = run.record.classes
+    return classes.index(name) if name in classes else len(classes) - 1
+
+
+def in_place_of_mistakes(run: ShownRun | None) -> tuple[str, str]:
+    """What to say where there is nothing to read, and what to do about it."""
+    if run is None:
+        return (
+            "Every validation image that the network gets wrong stands here, the worst first: "
+            "its radiograph, where the network looked in it (Grad-CAM), and how it fared over all epochs. "
+            "A threshold to try out moves them all.",
+            "{train} and then {start} starts a run; {history} lists the earlier ones.",
+        )
+    if run.looked_at is not None:
+        return (
+            "This run kept no predictions.",
+            "The worst mistakes of its journal stand on the Train tab: {train}.",
+        )
+    if run.live:
+        return "Images that the network gets wrong appear here when the first epoch has ended.", ""
+    return "No epoch of this run has ended: there are no mistakes to read.", ""

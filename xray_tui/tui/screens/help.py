@@ -1,0 +1,110 @@
+"""The help: what is seen here, the keys that work here, the keys that work everywhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+from textual.widget import Widget
+
+from xray_tui.tui.actions import ACTIONS, BY_ID, FIXED, RUN_PLACES
+from xray_tui.tui.jump import title_of
+from xray_tui.tui.keymap import KeyMap
+from xray_tui.tui.screens.notice import NoticeScreen
+from xray_tui.tui.themes import Palette
+
+if TYPE_CHECKING:
+    from xray_tui.tui.app import XrayApp
+
+_EVERYWHERE = {"run": "The run", "tabs": "Tabs", "look": "Looking", "help": "The dashboard"}
+_ROW = "  "
+_Told = tuple[str, str]
+"""A title and what there is to tell."""
+
+
+def help_notice(app: XrayApp) -> NoticeScreen:
+    """What has the focus, the tab in front and its keys; then the other panes in sight, and all the keys."""
+    palette, keymap = Palette.of(app), KeyMap.of(app)
+    parts: list[RenderableType] = []
+
+    def part(title: str, content: RenderableType) -> None:
+        parts.extend((Text(title, f"bold {palette.text}"), content, ""))
+
+    here, others = _seen(app)
+    for title, words in here:
+        part(title, _words(keymap.fill(words), palette))
+    own = [action for action in ACTIONS if action.places and action.fits(app.place)]
+    if own:
+        part("Keys here", _keys([(keymap.shown(action), action.help) for action in own], palette))
+    for title, words in others:
+        part(title, _words(keymap.fill(words), palette))
+    for group, title in _EVERYWHERE.items():
+        rows = [
+            (keymap.shown(action), action.help)
+            for action in ACTIONS
+            if action.group == group and not action.places
+        ]
+        rows += [(key, words) for key, of, words in FIXED if of == group]
+        part(title, _keys(rows, palette))
+    if app.place in RUN_PLACES:
+        part("Colours", _colours(palette))
+    return NoticeScreen("help", Group(*parts[:-1]))
+
+
+def _seen(app: XrayApp) -> tuple[list[_Told], list[_Told]]:
+    """Titles and texts of where the person is (the pane with the focus, the tab), and of the other panes."""
+    told: set[type] = set()
+
+    def tell(node: Widget, title: str) -> list[_Told]:
+        words = getattr(node, "HELP", "")
+        if not words or type(node) in told:
+            return []
+        told.add(type(node))
+        return [(_sentence(title), words)]
+
+    front, here = app.front, []
+    for node in app.focused.ancestors_with_self if app.focused is not None else ():
+        if isinstance(node, Widget) and node is not front:
+            here += tell(node, title_of(node))
+    here += tell(front, BY_ID[app.place].title if app.place in BY_ID else "The start form")
+    others = []
+    for node in front.walk_children(Widget):
+        if node.is_on_screen:
+            others += tell(node, title_of(node))
+    return here, others
+
+
+def _sentence(title: str) -> str:
+    return title[:1].upper() + title[1:]
+
+
+def _words(words: str, palette: Palette) -> RenderableType:
+    """The text with its lines joined: only after a full stop does a line end where it did."""
+    joined = ""
+    for line in words.splitlines():
+        joined += line.strip() + ("\n" if line.rstrip().endswith(".") or not line.strip() else " ")
+    return Padding(Text(joined.rstrip(), palette.muted), (0, 0, 0, len(_ROW)))
+
+
+def _keys(rows: list[tuple[str, str]], palette: Palette) -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(width=8, no_wrap=True)
+    grid.add_column(ratio=1)
+    for key, words in rows:
+        grid.add_row(Text(f"{_ROW}{key}", f"bold {palette.primary}"), Text(words, palette.muted))
+    return grid
+
+
+def _colours(palette: Palette) -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for name, colour, words in (
+        ("frozen", palette.frozen, "only the new head learns"),
+        ("unfrozen", palette.unfrozen, "the whole network learns; ┊ marks where that begins"),
+        ("★", palette.best, "the epoch with the lowest validation loss: its weights are kept"),
+        ("validation", palette.validation, "images that the network does not learn from"),
+    ):
+        grid.add_row(Text(f"{_ROW}{name}", colour), Text(words, palette.muted))
+    return grid

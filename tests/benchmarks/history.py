@@ -69,7 +69,10 @@ def main() -> None:
             warm.append(timed(lambda: index.summaries(folder)))
         assert len(index.summaries(folder)) == a.runs
         for name, times in (("cold", cold), ("warm", warm)):
-            print(f"{name}: median {statistics.median(times):.3f} s, worst {max(times):.3f} s")
+            print(
+                f"{name}: median {statistics.median(times):.3f} s, best {min(times):.3f} s, "
+                f"worst {max(times):.3f} s"
+            )
         found = index.summaries(folder)
         matching = filters.parse('acc>=88% cfg.backbone:resnet stage:unfrozen !has:note | name:"night run"')
         filtering = timed(lambda: [run for run in found if matching.matches(run)])

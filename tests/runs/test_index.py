@@ -117,9 +117,18 @@ def test_a_run_that_never_began_has_the_settings_it_was_given(tmp_path: Path) ->
         directory.journal.unlink(missing_ok=True)
 
 
-def test_a_broken_state_is_interrupted(tmp_path: Path) -> None:
-    keep(tmp_path).state.write_bytes(b"")
+@pytest.mark.parametrize("content", [b"", b"\xff", b"{}"])
+def test_a_broken_state_is_interrupted(tmp_path: Path, content: bytes) -> None:
+    keep(tmp_path).state.write_bytes(content)
     assert summaries(tmp_path)[0].status == "interrupted"
+
+
+@pytest.mark.parametrize("content", [b"{\n", b'{"type":3}\n', b'{"t":1.0,"type":"warning","kind":"\xff"}\n'])
+def test_a_broken_journal_is_unreadable(tmp_path: Path, content: bytes) -> None:
+    directory = keep(tmp_path)
+    directory.journal.write_bytes(content + directory.journal.read_bytes())
+    (found,) = summaries(tmp_path)
+    assert (found.status, found.backbone, found.epochs) == ("unreadable", "resnet50", 0)
 
 
 def test_only_lines_of_those_types_are_passed_over(tmp_path: Path) -> None:

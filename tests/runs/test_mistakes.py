@@ -49,7 +49,12 @@ def test_only_mistakes_are_left_unread() -> None:
 
 @pytest.mark.parametrize(
     ("good", "bad"),
-    [(b'"worst":[{', b'"worst":[{{'), (b'"total"', b'"totals"'), (b'"predicted":0', b'"predicted":')],
+    [
+        (b'"worst":[{', b'"worst":[{{'),
+        (b'"total"', b'"totals"'),
+        (b'"predicted":0', b'"predicted":'),
+        (b"test/NORMAL/IM-", b"test/NORMAL/\xff"),
+    ],
 )
 def test_a_broken_line_is_found_when_it_is_read_not_when_it_is_shown(
     tmp_path: Path, good: bytes, bad: bytes

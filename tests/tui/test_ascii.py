@@ -23,7 +23,7 @@ TABS = ("1", "2", "3", "4", "5", "s")
     [
         ("IM-0031.jpeg", "IM-0031.jpeg"),
         ("╭─ epochs ─╮│┊┈", "+- epochs -+|:."),
-        ("★ best ● live ▸ 4 ← →", "* best o live > 4 < >"),
+        ("★ best ● live ▸ 4 ← →", "* best @ live > 4 < >"),
         ("Röntgen Łódź ½", "Rontgen Lodz 1"),
         ("胸部", "????"),
         ("a…b – c · d", "a~b - c . d"),

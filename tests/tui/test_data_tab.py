@@ -323,6 +323,12 @@ async def test_look_again_finds_what_has_changed(chest: Path) -> None:
         await pilot.press("r")
         await until(pilot, lambda: "more than one role" in "\n".join(rows(app)))
         assert "43" in str(app.query_one(CountsPane).border_title)
+        shutil.rmtree(chest / "test")
+        await until(pilot, lambda: reading(app) == "")
+        await pilot.press("r")
+        await until(pilot, lambda: "has no folder test/" in str(app.query_one("#no-data", Static).render()))
+        await pilot.press("f")
+        assert toasts(app)[-1] == "There are no radiographs to show yet."
 
 
 async def test_a_folder_that_is_none_says_why_and_another_one_typed_is_checked(chest: Path) -> None:

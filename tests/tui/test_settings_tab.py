@@ -375,3 +375,17 @@ def test_the_presets_are_told_as_they_are() -> None:
     for name in config.PRESETS:
         training = config.load({"preset": name}).training
         assert f"{training.frozen.epochs} + {training.unfrozen.epochs} epochs" in preset_words(name)
+
+
+async def test_by_mouse_a_double_click_changes_and_a_click_elsewhere_takes_it() -> None:
+    app = dashboard()
+    async with app.run_test(size=TALL) as pilot:
+        await pilot.press("5")
+        at = next(i for i, entry in enumerate(rows(app)._entries) if entry == Setting("data.split"))
+        await pilot.click(SettingRows, offset=(22, 1 + at), times=2)
+        assert isinstance(app.focused, ChosenValue)
+        await pilot.click(ChosenValue, offset=(8, 0))
+        await pilot.click(SettingRows, offset=(3, 1 + at + 2))
+        await pilot.pause()
+        assert line(app, "data.split")[2:] == ["recipe", "auto", "edited"]
+        assert not app.query(ChosenValue)

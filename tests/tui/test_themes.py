@@ -340,3 +340,9 @@ def painted(app: XrayApp) -> list[tuple[str, tuple[RichColor | None, RichColor |
         for text, style, _ in strip
         if style is not None and text.strip() and "▀" not in text
     ]
+
+
+async def test_the_first_frame_has_the_colours_of_the_theme() -> None:
+    app = dashboard()
+    async with app.run_test():
+        assert app.theme_variables["primary"].lower() == app.current_theme.primary.lower()

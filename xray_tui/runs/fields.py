@@ -241,11 +241,13 @@ def _number(operator: str, wanted: float, scale: float, digits: int | None) -> _
         scale: what a value is multiplied with to be in the unit it was written in.
         digits: after the point, as it was written; ``None`` where equal means equal.
     """
+    shown = 1 if scale == 100.0 else 3  # 89.1 % on the screen is <= 89.1%, but 0.85 is not >= 0.9
 
-    def same(found: float) -> bool:
+    def same(found: float, at_least: int = 0) -> bool:
         if digits is None:
             return abs(found - wanted / scale) <= 1e-9 * abs(found)
-        return round(found * scale, digits) == round(wanted, digits)
+        places = max(digits, at_least)
+        return round(found * scale, places) == round(wanted, places)
 
     match operator:
         case ":" | "=":
@@ -257,9 +259,9 @@ def _number(operator: str, wanted: float, scale: float, digits: int | None) -> _
         case ">":
             return lambda found: bool(found * scale > wanted)
         case "<=":
-            return lambda found: bool(found * scale < wanted) or same(found)
+            return lambda found: bool(found * scale < wanted) or same(found, shown)
         case _:
-            return lambda found: bool(found * scale > wanted) or same(found)
+            return lambda found: bool(found * scale > wanted) or same(found, shown)
 
 
 def _read_number(field: Field, value: str) -> tuple[float, float, int | None]:

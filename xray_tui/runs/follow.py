@@ -62,7 +62,7 @@ class Follower:
             return None
         try:
             return unread_mistakes(line) or events.decode(line)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise UserError(
                 f"{self._directory.journal}, line {self._line}, is not an event: {error}"
             ) from None

@@ -146,7 +146,7 @@ def _at(settings: dict[str, Any], group: str, name: str) -> str:
 def _facts(directory: RunDirectory) -> _Facts:
     try:
         record = RunRecord.of(_events(directory))
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return _Facts(readable=False, settings=_settings(directory))
     best = record.best_epoch
     return _Facts(
@@ -201,7 +201,7 @@ def _read_index(runs_dir: Path) -> dict[str, _Entry]:
     """What is known already; nothing, where the file is missing, broken or of another version."""
     try:
         index = msgspec.json.decode(index_file(runs_dir).read_bytes(), type=_Index)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return {}
     return index.runs if index.version == _VERSION else {}
 

@@ -39,8 +39,10 @@ def unread_mistakes(line: bytes) -> UnreadMistakes | None:
     if b'"type":"mistakes"' not in line[:_WITHIN_BYTES]:
         return None
     try:
+        if not line.isascii():
+            line.decode()  # what is left as JSON is not checked to be text
         return _unread.decode(line)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

@@ -38,7 +38,7 @@ def written(directory: RunDirectory) -> State | None:
     """The state as it was last written, whether or not its process still lives."""
     try:
         return msgspec.json.decode(directory.state.read_bytes(), type=State)
-    except (FileNotFoundError, msgspec.DecodeError):  # a power cut may leave the file empty
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):  # a power cut may leave it empty
         return None
 
 

@@ -22,7 +22,8 @@ _GROUND = 0.55
 _STAND_INS = {
     # Signs
     **dict.fromkeys("★☆✦", "*"),
-    **dict.fromkeys("●○•◉◌", "o"),
+    **dict.fromkeys("○•◌", "o"),
+    **dict.fromkeys("●◉", "@"),
     **dict.fromkeys("▸▶►→›»", ">"),
     **dict.fromkeys("◂◀◄←‹«⌫", "<"),
     **dict.fromkeys("▴▲↑", "^"),

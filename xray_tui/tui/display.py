@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
@@ -75,14 +75,9 @@ class Display(App[int]):
         UserError: there is no such theme.
     """
 
-    CSS_PATH: ClassVar[list[str | PurePath]] = [
-        "xray.tcss",
-        "train.tcss",
-        "mistakes.tcss",
-        "history.tcss",
-        "data.tcss",
-        "settings.tcss",
-    ]
+    CSS_PATH = "xray.tcss"
+    TAB_STYLES: ClassVar[tuple[str, ...]] = ("train.tcss", "mistakes.tcss", "history.tcss", "data.tcss", "settings.tcss")
+    """Of the tabs; read after the first frame where that is the form, which has no use for them."""
     TITLE = "xray-tui"
     AUTO_FOCUS = None
 
@@ -98,7 +93,8 @@ class Display(App[int]):
         ascii_only: bool = False,
         keymap: KeyMap | None = None,
     ) -> None:
-        super().__init__()
+        self._form_open = source is None and not start
+        super().__init__(css_path=None if self._form_open else [self.CSS_PATH, *self.TAB_STYLES])
         self.ascii_only = ascii_only
         self._terminal_colours = TerminalColours(enabled=False)
         self._filters.insert(0, self._terminal_colours)
@@ -111,7 +107,6 @@ class Display(App[int]):
         self._parts = parts or Parts()
         self._vitals: Vitals | None = None
         self._tab = "train"
-        self._form_open = source is None and not start
         self._hold = Hold()
         self._looking = False
         """Whether the machine is being looked at."""
@@ -173,9 +168,16 @@ class Display(App[int]):
             self.desk.put(self._source)
         self._arrange()
         self.call_after_refresh(self._look_at_vitals)
+        self.call_after_refresh(self._read_tab_styles)
         self._exit_ways.catch_signals()
         if self._start_at_once:
             self.call_after_refresh(self._start_run, self._settings)
+
+    def _read_tab_styles(self) -> None:
+        for name in self.TAB_STYLES:
+            file = Path(__file__).with_name(name)
+            if not self.stylesheet.has_source(str(file)):
+                self.stylesheet.read(file)
 
     def use_keys(self, keymap: KeyMap) -> None:
         """From now on these keys do what they say."""
@@ -363,7 +365,10 @@ class Display(App[int]):
 
     def _arrange(self) -> None:
         """Bring forward what the tab and the form say."""
-        self._pages.bring("form" if self._tab == "train" and self._form_open else self._tab)
+        page = "form" if self._tab == "train" and self._form_open else self._tab
+        if page != "form":
+            self._read_tab_styles()
+        self._pages.bring(page)
         self.query_one(TabLine).show(self._tab)
         self._show_run()
 

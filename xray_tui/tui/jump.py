@@ -12,8 +12,9 @@ from textual.content import Content
 from textual.geometry import Offset
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
-from textual.widgets import Input, Label, Select, Static
+from textual.widgets import Static
 
+from xray_tui.tui.panes.form import Field
 from xray_tui.tui.panes.lines import SpotLine
 from xray_tui.tui.themes import Palette
 
@@ -83,12 +84,8 @@ def _first_words(title: str) -> str:
 
 
 def _label_before(widget: Widget) -> str:
-    """The label of a field."""
-    if isinstance(widget, Input | Select) and widget.parent is not None:
-        labels = [child for child in widget.parent.children if isinstance(child, Label)]
-        if labels:
-            return str(labels[0].render())
-    return ""
+    """The title of a field of the form."""
+    return widget.parent.title if isinstance(widget.parent, Field) else ""
 
 
 class Badge(Static):

@@ -221,6 +221,7 @@ class Themes:
         dark = app.current_theme.dark
         app.set_class(dark, "-dark-mode", update=False)
         app.set_class(not dark, "-light-mode", update=False)
+        app.stylesheet.set_variables(app.get_css_variables())
         app._refresh_truecolor_filter(app.ansi_theme)
 
     async def look(self) -> list[str]:

@@ -127,6 +127,15 @@ class NextRun:
             self._learn_usual(self._usual[path])
             self._forget_epochs()
 
+    def judge(self, path: str, value: Any) -> None:
+        """
+        Raises:
+            UserError: a setting cannot have that value, by itself or beside the others.
+        """
+        config.load({path: value})
+        if path in EPOCHS and value == 0 and all(self.value(stage) == 0 for stage in EPOCHS if stage != path):
+            raise UserError(NOTHING_TO_TRAIN)
+
     def check(self, path: str) -> None:
         """
         Raises:

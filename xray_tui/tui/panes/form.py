@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
 from textual.suggester import Suggester, SuggestFromList
 from textual.widget import Widget
-from textual.widgets import Input, Label, Select, Static
+from textual.widgets import Input, Select, Static
 
 from xray_tui import config
 from xray_tui.config import PRESETS, Settings
@@ -27,7 +27,9 @@ from xray_tui.words import count, harmless
 _SETTLE_SECONDS = 0.25
 """A folder is looked into when the typing stops."""
 _FEW_CLASSES = 3
-_ROOMY_ROWS = 32
+_ROOMY_ROWS, _TINY = 32, 60
+_COMPACT = "-textual-compact"
+"""What ``compact=True`` comes to; that would have the styles of each field found twice."""
 _DEVICES = ("auto", "cpu", "cuda", "cuda:0", "mps")
 
 
@@ -92,6 +94,17 @@ def _complete(value: str) -> str | None:
     return f"{head}{slash}{visible[0]}"
 
 
+class Field(Horizontal):
+    """A field with its title before it. The title is no widget: each costs time to the first frame."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(classes="field")
+        self.title = title
+
+    def render(self) -> Text:
+        return Text(self.title if self.app.size.width >= _TINY else self.title.split()[0])
+
+
 class FormPane(VerticalScroll, can_focus=False):
     """Six fields of the next run's settings, each with its verdict below it."""
 
@@ -116,11 +129,11 @@ class FormPane(VerticalScroll, can_focus=False):
         """What was found about each field, to be said again in another theme's colours."""
 
     def compose(self) -> ComposeResult:
+        self._lay_out(update=False)
         with Vertical(id="form"):
             yield Static(id="form-title")
             for path, title in FIELDS.items():
-                with Horizontal(classes="field"):
-                    yield Label(title)
+                with Field(title):
                     yield self._field(path)
                 yield Static(id=f"{_id(path)}-verdict", classes="verdict")
             yield Static(id="form-foot")
@@ -129,7 +142,10 @@ class FormPane(VerticalScroll, can_focus=False):
         value = self._values.text(path)
         if path == "preset":
             options = [(f"{name}: {preset_words(name)}", name) for name in PRESETS]
-            return Select(options, value=value, allow_blank=False, compact=True, id=_id(path))
+            chooser = Select(options, value=value, allow_blank=False, id=_id(path))
+            chooser.set_reactive(Select.compact, True)
+            chooser.add_class(_COMPACT, update=False)
+            return chooser
         suggester: Suggester | None = None
         if path == "data.root":
             suggester = FolderSuggester()
@@ -138,16 +154,22 @@ class FormPane(VerticalScroll, can_focus=False):
         elif path == "hardware.device":
             suggester = SuggestFromList(_DEVICES)
         placeholder = "~/chest_xray" if path == "data.root" else ""
-        return Input(value, placeholder=placeholder, suggester=suggester, compact=True, id=_id(path))
+        field = Input(value, placeholder=placeholder, suggester=suggester, id=_id(path))
+        field.set_reactive(Input.compact, True)
+        field.add_class(_COMPACT, update=False)
+        return field
 
     def on_mount(self) -> None:
         self.query_one("#form-title", Static).update(self._title())
         self.check_all()
 
     def on_resize(self) -> None:
+        self._lay_out()
+
+    def _lay_out(self, *, update: bool = True) -> None:
         size = self.app.size
-        self.set_class(size.height < _ROOMY_ROWS, "-small")
-        self.set_class(size.width < 60, "-tiny")
+        self.set_class(size.height < _ROOMY_ROWS, "-small", update=update)
+        self.set_class(size.width < _TINY, "-tiny", update=update)
 
     def _title(self) -> Text:
         palette = Palette.of(self.app)

@@ -127,7 +127,8 @@ class DataTab(Tab):
 
     def enter(self) -> None:
         self._follow()
-        if self._built and self._found is not None and not self.small and self.screen.focused is None:
+        seen = self._built and self._found is not None and self.display
+        if seen and not self.small and self.screen.focused is None:
             self.query_one("#findings").focus()
 
     def show(self, run: ShownRun | None) -> None:
@@ -176,15 +177,19 @@ class DataTab(Tab):
         try:
             found = await asyncio.to_thread(_look_into, target)
         except UserError as error:
+            self._found = None
             self._say(error.message, error.hint, trouble=True)
             return
         except (OSError, RuntimeError) as error:  # no permission, no such ~user
+            self._found = None
             self._say(f"cannot look into {target.root}: {error}", trouble=True)
             return
         self._found = found
+        if self._role not in found.roles:
+            self._role = "train"
         self._say()
         self._show_report()
-        self._show_gallery()
+        self._show_gallery(self.query_one(FindingsPane).open)
         self.enter()
 
         def progress(done: int, total: int) -> None:
@@ -326,9 +331,10 @@ class DataTab(Tab):
 
     def do_look_again(self) -> None:
         target = self._wanted()
-        self._target = target
-        self._forget()
-        if target is not None:
+        if target is None or target != self._target:
+            self._follow()
+        else:
+            self.query_one(Gallery).forget()
             self._check(target)
 
     def back(self) -> bool:
@@ -356,6 +362,8 @@ class DataTab(Tab):
         self.open_pane((self._turn + step) % len(_TURNS))
 
     def open_pane(self, index: int) -> None:
+        if self._found is None:
+            return
         self._turn = index
         self._lay_out()
         if index == 0:

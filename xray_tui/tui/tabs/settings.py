@@ -12,7 +12,6 @@ from textual.containers import Container
 from textual.message import Message
 from textual.suggester import Suggester, SuggestFromList
 
-from xray_tui import config
 from xray_tui.errors import UserError
 from xray_tui.tui.actions import Action
 from xray_tui.tui.keymap import KeyMap, check_key, written_key
@@ -27,13 +26,15 @@ from xray_tui.tui.saving import plan_saving
 from xray_tui.tui.screens.ask import Answer, AskScreen
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.tabs.tab import Tab
+from xray_tui.tui.text import shorten
 from xray_tui.tui.themes import Palette
-from xray_tui.tui.values import EPOCHS, NOTHING_TO_TRAIN, NextRun
+from xray_tui.tui.values import NextRun
 from xray_tui.words import count, harmless
 
 _WIDE_COLUMNS = 110
 """From that on the help stands beside the table."""
-_MOST_LISTED = 12
+_AROUND_LISTED = 14
+"""Rows of the screen that a question needs beside what it lists."""
 _HINT = "enter changes it · {reset} its default · {export} saves"
 DEVICES = ("auto", "cpu", "cuda", "cuda:0", "mps")
 
@@ -296,13 +297,12 @@ class SettingsTab(Tab):
         """What is wrong with a value that is being typed; empty where it will do."""
         value = parse(path, text)
         try:
-            config.load({path: value})
+            self._values.judge(path, value)
             if path == "model.backbone":
                 self._checks.check_backbone(str(value))
         except UserError as error:
             return in_words(error, path)
-        others = [self._values.value(stage) for stage in EPOCHS if stage != path]
-        return NOTHING_TO_TRAIN if path in EPOCHS and value == 0 and others == [0] else ""
+        return ""
 
     def do_reset(self) -> None:
         entry = self._rows.entry
@@ -372,11 +372,13 @@ class SettingsTab(Tab):
         if not saving.lines:
             self.app.notify(f"{harmless(str(saving.file))} says all of that already.", markup=False)
             return
-        listed = saving.lines[:_MOST_LISTED]
-        if len(saving.lines) > _MOST_LISTED:
-            listed.append(f"and {count(len(saving.lines) - _MOST_LISTED)} more")
+        size = self.app.size
+        most = max(3, size.height - _AROUND_LISTED)
+        listed = [shorten(harmless(line), int(size.width * 0.9) - 8) for line in saving.lines[:most]]
+        if len(saving.lines) > most:
+            listed.append(f"and {count(len(saving.lines) - most)} more")
         answers = [Answer("save", "enter", "save"), Answer("leave", "escape", "leave it")]
-        words = harmless(str(saving.file)) + "\n\n" + "\n".join(map(harmless, listed))
+        words = harmless(str(saving.file)) + "\n\n" + "\n".join(listed)
         answer = await self.app.push_screen_wait(AskScreen("Save into your config file?", words, answers))
         if answer != "save":
             return

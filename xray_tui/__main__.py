@@ -1,6 +1,6 @@
 """``python -m xray_tui`` is ``xray-tui``."""
 
-from xray_tui.cli import main
+from xray_tui.entry import main
 
 if __name__ == "__main__":
     main()

@@ -1,9 +1,7 @@
 """The commands. Each imports what it needs when it is called: `--help` and `runs` never wait for torch."""
 
-import io
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -21,13 +19,12 @@ from xray_tui.cli_options import (
     Environment,
     RunOptions,
     RunsDir,
-    print_error,
     runs_folder_of_user,
-    talk,
 )
 from xray_tui.cli_runs import runs_app
 from xray_tui.engine import process
 from xray_tui.errors import UserError
+from xray_tui.talking import end_with, talk
 
 _HELP = f"""Fine-tune a pretrained image classifier on chest radiographs, in a terminal.
 
@@ -229,33 +226,22 @@ def board(*, port: int | None = None, runs_dir: RunsDir = RUNS) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point: turns what went wrong into two lines on standard error and an exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal without unicode shows ? for ★, and goes on
-            stream.reconfigure(errors="replace")
+    """Read the command line, do what it says and exit."""
     tokens = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in tokens
     process.set_up()
-    tokens = [token for token in tokens if token != "--debug"]
+    end_with(partial(_run, [token for token in tokens if token != "--debug"]), debug="--debug" in tokens)
+
+
+def _run(tokens: Sequence[str]) -> int:
+    """
+    Raises:
+        UserError: also where the command line is wrong.
+    """
     try:
-        code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
-    except (CycloptsError, UserError) as error:
-        if debug:
-            traceback.print_exc()
-        _print_error(error)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
-    except BrokenPipeError:
-        sys.stderr.close()  # nobody reads; Python would complain while shutting down
-        sys.exit(1)
-    except Exception as error:
-        if debug:
-            raise
-        talk(f"this is a bug in xray-tui: {type(error).__name__}: {error}")
-        talk("run it again with --debug for the traceback")
-        sys.exit(1)
-    sys.exit(code)
+        code: int = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        raise UserError(str(error), "see `xray-tui --help`") from error
+    return code
 
 
 def _speed(text: str) -> float:
@@ -266,11 +252,3 @@ def _speed(text: str) -> float:
     if not 0 < speed < float("inf"):
         raise UserError(f"--replay {text}: not a speed", "such as 20x or 0.5")
     return speed
-
-
-def _print_error(error: Exception) -> None:
-    if isinstance(error, UserError):
-        print_error(error)
-    else:
-        talk(f"error: {error}")
-        talk("  see `xray-tui --help`")

@@ -6,9 +6,10 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from xray_tui import config, settings_file
-from xray_tui.cli_options import option, talk
+from xray_tui.cli_options import option
 from xray_tui.config import Split
 from xray_tui.errors import UserError
+from xray_tui.talking import talk
 
 data_app = App(
     name="data",

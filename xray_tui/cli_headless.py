@@ -9,9 +9,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
-from xray_tui.cli_options import print_error, talk
 from xray_tui.errors import UserError
 from xray_tui.events import Emit, Event, RunEnded
+from xray_tui.talking import print_error, talk
 
 if TYPE_CHECKING:
     from xray_tui.engine.controls import Controls

@@ -1,6 +1,5 @@
-"""The options that several commands share, and how commands talk."""
+"""The options that several commands share."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -22,8 +21,6 @@ from xray_tui.config import (
     Unfreeze,
     describe,
 )
-from xray_tui.errors import UserError
-from xray_tui.words import harmless
 
 
 def option(path: str) -> Parameter:
@@ -123,15 +120,3 @@ Ascii = Annotated[
     Parameter(name="--ascii", help="draw without unicode (default: as the terminal's locale says)"),
 ]
 NO_OPTIONS = RunOptions()
-
-
-def talk(text: str) -> None:
-    """Say something that is no result: standard output belongs to those."""
-    print(harmless(text), file=sys.stderr, flush=True)
-
-
-def print_error(error: UserError) -> None:
-    """Say what is wrong and what to do, in two lines or a few."""
-    talk(f"error: {error.message}")
-    for line in error.hint.splitlines():
-        talk(f"  {line}")

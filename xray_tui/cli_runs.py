@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from xray_tui.cli_options import RUNS, RunsDir, talk
+from xray_tui.cli_options import RUNS, RunsDir
 from xray_tui.errors import UserError
+from xray_tui.talking import talk
 
 if TYPE_CHECKING:
     from xray_tui.runs.index import Summary

@@ -42,11 +42,12 @@ Empty().run()
 # At the end it tells in a file whether torch came along: Textual draws on standard error.
 OURS = """
 import pathlib, sys
-from xray_tui.cli import main
+from xray_tui.entry import main
 try:
-    main(sys.argv[2:])
+    sys.argv[1:], told = sys.argv[2:], sys.argv[1]
+    main()
 finally:
-    pathlib.Path(sys.argv[1]).write_text(str("torch" in sys.modules))
+    pathlib.Path(told).write_text(str("torch" in sys.modules))
 """
 _COLUMNS, _ROWS = 120, 40
 _LIMIT_SECONDS = 30.0

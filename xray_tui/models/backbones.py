@@ -16,6 +16,7 @@ from torch import nn
 
 from xray_tui.errors import UserError
 from xray_tui.models.names import OFFLINE, check_name
+from xray_tui.models.seeded import initial_weights
 from xray_tui.models.weights import HEAD_PARTS, fit, read_published, read_weights
 
 _WITH_AUXILIARY_HEADS = ("googlenet", "inception_v3")
@@ -58,9 +59,7 @@ def load_backbone(name: str, weights: str = "auto", *, seed: int = 0) -> Backbon
         UserError: unknown name, weights that cannot be had, a file that does not fit.
     """
     check_name(name)
-    with torch.random.fork_rng(devices=[]):
-        # torch.manual_seed would seed the GPUs' generators as well, which the fork does not bring back.
-        torch.default_generator.manual_seed(seed)
+    with initial_weights(seed):
         body = _lite0_body() if name == OFFLINE else _torchvision_body(name)
     mean, std = _normalisation(name)
 

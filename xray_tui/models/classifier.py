@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from xray_tui.models.backbones import Backbone
 from xray_tui.models.folding import Fingerprint, fingerprint, fold_batchnorm
-from xray_tui.models.seeded import replace_random_layers
+from xray_tui.models.seeded import initial_weights, replace_random_layers
 
 
 class ConcatPool(nn.Module):
@@ -70,8 +70,7 @@ class Classifier(nn.Module):
         self.keep_statistics = False
         self.body = backbone.body
         self.pool = ConcatPool()
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)  # see backbones.load_backbone
+        with initial_weights(seed):
             self.head = make_head(backbone.width, classes, hidden, dropout)
         # In a tuple, for a module would be registered, and saved.
         self._folded: tuple[Fingerprint, nn.Module] | None = None

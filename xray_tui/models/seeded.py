@@ -5,6 +5,9 @@ would see other masks than the run it continues.
 """
 
 import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -13,6 +16,21 @@ from torchvision.ops import StochasticDepth
 
 _FEATURE_DROPOUTS = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 _UNKNOWN_DROPOUTS = (nn.AlphaDropout, nn.FeatureAlphaDropout)
+
+_ONE_AT_A_TIME = threading.RLock()
+
+
+@contextmanager
+def initial_weights(seed: int) -> Iterator[None]:
+    """Layers made within begin with weights drawn from ``seed``; the process's generator is then as before.
+
+    One thread at a time: PyTorch's layers draw from that generator, and the dashboard may build a copy for
+    Grad-CAM while a run builds its model. ``torch.manual_seed`` would seed the GPUs' generators as well,
+    which the fork does not bring back.
+    """
+    with _ONE_AT_A_TIME, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 class _Seeded(nn.Module):

@@ -5,12 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kept_runs import kept_run
 from listed_runs import several
 from textual.pilot import Pilot
 from tui_support import SMALL, TALL, WIDE, Script, dashboard, recorded, until, until_epoch
 
 from xray_tui import config
 from xray_tui.tui.app import XrayApp
+from xray_tui.tui.panes.bars import SizesPane
+from xray_tui.tui.panes.film import FilmPane
+from xray_tui.tui.panes.mistake_list import MistakeRows
 from xray_tui.tui.panes.picture import RadiographView
 
 Compare = Callable[..., bool]
@@ -30,12 +34,63 @@ def settled(app: XrayApp, *then: str, epochs: int) -> Callable[[Pilot[Any]], Awa
     return run
 
 
-@pytest.mark.parametrize(
-    ("size", "epoch"), [(WIDE, 12), (TALL, 6), (SMALL, 6)], ids=["wide", "tall", "small"]
-)
-def test_train_while_a_run_is_live(snap_compare: Compare, size: tuple[int, int], epoch: int) -> None:
-    app = dashboard(Script(until_epoch(epoch)))
+LOOKS = pytest.mark.parametrize("theme", ["reading-room", "light-box"])
+SIZES = pytest.mark.parametrize("size", [WIDE, TALL, SMALL], ids=["wide", "tall", "small"])
+
+
+@LOOKS
+@SIZES
+def test_train_while_a_run_is_live(snap_compare: Compare, size: tuple[int, int], theme: str) -> None:
+    epoch = 12 if size == WIDE else 6
+    app = dashboard(Script(until_epoch(epoch)), theme=theme)
     assert snap_compare(app, terminal_size=size, run_before=settled(app, epochs=epoch))
+
+
+@LOOKS
+@SIZES
+def test_mistakes(snap_compare: Compare, size: tuple[int, int], theme: str, tmp_path: Path) -> None:
+    run = kept_run(tmp_path / "runs", images=120, epochs=9)
+    source = Script(run.told, ended=True)
+    source.directory = run.directory
+    app = dashboard(source, theme=theme)
+
+    async def read(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: app.shown is not None and len(app.shown.record.epochs) == 9)
+        await pilot.press("2")
+        await until(pilot, lambda: bool(app.query(MistakeRows)) and app.query_one(MistakeRows).count > 0)
+        view = app.query_one(FilmPane).query_one(RadiographView)
+        await until(pilot, lambda: getattr(view.children[0], "image", None) is not None)
+        await pilot.press("down", "down", "right_square_bracket")
+        await pilot.pause(0.5)
+
+    assert snap_compare(app, terminal_size=size, run_before=read)
+
+
+@LOOKS
+@SIZES
+def test_data(
+    snap_compare: Compare, size: tuple[int, int], theme: str, chest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (chest / "train" / "NORMAL" / "IM-0000-empty.jpeg").write_bytes(b"")
+    monkeypatch.chdir(chest.parent)
+    settings = config.load({"data.root": "chest", "data.split": "recipe", "data.unreadable": 0.5})
+    app = dashboard(settings=settings, theme=theme)
+
+    async def checked(pilot: Pilot[Any]) -> None:
+        await pilot.press("4")
+        await until(pilot, lambda: "px" in str(app.query_one(SizesPane).render()))
+        await pilot.pause(0.5)
+
+    assert snap_compare(app, terminal_size=size, run_before=checked)
+
+
+@LOOKS
+@SIZES
+def test_settings(snap_compare: Compare, size: tuple[int, int], theme: str) -> None:
+    origins: dict[str, config.Origin] = {"model.backbone": "command line", "training.seed": "environment"}
+    settings = config.load({"model.backbone": "densenet121", "training.seed": 7})
+    app = dashboard(settings=settings, origins=origins, theme=theme)
+    assert snap_compare(app, terminal_size=size, press=["5", "down", "down", "down"])
 
 
 def test_train_after_the_end_scrubbed_back(snap_compare: Compare) -> None:
@@ -43,9 +98,11 @@ def test_train_after_the_end_scrubbed_back(snap_compare: Compare) -> None:
     assert snap_compare(app, terminal_size=TALL, run_before=settled(app, "left", "left", epochs=15))
 
 
-def test_history(snap_compare: Compare) -> None:
-    app = dashboard(find_runs=lambda folder: several())
-    assert snap_compare(app, terminal_size=TALL, press=["3", "down", "space", "down", "down", "down"])
+@LOOKS
+@SIZES
+def test_history(snap_compare: Compare, size: tuple[int, int], theme: str) -> None:
+    app = dashboard(find_runs=lambda folder: several(), theme=theme)
+    assert snap_compare(app, terminal_size=size, press=["3", "down", "space", "down", "down", "down"])
 
 
 def test_start_form(snap_compare: Compare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,72 @@
+"""The way into the bare dashboard, which leaves the commands out."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xray_tui import cli, entry
+from xray_tui.entry import is_bare
+
+
+@pytest.mark.parametrize(
+    ("words", "bare"),
+    [
+        ([], True),
+        (["/data/chest_xray"], True),
+        (["./runs"], True),
+        (["~/chest_xray"], True),
+        (["runs"], False),
+        (["chest_xray"], False),
+        (["--help"], False),
+        (["-h"], False),
+        (["--config=/a/b.toml"], False),
+        (["/data", "--limit", "3"], False),
+        (["--debug"], False),
+    ],
+)
+def test_only_a_folder_or_nothing_is_bare(words: list[str], bare: bool) -> None:
+    assert is_bare(words, {"HOME": "/root", "XRAY_TUI_STATE_DIR": "/s", "XRAY_TUI_CONFIG_DIR": "/c"}) is bare
+
+
+@pytest.mark.parametrize("name", ["XRAY_TUI_BATCH_SIZE", "XRAY_TUI_RUNS_DIR", "XRAY_TUI_ASCII"])
+def test_an_option_in_the_environment_is_not_bare(name: str) -> None:
+    assert not is_bare([], {name: "1"})
+
+
+@pytest.mark.parametrize("words", [[], ["/data/chest_xray"]], ids=str)
+@pytest.mark.parametrize("with_file", [False, True])
+def test_both_ways_open_the_same_dashboard(
+    words: list[str], with_file: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XRAY_TUI_CONFIG_DIR", str(tmp_path))
+    if with_file:
+        (tmp_path / "config.toml").write_text(
+            "[training]\nbatch_size = 7\n[dashboard]\ntheme = 'light-box'\n"
+        )
+    opened: list[dict[str, Any]] = []
+    monkeypatch.setattr("xray_tui.tui.app.run_dashboard", lambda **how: opened.append(how) or 0)
+    assert entry.open_dashboard(words) == 0
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == 0
+    usual = {"file": None, "ascii_only": None}
+    assert usual | opened[0] == opened[1]
+    assert opened[0]["settings"].training.batch_size == (
+        7 if with_file else opened[1]["settings"].training.batch_size
+    )
+
+
+def test_the_program_answers_and_errors_are_two_lines() -> None:
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "xray_tui", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+    assert run("--version").returncode == 0
+    wrong = run("--no-such-option")
+    assert wrong.returncode == 2
+    assert wrong.stderr.count("\n") <= 3
+    assert "xray-tui --help" in wrong.stderr
+    assert "Traceback" in run("--no-such-option", "--debug").stderr

@@ -1,0 +1,53 @@
+"""How the program talks beside its results, and how it ends."""
+
+import io
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
+
+from xray_tui.errors import UserError
+from xray_tui.words import harmless
+
+
+def talk(text: str) -> None:
+    """Say something that is no result: standard output belongs to those."""
+    print(harmless(text), file=sys.stderr, flush=True)
+
+
+def print_error(error: UserError) -> None:
+    """Say what is wrong and what to do, in two lines or a few."""
+    talk(f"error: {error.message}")
+    for line in error.hint.splitlines():
+        talk(f"  {line}")
+
+
+def end_with(run: Callable[[], int], *, debug: bool) -> NoReturn:
+    """Run it and exit with its code; what went wrong becomes two lines on standard error and a code.
+
+    Args:
+        debug: show the traceback too.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without unicode shows ? for ★, and goes on
+            stream.reconfigure(errors="replace")
+    try:
+        code = run()
+    except UserError as error:
+        if debug:
+            traceback.print_exc()
+        print_error(error)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:
+        sys.stderr.close()  # nobody reads; Python would complain while shutting down
+        sys.exit(1)
+    except Exception as error:
+        if debug:
+            raise
+        talk(f"this is a bug in xray-tui: {type(error).__name__}: {error}")
+        talk("run it again with --debug for the traceback")
+        sys.exit(1)
+    sys.exit(code)

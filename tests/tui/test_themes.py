@@ -232,7 +232,7 @@ async def test_a_theme_of_ones_own_changes_while_it_is_on(own_themes: Path) -> N
 
 
 async def test_the_folder_is_looked_at_by_itself(own_themes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xray_tui.tui.display._THEMES_SECONDS", 0.02)
+    monkeypatch.setattr("xray_tui.tui.looks._THEMES_SECONDS", 0.02)
     app = dashboard()
     async with app.run_test() as pilot:
         write(own_themes / "new.toml", "name = 'new'\nprimary = '#fe8800'")
@@ -346,3 +346,27 @@ async def test_the_first_frame_has_the_colours_of_the_theme() -> None:
     app = dashboard()
     async with app.run_test():
         assert app.theme_variables["primary"].lower() == app.current_theme.primary.lower()
+
+
+async def test_in_high_contrast_every_word_is_seven_to_one() -> None:
+    app = dashboard(Script(recorded(), ended=True), theme="high-contrast")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.shown is not None and app.shown.record.ended is not None)
+        for keys in ("tab,up", "3", "slash,a", "escape,escape,4", "5", "down,down", "s", "tab,tab"):
+            await pilot.press(*keys.split(","))
+            await pilot.pause()
+            for text, (ink, ground) in painted(app):
+                if any(character.isalnum() for character in text):
+                    assert ink is not None, text
+                    assert ground is not None, text
+                    seen_as = contrast(Color.from_rich_color(ink), Color.from_rich_color(ground))
+                    assert seen_as >= 7.0, (keys, text, ink.name, ground.name)
+
+
+async def test_a_tab_opened_while_the_theme_changes_is_styled() -> None:
+    app = dashboard()
+    async with app.run_test(size=SMALL) as pilot:
+        app.themes.put_on("light-box")
+        await pilot.press("3")
+        await pilot.pause()
+        assert app.query_one("#history-tab").styles.border_top[0] == "round"

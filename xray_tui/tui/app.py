@@ -46,7 +46,7 @@ class XrayApp(Display):
     """The dashboard; it gives back the exit code."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
-    COMMANDS: "ClassVar[set[type[Provider] | Callable[[], type[Provider]]]]" = {_commands}
+    COMMANDS: ClassVar["set[type[Provider] | Callable[[], type[Provider]]]"] = {_commands}
 
     def compose(self) -> ComposeResult:
         yield from super().compose()

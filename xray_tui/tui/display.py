@@ -8,8 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on, work
-from textual.app import App, ComposeResult
-from textual.filter import Monochrome, NoColor
+from textual.app import ComposeResult
 from textual.message import Message
 from textual.widget import Widget
 
@@ -21,11 +20,11 @@ from xray_tui.runs.advice import advice
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.tui import remembered
 from xray_tui.tui.actions import ACTIONS, STEERING
-from xray_tui.tui.ascii import AsciiFilter
 from xray_tui.tui.desk import Desk
 from xray_tui.tui.hold import Hold
 from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.leaving import Exit
+from xray_tui.tui.looks import Looks
 from xray_tui.tui.panes.form import FormPane
 from xray_tui.tui.panes.lines import HeaderLine, KeyLine, StatusLine, TabLine, TooSmall
 from xray_tui.tui.panes.pages import Pages
@@ -35,19 +34,15 @@ from xray_tui.tui.sources import LiveSource, Source
 from xray_tui.tui.steering import Steering
 from xray_tui.tui.tabs.tab import Tab
 from xray_tui.tui.tensorboard import BoardKeeper
-from xray_tui.tui.terminal_colours import TerminalColours
-from xray_tui.tui.themes import MEANINGS, Themes
-from xray_tui.tui.toasts import tell, tell_of_themes
+from xray_tui.tui.toasts import tell
 from xray_tui.tui.values import NextRun
 from xray_tui.tui.vitals import Vitals
-from xray_tui.words import harmless
 
 if TYPE_CHECKING:
     from xray_tui.board.server import Board
 
 _FRAME_SECONDS = 0.2  # training wants the processor more than a bar does; keys show at once
 _VITALS_SECONDS = 2.0
-_THEMES_SECONDS = 1.0
 
 
 class SourceStirred(Message):
@@ -58,7 +53,7 @@ class SourceStirred(Message):
         self.source = source
 
 
-class Display(App[int]):
+class Display(Looks):
     """The app without its actions.
 
     Args:
@@ -76,7 +71,13 @@ class Display(App[int]):
     """
 
     CSS_PATH = "xray.tcss"
-    TAB_STYLES: ClassVar[tuple[str, ...]] = ("train.tcss", "mistakes.tcss", "history.tcss", "data.tcss", "settings.tcss")
+    TAB_STYLES: ClassVar[tuple[str, ...]] = (
+        "train.tcss",
+        "mistakes.tcss",
+        "history.tcss",
+        "data.tcss",
+        "settings.tcss",
+    )
     """Of the tabs; read after the first frame where that is the form, which has no use for them."""
     TITLE = "xray-tui"
     AUTO_FOCUS = None
@@ -94,13 +95,8 @@ class Display(App[int]):
         keymap: KeyMap | None = None,
     ) -> None:
         self._form_open = source is None and not start
-        super().__init__(css_path=None if self._form_open else [self.CSS_PATH, *self.TAB_STYLES])
-        self.ascii_only = ascii_only
-        self._terminal_colours = TerminalColours(enabled=False)
-        self._filters.insert(0, self._terminal_colours)
-        if ascii_only:
-            self._filters.insert(0, AsciiFilter())  # before the colours go: a picture is made of them
-        self.animation_level = "none"
+        styles = () if self._form_open else (self.CSS_PATH, *self.TAB_STYLES)
+        super().__init__(styles=styles, theme=theme, ascii_only=ascii_only)
         self._settings, self._start_at_once = settings, start
         self.next_run = NextRun(settings, origins)
         self.keymap = keymap or KeyMap()
@@ -124,27 +120,6 @@ class Display(App[int]):
         self._board = BoardKeeper(self, self._make_board, self._show_lines)
         self._steering = Steering(self, self.desk, self._show_run)
         self._exit_ways = Exit(self, self.desk, self._show_run, self._board.close)
-        self.themes = Themes(self)
-        self.themes.choose(theme)
-        self._follow_theme()
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return MEANINGS
-
-    def search_themes(self) -> None:
-        """Choose a theme, seeing each while the cursor is on it."""
-        from xray_tui.tui.screens.theme_palette import ThemePalette  # late: seldom wanted
-
-        self.push_screen(ThemePalette())
-
-    def save_picture(self) -> None:
-        """The screen as an SVG in the current folder."""
-        try:
-            file = self.save_screenshot(path=str(Path.cwd()))
-        except OSError as error:
-            self.notify(f"The picture could not be saved: {error}", severity="error", markup=False)
-        else:
-            self.notify(harmless(file), title="saved", markup=False)
 
     def compose(self) -> ComposeResult:
         yield HeaderLine(id="header")
@@ -162,8 +137,6 @@ class Display(App[int]):
         self.use_keys(self.keymap)
         self.set_interval(_FRAME_SECONDS, self._frame)
         self.set_interval(_VITALS_SECONDS, self._look_at_vitals)
-        self.set_interval(_THEMES_SECONDS, self._look_at_themes)
-        tell_of_themes(self, self.themes.complaints)
         if self._source:
             self.desk.put(self._source)
         self._arrange()
@@ -174,10 +147,12 @@ class Display(App[int]):
             self.call_after_refresh(self._start_run, self._settings)
 
     def _read_tab_styles(self) -> None:
-        for name in self.TAB_STYLES:
-            file = Path(__file__).with_name(name)
-            if not self.stylesheet.has_source(str(file)):
-                self.stylesheet.read(file)
+        files = [Path(__file__).with_name(name) for name in self.TAB_STYLES]
+        unread = [file for file in files if not self.stylesheet.has_source(str(file))]
+        for file in unread:
+            self.stylesheet.read(file)
+        if unread:
+            self.stylesheet.parse()  # else the next widget would get the styles of neither before nor after
 
     def use_keys(self, keymap: KeyMap) -> None:
         """From now on these keys do what they say."""
@@ -404,23 +379,7 @@ class Display(App[int]):
         here = run.ours or directory is None or state.read(directory).host == socket.gethostname()
         return self._parts.vitals(started.device if here else "", ours=run.ours)
 
-    @work(exclusive=True, group="themes")
-    async def _look_at_themes(self) -> None:
-        tell_of_themes(self, await self.themes.look())
-
-    def watch_theme(self) -> None:
-        self._follow_theme()
-        if self.is_running:
-            self.call_after_refresh(self._restyle)
-
-    def _follow_theme(self) -> None:
-        """The last steps before the terminal are others where the theme is made of its own colours."""
-        ansi = self._terminal_colours.enabled = self.current_theme.ansi
-        if self.no_color:  # the toolkit looks at its first theme only
-            grey = [place for place, one in enumerate(self._filters) if isinstance(one, Monochrome | NoColor)]
-            self._filters[grey[0]] = NoColor() if ansi else Monochrome()
-
-    def _restyle(self) -> None:
+    def restyle(self) -> None:
         for page in self._pages.made:
             if isinstance(page, Tab | FormPane):
                 page.restyle()

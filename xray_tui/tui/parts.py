@@ -13,7 +13,7 @@ from xray_tui.runs.directory import RunDirectory
 from xray_tui.tui.panes.form import Checks
 from xray_tui.tui.pictures import PictureClass, half_block_picture, read_radiograph
 from xray_tui.tui.sources import Launch, Resume
-from xray_tui.tui.vitals import Look, Monitor
+from xray_tui.tui.vitals import Look, Monitor, Vitals
 
 if TYPE_CHECKING:  # what the first frame does not need is imported where it is first used
     from PIL import Image
@@ -78,6 +78,22 @@ def make_board(folder: Path, log: Path) -> "Board":
     return Board(folder, log)
 
 
+_FIRST_LOOK_SECONDS = 0.2
+
+
+class LateMonitor:
+    """A :class:`Monitor` made at the first look, in its thread: the first frame waits for no library."""
+
+    def __init__(self) -> None:
+        self._monitor: Monitor | None = None
+
+    def __call__(self, device: str = "", *, ours: bool = False) -> Vitals:
+        if self._monitor is None:
+            self._monitor = Monitor()
+            time.sleep(_FIRST_LOOK_SECONDS)  # it tells how busy the processor was since it was made
+        return self._monitor(device, ours=ours)
+
+
 @dataclass(frozen=True)
 class Parts:
     launch: Launch = launch_engine
@@ -94,4 +110,4 @@ class Parts:
     make_board: "Callable[[Path, Path], Board]" = make_board
     """From the folder of event files and the log file."""
     clock: Callable[[], float] = time.time
-    vitals: Look = field(default_factory=Monitor)
+    vitals: Look = field(default_factory=LateMonitor)

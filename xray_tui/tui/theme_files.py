@@ -37,7 +37,7 @@ MEANINGS = {
     "hairline": "#2c3744",
     "muted": "#8b96a3",
     "faint": "#77828f",
-    "lit": "#274a56",
+    "lit": "#16303a",
 }
 """What our styles use beside those: a theme's ``[variables]``. Here as in a dark room."""
 
@@ -61,7 +61,7 @@ _LIGHT = {
     "error": "#b3261e",
     "frozen": "#1f63b5",
     "unfrozen": "#b4500f",
-    "train": "#6b7684",
+    "train": "#65707e",
     "validation": "#087f6f",
     "accuracy": "#087f6f",
     "auc": "#6c43b8",
@@ -147,7 +147,9 @@ def complete(name: str, given: Mapping[str, str], *, dark: bool | None = None, a
         for key, share in (("muted", 0.62), ("faint", 0.45)):
             chosen.setdefault(key, legible(ground.blend(ink, share).hex6, ground, _READABLE))
         chosen["primary"] = legible(chosen["primary"], ground, _VISIBLE)
-        chosen.setdefault("lit", ground.blend(Color.parse(chosen["primary"]), 0.30).hex6)
+        primary = Color.parse(chosen["primary"])
+        chosen.setdefault("lit", ground.blend(primary, 0.20).hex6)
+        chosen.setdefault("input-selection-background", ground.blend(primary, 0.30).hex6)
         for key, colour in base.items():
             if key not in chosen:
                 chosen[key] = legible(colour, ground, _READABLE)

@@ -35,8 +35,7 @@ class Monitor:
     """
 
     def __init__(self) -> None:
-        self._cpu: tuple[float, float] | None = None
-        """At the last look."""
+        self._cpu = _cpu_seconds()
         self._nvml: Any = None
         self._silent = False
         """Whether there is no driver to ask."""
@@ -54,8 +53,7 @@ class Monitor:
 
     def _cpu_percent(self) -> float:
         """psutil has this too, but it remembers the last look for each thread by itself."""
-        now = _cpu_seconds()
-        (busy, total), self._cpu = self._cpu or now, now
+        (busy, total), self._cpu = self._cpu, _cpu_seconds()
         passed = self._cpu[1] - total
         return min(100.0, max(0.0, 100 * (self._cpu[0] - busy) / passed)) if passed > 0 else 0.0
 

@@ -42,9 +42,7 @@ class OpeningPane(Widget, can_focus=False):
         text = Text.assemble((f"{title}\n\n", f"bold {palette.text}"), justify="center")
         if progress.total:
             cells = min(_BAR, max(8, self.app.size.width - 12))
-            text.append(
-                bar(progress.done / progress.total, cells), palette.bar(palette.primary)
-            )
+            text.append(bar(progress.done / progress.total, cells), palette.bar(palette.primary))
             text.append(f"\n\n{count(progress.done)} of {count(progress.total)}", palette.muted)
         if progress.note:
             text.append(f"\n{harmless(progress.note)}", palette.muted)

@@ -79,7 +79,7 @@ def kept_run(
     tell(
         RunStarted(
             t=0.0,
-            run=directory.name,
+            run="20261124-101500-resnet50",  # the same in every picture
             settings=config.to_tree(settings),
             device="cpu (2 threads), float32",
             backbone="resnet50",

@@ -1,5 +1,6 @@
 """Small data folders and journals that every part's tests share."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,10 @@ from PIL import Image
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 Write = Callable[..., Path]
+
+# Torch and Textual leave hundreds of thousands of objects behind: walking them again and again is a quarter
+# of what the dashboard's tests cost.
+gc.set_threshold(50_000, 20, 100)
 
 
 @pytest.fixture(autouse=True)

@@ -258,3 +258,17 @@ async def test_without_colour_everything_is_still_drawn(monkeypatch: pytest.Monk
         colours = set(re.findall(r"fill: (#[0-9a-f]{6})", picture))
         assert all(colour[1:3] == colour[3:5] == colour[5:7] for colour in colours - {"#c5c8c6"}), colours
         assert "unfrozen" in picture
+
+
+async def test_a_radiograph_is_fitted_without_asking_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app reads what a terminal answers, so whoever asked under it would wait for ever."""
+
+    def asked() -> None:
+        raise AssertionError("the terminal was asked")
+
+    monkeypatch.setattr("textual_image._terminal.get_cell_size", asked)
+    app = dashboard(Script(until_epoch(3)))
+    async with app.run_test(size=(200, 50)) as pilot:
+        view = app.query_one(RadiographView)
+        await until(pilot, lambda: getattr(view.children[0], "image", None) is not None)
+        assert view.children[0].region.area

@@ -22,6 +22,7 @@ _GRAPHICS = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\"
 _ATTRIBUTES = b"\x1b[c"
 """Every terminal answers this one; what answers the question before it has answered by then."""
 _SIXEL = "4"
+_CELL_PX = (10, 20)
 
 
 def half_block_picture() -> PictureClass:
@@ -40,11 +41,33 @@ def probed_picture() -> PictureClass:
     if sys.platform != "win32" and not _has_pixels():
         return half_block_picture()
     # Imported now, for textual-image asks the terminal again when it is imported.
+    from textual_image._terminal import get_cell_size
     from textual_image.renderable import Image as Best
     from textual_image.renderable import SixelImage, TGPImage
     from textual_image.widget import Image as BestWidget
 
+    get_cell_size()  # asks once and remembers: asked under the app, it would wait for ever
     return BestWidget if Best in (SixelImage, TGPImage) else half_block_picture()
+
+
+def cell_size() -> tuple[int, int]:
+    """Width and height of a cell in pixels, as the window tells; 10 and 20 where it does not.
+
+    Never asks the terminal itself: the app reads what that answers, and whoever asked waits for ever.
+    """
+    if sys.platform != "win32" and sys.__stdout__ is not None:
+        import fcntl
+        import struct
+        import termios
+
+        try:
+            told = fcntl.ioctl(sys.__stdout__.fileno(), termios.TIOCGWINSZ, bytes(8))
+        except (OSError, ValueError):  # no terminal, or closed
+            return _CELL_PX
+        rows, columns, width, height = struct.unpack("HHHH", told)
+        if rows and columns and width >= columns and height >= rows:
+            return width // columns, height // rows
+    return _CELL_PX
 
 
 def read_radiograph(path: Path) -> "Image.Image":

@@ -17,6 +17,7 @@ from textual.widgets import Static
 from xray_tui.tui.panes.halfblocks import HalfBlocks
 from xray_tui.tui.panes.picture import PictureClass
 from xray_tui.tui.panes.tiles import HALF_BLOCKS, LABEL_ROWS, MOST_ROWS, Grid, Tiles, lay_out
+from xray_tui.tui.pictures import cell_size
 from xray_tui.tui.text import fit, shorten
 from xray_tui.tui.themes import Palette
 from xray_tui.words import count, harmless
@@ -140,17 +141,15 @@ class Gallery(Vertical, can_focus=True):
 
     def _fit(self) -> None:
         """Lay the tiles out anew, where there is room for some."""
-        from textual_image._terminal import get_cell_size  # late: it looks at the terminal
-
-        cell, size = get_cell_size(), self.content_size
+        (cell_width, cell_height), size = cell_size(), self.content_size
         if not size.width or not size.height:
             return
-        self._grid = lay_out(size.width, size.height, cell.height / cell.width, len(self._shots))
+        self._grid = lay_out(size.width, size.height, cell_height / cell_width, len(self._shots))
         for number, row in enumerate(self.query(GalleryRow)):
             row.display = number < self._grid.rows
             row.fit(self._grid)
             if not isinstance(row.picture, HalfBlocks):
-                self._cell_px = cell.width, cell.height
+                self._cell_px = cell_width, cell_height
 
     def on_focus(self) -> None:
         self._label()

@@ -14,6 +14,7 @@ from textual.containers import Container
 from textual.widgets import Static
 
 from xray_tui.tui.pictures import PictureClass as PictureClass
+from xray_tui.tui.pictures import cell_size
 from xray_tui.tui.text import clean
 
 if TYPE_CHECKING:
@@ -133,11 +134,9 @@ class RadiographView(Container):
 
     def _fit(self, image: Image.Image) -> None:
         """The largest box of cells (twice as tall as wide) with the image's aspect."""
-        from textual_image._terminal import get_cell_size
-
-        cell = get_cell_size()
+        cell_width, cell_height = cell_size()
         room = self.content_size
-        aspect = image.width / image.height * cell.height / cell.width
+        aspect = image.width / image.height * cell_height / cell_width
         width = min(room.width, round(room.height * aspect))
         height = min(room.height, max(1, round(width / aspect)))
         styles = self.children[0].styles

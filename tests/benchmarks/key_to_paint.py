@@ -99,6 +99,7 @@ def main() -> None:
                         times.append(terminal.clock(key, words))
                     else:
                         terminal.press(key)
+                        time.sleep(0.4)  # escape and a key right after it would be one key with alt
             terminal.press("x")
             terminal.wait_for("Stop the run?")
             terminal.press("x")

@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from xray_tui import config
 from xray_tui.config import Origin, Settings
-from xray_tui.events import Progress, Warning
+from xray_tui.events import CheckpointSaved, Progress, Warning
 from xray_tui.runs import state
 from xray_tui.runs.advice import advice
 from xray_tui.runs.directory import RunDirectory
@@ -41,7 +41,7 @@ from xray_tui.tui.vitals import Vitals
 if TYPE_CHECKING:
     from xray_tui.board.server import Board
 
-_FRAME_SECONDS = 0.2  # training wants the processor more than a bar does; keys show at once
+_FRAME_SECONDS = 0.5  # training wants the processor more than a bar does; keys show at once
 _VITALS_SECONDS = 2.0
 
 
@@ -258,7 +258,7 @@ class Display(Looks):
                 self._take(run)
         shown = self.shown
         if shown is not None and shown.live and not self._hold.on:
-            self.query_one(HeaderLine).show(shown)
+            self.query_one(HeaderLine).show(shown)  # its clock goes on without events too
 
     def _take(self, run: ShownRun) -> None:
         """Apply what has come and repaint what it changed."""
@@ -271,10 +271,11 @@ class Display(Looks):
                 self._exit_ways.call_off()
         if run is not self.shown or not (events or run.source.finished):
             return
-        if all(isinstance(event, Progress) for event in events) and not (run.record.ended and not was_over):
-            if events and self.tab is not None:
-                self.tab.tick(run)
+        progress = all(isinstance(event, Progress | CheckpointSaved) for event in events)
+        if progress and not (run.record.ended and not was_over):
             if events:
+                if self.tab is not None:
+                    self.tab.tick(run)
                 self._show_lines()
         else:
             self._show_run()
@@ -355,7 +356,7 @@ class Display(Looks):
     def _show_lines(self) -> None:
         self.query_one(HeaderLine).show(self.shown)
         self.query_one(StatusLine).show(self.shown, self._vitals, self._board.url)
-        self.query_one(KeyLine).refresh()
+        self.query_one(KeyLine).renew()
 
     @work(group="vitals")
     async def _look_at_vitals(self) -> None:

@@ -13,7 +13,18 @@ from typing import Any, Protocol
 from xray_tui.config import Settings
 from xray_tui.engine.controls import Controls
 from xray_tui.errors import UserError
-from xray_tui.events import Control, Emit, EpochEnded, Event, Progress, RunEnded, RunStarted, StageStarted
+from xray_tui.events import (
+    Best,
+    CheckpointSaved,
+    Control,
+    Emit,
+    EpochEnded,
+    Event,
+    Progress,
+    RunEnded,
+    RunStarted,
+    StageStarted,
+)
 from xray_tui.runs import state
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.follow import Follower, read, replay
@@ -22,6 +33,8 @@ from xray_tui.tui import remembered
 _FOLLOW_SECONDS = 0.25
 """A followed run writes its progress at most four times a second."""
 _FRAME_SECONDS = 0.1
+_CAN_WAIT = (Progress, EpochEnded, Best, CheckpointSaved)
+"""What comes with an epoch's mistakes is painted with them, once; the rest is a matter of the next frame."""
 
 
 class Launch(Protocol):
@@ -124,7 +137,7 @@ class Source(ABC):
                 self._waiting[-1] = event
             else:
                 self._waiting.append(event)
-        if not isinstance(event, Progress):
+        if not isinstance(event, _CAN_WAIT):
             self._stirred()
 
     def put_quietly(self, events: Iterable[Event]) -> None:

@@ -18,7 +18,20 @@ from xray_tui.tui.vitals import Vitals
 from xray_tui.words import bytes_in_words, count, duration, harmless
 
 
-class HeaderLine(Widget):
+class Line(Widget):
+    """A line of words, painted again only where they are others: beside a training each paint is felt."""
+
+    _words: object = None
+
+    def renew(self) -> None:
+        """Say what is so now."""
+        words = self.render()
+        if words != self._words:
+            self._words = words
+            self.refresh()
+
+
+class HeaderLine(Line):
     """What runs on what, how it is, and what learns."""
 
     run: ShownRun | None = None
@@ -27,7 +40,7 @@ class HeaderLine(Widget):
 
     def show(self, run: ShownRun | None) -> None:
         self.run = run
-        self.refresh()
+        self.renew()
 
     def render(self) -> Text:
         palette, width = Palette.of(self.app), self.content_size.width
@@ -95,7 +108,7 @@ class Spot(NamedTuple):
     words: str
 
 
-class SpotLine(Widget):
+class SpotLine(Line):
     """A line of words that do something when clicked."""
 
     JUMPS: ClassVar[bool] = False
@@ -143,7 +156,7 @@ class TabLine(SpotLine):
 
     def show(self, current: str) -> None:
         self._current = current
-        self.refresh()
+        self.renew()
 
     def jump_keys(self) -> Sequence[str]:
         return [KeyMap.of(self.app).shown(tab) for tab in self._tabs]
@@ -162,7 +175,7 @@ class TabLine(SpotLine):
         return line
 
 
-class StatusLine(Widget):
+class StatusLine(Line):
     """The machine, speed, time to go, and where TensorBoard is."""
 
     run: ShownRun | None = None
@@ -171,7 +184,7 @@ class StatusLine(Widget):
 
     def show(self, run: ShownRun | None, vitals: Vitals | None, board: str) -> None:
         self.run, self.vitals, self.board = run, vitals, board
-        self.refresh()
+        self.renew()
 
     def render(self) -> Text:
         palette, width = Palette.of(self.app), self.content_size.width

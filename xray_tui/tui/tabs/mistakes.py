@@ -143,6 +143,10 @@ together are best. It is a view: it changes nothing in the run. w writes the lis
         elif self._reading is not None:
             self._show_reading(self._reading)
 
+    def tick(self, run: ShownRun) -> None:
+        if self._reading is not None and run is self._run:
+            self._film.show(self._reading.case())  # a checkpoint may have been saved: other weights to ask
+
     @work(exclusive=True, group="epoch")
     async def _read_epoch(self, epoch: EpochEnded) -> None:
         kept, run = self._kept, self._run

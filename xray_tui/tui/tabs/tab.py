@@ -24,7 +24,7 @@ class Tab(Container):
         """The run on the desk is another one, or has changed."""
 
     def tick(self, run: ShownRun) -> None:
-        """Of that run only the progress of the epoch under way has changed."""
+        """Of that run only the progress of the epoch under way has changed, or a checkpoint is newer."""
 
     def keys_changed(self) -> None:
         """Actions have other keys."""

@@ -200,7 +200,7 @@ proposes, {warnings} lists all of it with what it means."""
             rows.first().focus()
         else:
             self.screen.set_focus(None)
-        self.query_one(PaneLine).refresh()
+        self.query_one(PaneLine).renew()
 
     def _lay_out(self) -> None:
         size = self.app.size

@@ -70,8 +70,9 @@ class Script(Source):
         self.values += [] if value is None else [value]
 
     def _run(self) -> None:
-        for event in self._told:
-            self.put(event)
+        with self._lock:  # all at once: what a test waits for is then all there, and painted
+            self._waiting.extend(self._told)
+        self._stirred()
         if not self._ended:
             self._closed.wait(60)
 

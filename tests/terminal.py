@@ -26,6 +26,7 @@ class Terminal:
         folder: working directory.
         size: (columns, rows).
         environment: on top of this process's.
+        program: what Python runs.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Terminal:
         folder: Path,
         size: tuple[int, int] = (120, 40),
         environment: dict[str, str] | None = None,
+        program: tuple[str, ...] = ("-m", "xray_tui"),
     ) -> None:
         columns, rows = size
         self._screen = pyte.Screen(columns, rows)
@@ -48,7 +50,7 @@ class Terminal:
             if not (environment or {}).get(unset):
                 variables.pop(unset, None)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "xray_tui", *arguments],
+            [sys.executable, *program, *arguments],
             cwd=folder,
             env=variables,
             stdin=theirs,
@@ -124,7 +126,10 @@ class Terminal:
             if not content:
                 break
             if self._looked_at:
-                with self._lock:
-                    self._stream.feed(content)
-                    self._text = None
+                self._draw(content)
         os.close(self._ours)
+
+    def _draw(self, content: bytes) -> None:
+        with self._lock:
+            self._stream.feed(content)
+            self._text = None

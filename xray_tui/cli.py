@@ -149,16 +149,16 @@ def resume(
     """Go on exactly where an interrupted run stopped; end with the published table.
 
     Args:
-        run: name of the run, or how it begins (default: the newest).
+        run: what the run is called, its folder, or how that begins (default: the newest).
         json: print each new event as a line of JSON instead.
         take_over: for the process that a run is handed over to.
     """
     from xray_tui import launch
     from xray_tui.runs.claim import check_resumable
-    from xray_tui.runs.directory import RunDirectory
     from xray_tui.runs.follow import read
+    from xray_tui.runs.index import find
 
-    directory = RunDirectory.find(runs_dir, run)
+    directory = find(runs_dir, run)
     check_resumable(directory, handed_over=take_over)
     begin = partial(launch.resume, directory, take_over=take_over)
     return see_through(begin, json=json, past=read(directory), has_terminal=not take_over)
@@ -182,12 +182,12 @@ def watch(
     """Open the dashboard on a run of another process, live or finished.
 
     Args:
-        run: name of the run, or how it begins (default: the newest).
+        run: what the run is called, its folder, or how that begins (default: the newest).
     """
-    from xray_tui.runs.directory import RunDirectory
+    from xray_tui.runs.index import find
     from xray_tui.tui.app import run_dashboard
 
-    directory = RunDirectory.find(runs_dir, run)
+    directory = find(runs_dir, run)
     settings, origins = config.trace(file=settings_file.existing_user_file())
     if str(runs_dir) != settings.run.runs_dir:
         settings = config.replace(settings, {"run.runs_dir": str(runs_dir)})

@@ -84,12 +84,12 @@ def show(run: str | None = None, /, *, runs_dir: RunsDir = RUNS) -> int:
     """A run's report, as Markdown.
 
     Args:
-        run: name of the run, or how it begins (default: the newest).
+        run: what the run is called, its folder, or how that begins (default: the newest).
     """
-    from xray_tui.runs.directory import RunDirectory
+    from xray_tui.runs.index import find
     from xray_tui.runs.report import report_of
 
-    print(report_of(RunDirectory.find(runs_dir, run)))
+    print(report_of(find(runs_dir, run)))
     return 0
 
 
@@ -109,9 +109,9 @@ def compare(*run: str, json: Json = False, runs_dir: RunsDir = RUNS) -> int:
     import msgspec
 
     from xray_tui.runs import compare as comparing
-    from xray_tui.runs.directory import RunDirectory
+    from xray_tui.runs.index import find
 
-    found = comparing.compare([RunDirectory.find(runs_dir, name) for name in run])
+    found = comparing.compare([find(runs_dir, name) for name in run])
     if json:
         print(msgspec.json.encode(comparing.to_tree(found)).decode())
     else:
@@ -157,14 +157,14 @@ def note(run: str, text: str | None = None, /, *, runs_dir: RunsDir = RUNS) -> i
     """Write a note about a run; without a text, print it.
 
     Args:
-        run: name of the run, or how it begins.
+        run: what the run is called, its folder, or how that begins.
         text: the note.
     """
     from xray_tui.runs import about, upkeep
-    from xray_tui.runs.directory import RunDirectory
+    from xray_tui.runs.index import find
     from xray_tui.words import harmless
 
-    directory = RunDirectory.find(runs_dir, run)
+    directory = find(runs_dir, run)
     if text is not None:
         upkeep.set_note(directory, text)
     elif said := about.load(directory).note:
@@ -184,13 +184,13 @@ def rename(run: str, name: str, /, *, runs_dir: RunsDir = RUNS) -> int:
     """Give a run another name; its folder and its config.toml stay what they are.
 
     Args:
-        run: folder of the run, or how it begins.
+        run: what the run is called, its folder, or how that begins.
         name: the new name.
     """
     from xray_tui.runs import upkeep
-    from xray_tui.runs.directory import RunDirectory
+    from xray_tui.runs.index import find
 
-    upkeep.rename(RunDirectory.find(runs_dir, run), name)
+    upkeep.rename(find(runs_dir, run), name)
     return 0
 
 
@@ -206,16 +206,14 @@ def delete(
     """Move runs into the trash folder of the runs folder; asks first. A live run is left alone.
 
     Args:
-        run: name of the run, or how it begins.
+        run: what the run is called, its folder, or how that begins.
         more: further runs.
         yes: do not ask.
     """
     from xray_tui.runs import upkeep
-    from xray_tui.runs.directory import RunDirectory
+    from xray_tui.runs.index import find
 
-    found = list(
-        {d.path.resolve(): d for name in (run, *more) if (d := RunDirectory.find(runs_dir, name))}.values()
-    )
+    found = list({d.path.resolve(): d for name in (run, *more) if (d := find(runs_dir, name))}.values())
     for directory in found:  # all or none
         upkeep.refuse_live(directory)
     if not yes and not _agreed(f"move {', '.join(d.name for d in found)} into the trash?"):
@@ -228,12 +226,11 @@ def delete(
 
 def _chosen(runs_dir: Path, names: "tuple[str, ...] | list[str]", filter_text: str) -> "list[Summary]":
     """The runs of those names, or all, that match."""
-    from xray_tui.runs.directory import RunDirectory
     from xray_tui.runs.filters import parse
-    from xray_tui.runs.index import summaries, summary
+    from xray_tui.runs.index import find, summaries, summary
 
     matching = parse(filter_text)  # first: what is wrong with it is told before anything is read
-    found = [summary(RunDirectory.find(runs_dir, name)) for name in names] if names else summaries(runs_dir)
+    found = [summary(find(runs_dir, name)) for name in names] if names else summaries(runs_dir)
     return [run for run in found if matching.matches(run)]
 
 

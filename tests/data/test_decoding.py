@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,12 @@ def test_what_is_no_image_says_why(tmp_path: Path, content: bytes | None, why: s
         file.write_bytes(content)
     with pytest.raises(Unreadable, match=why):
         decode(file)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(Unreadable, match="a pipe"):
+        decode(tmp_path / "pipe.png")
 
 
 @pytest.mark.parametrize("suffix", [".jpeg", ".png"])

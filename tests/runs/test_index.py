@@ -7,9 +7,10 @@ from making import NOON, die, keep, lines
 
 from tests.test_events import epoch
 from tests.tui.record_journals import whole_run
+from xray_tui.errors import UserError
 from xray_tui.events import Best, Resumed, RunEnded, RunStarted, Warning
 from xray_tui.runs import follow, upkeep
-from xray_tui.runs.index import index_file, summaries
+from xray_tui.runs.index import find, index_file, summaries
 from xray_tui.runs.record import RunRecord
 
 
@@ -36,6 +37,19 @@ def test_newest_first_and_the_trash_left_out(tmp_path: Path) -> None:
     old, new, gone = keep(tmp_path), keep(tmp_path, at=NOON + 60), keep(tmp_path, at=NOON + 120)
     upkeep.delete(gone)
     assert [found.directory for found in summaries(tmp_path)] == [new, old]
+
+
+def test_a_run_is_found_by_what_a_person_calls_it(tmp_path: Path) -> None:
+    one, other = keep(tmp_path), keep(tmp_path, at=NOON + 60)
+    upkeep.rename(one, "night run")
+    assert find(tmp_path) == other
+    assert find(tmp_path, other.name[:15]) == other
+    assert find(tmp_path, "night run") == one
+    upkeep.rename(other, "night run")
+    with pytest.raises(UserError, match="2 runs are called 'night run'"):
+        find(tmp_path, "night run")
+    with pytest.raises(UserError, match="no run 'day run'"):
+        find(tmp_path, "day run")
 
 
 def test_the_index_saves_reading_journals_that_did_not_change(tmp_path: Path) -> None:

@@ -36,10 +36,12 @@ def decode(path: Path) -> NDArray[np.uint8]:
         uint8 (H, W), black is 0.
 
     Raises:
-        Unreadable: the file is missing, empty, truncated, too large, or not a JPEG or PNG.
+        Unreadable: the file is missing, a pipe, empty, truncated, too large, or not a JPEG or PNG.
     """
     with _said_in_words():
         path.name.encode()
+        if path.is_fifo():  # would be waited for
+            raise Unreadable("a pipe")
         with path.open("rb") as file, _open(file) as image:
             return _grey(ImageOps.exif_transpose(image))
 

@@ -162,7 +162,9 @@ class RunDirectory:
 
     def sources(self) -> list[tuple[str, str, str]]:
         """The validation images (path, actual class, patient), in the order of ``predictions/*.npz``."""
-        with (self.predictions / "images.csv").open(newline="", encoding="utf-8") as file:
+        with (self.predictions / "images.csv").open(
+            newline="", encoding="utf-8", errors="surrogateescape"
+        ) as file:
             rows = iter(csv.reader(file))
             next(rows)
             return [(path, actual, patient) for path, actual, patient in rows]

@@ -85,6 +85,24 @@ class _Index(Struct, frozen=True):
     runs: dict[str, _Entry]
 
 
+def find(runs_dir: Path, name: str | None = None) -> RunDirectory:
+    """As :meth:`RunDirectory.find`, and by what a person calls the run.
+
+    Raises:
+        UserError: there is none, or more than one is called or begins like that.
+    """
+    try:
+        return RunDirectory.find(runs_dir, name)
+    except UserError:
+        called = [summary.directory for summary in summaries(runs_dir) if summary.name == name]
+        if len(called) == 1:
+            return called[0]
+        if called:
+            names = ", ".join(run.name for run in called[:3])
+            raise UserError(f"{len(called)} runs are called {name!r}", f"such as {names}") from None
+        raise
+
+
 def summary(directory: RunDirectory) -> Summary:
     """A line about one run; a journal that cannot be read shows as ``unreadable``."""
     return _summary(directory, state.read(directory).status, _facts(directory))

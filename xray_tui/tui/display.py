@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from xray_tui import config
 from xray_tui.config import Origin, Settings
-from xray_tui.events import CheckpointSaved, Progress, Warning
+from xray_tui.events import CheckpointSaved, Phase, Progress, Warning
 from xray_tui.runs import state
 from xray_tui.runs.advice import advice
 from xray_tui.runs.directory import RunDirectory
@@ -263,7 +263,7 @@ class Display(Looks):
     def _take(self, run: ShownRun) -> None:
         """Apply what has come and repaint what it changed."""
         events = self._hold.take(run.source)
-        was_over = run.record.ended is not None
+        was_over, phase = run.record.ended is not None, _phase(run)
         run.apply(events)
         for event in events:
             tell(self, run, event)
@@ -273,9 +273,11 @@ class Display(Looks):
             return
         progress = all(isinstance(event, Progress | CheckpointSaved) for event in events)
         if progress and not (run.record.ended and not was_over):
-            if events:
-                if self.tab is not None:
-                    self.tab.tick(run)
+            if events and self.tab is not None:
+                self.tab.tick(run)
+            # Else they wait for the next look at the machine: what is painted at once is all that lies
+            # between, and the status line lies at the other end of the screen.
+            if _phase(run) != phase:
                 self._show_lines()
         else:
             self._show_run()
@@ -388,3 +390,7 @@ class Display(Looks):
 
     async def on_unmount(self) -> None:
         await asyncio.to_thread(self._board.close)
+
+
+def _phase(run: ShownRun) -> Phase | None:
+    return run.record.progress.phase if run.record.progress is not None else None

@@ -21,19 +21,14 @@ COUNTS = {
 }
 QUICK = [
     "--split=recipe",
-    "--backbone=efficientnet_lite0",
+    "--backbone=shufflenet_v2_x0_5",
+    "--weights=none",
     "--image-size=64",
     "--batch-size=8",
     "--device=cpu",
     "--runs-dir=runs",
 ]
-
-
-ENDLESS = [
-    *("--backbone=shufflenet_v2_x0_5" if "--backbone" in option else option for option in QUICK),
-    "--weights=none",
-    "--frozen-epochs=9999",
-]
+ENDLESS = [*QUICK, "--frozen-epochs=9999"]
 
 
 @pytest.fixture
@@ -52,11 +47,10 @@ def radiographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_demo(tmp_path_factory.mktemp("my radiographs") / "demo", counts=COUNTS, size_px=96)
 
 
-def test_a_whole_sitting_in_the_dashboard(radiographs: Path, tmp_path: Path) -> None:
-    """Form, start, both stages, history, TensorBoard's absence of trouble, quit."""
+def test_a_run_goes_through_both_stages(radiographs: Path, tmp_path: Path) -> None:
     options = [*QUICK, "--frozen-epochs=2", "--unfrozen-epochs=1", "--name=first run"]
     with Terminal(str(radiographs), *options, folder=tmp_path) as terminal:
-        terminal.wait_for("efficientnet_lite0", "NORMAL")
+        terminal.wait_for("shufflenet_v2_x0_5", "NORMAL")
         terminal.press("s")
         terminal.wait_for("frozen", "confusion")
         text = terminal.wait_for("unfrozen", "done", seconds=90)
@@ -106,8 +100,7 @@ def test_a_run_of_another_process_is_watched_and_steered(radiographs: Path, tmp_
 
 
 def test_train_shows_progress_and_ctrl_c_ends_it_cleanly(radiographs: Path, tmp_path: Path) -> None:
-    options = [*QUICK, "--frozen-epochs=9999"]
-    with Terminal("train", str(radiographs), *options, folder=tmp_path) as terminal:
+    with Terminal("train", str(radiographs), *ENDLESS, folder=tmp_path) as terminal:
         terminal.wait_for("epoch  1 frozen", seconds=90)
         assert "━" in terminal.text
         terminal.press("\x03")
@@ -128,26 +121,52 @@ def epochs(run: RunDirectory) -> int:
     return len(RunRecord.of(follow.read(run)).epochs)
 
 
-def test_a_detached_run_outlives_its_dashboard(radiographs: Path, tmp_path: Path, runs: Path) -> None:
-    """Start, detach, go on watching, quit, watch again, change the rate, stop, resume in another."""
-    with Terminal(str(radiographs), *ENDLESS, folder=tmp_path, size=(160, 45)) as terminal:
+def test_a_whole_sitting(radiographs: Path, tmp_path: Path, runs: Path) -> None:
+    """Start, pause, unfreeze now, a mistake, history, compare, detach, quit, watch again, stop."""
+    once = [option.replace("=9999", "=1") for option in ENDLESS] + ["--unfrozen-epochs=0", "--name=earlier"]
+    train = [sys.executable, "-m", "xray_tui", "train", str(radiographs), *once]
+    subprocess.run(train, cwd=tmp_path, check=True, capture_output=True)
+    options = [*ENDLESS, "--unfrozen-epochs=9999", "--name=later"]
+    with Terminal(str(radiographs), *options, folder=tmp_path, size=(160, 45)) as terminal:
         terminal.wait_for("shufflenet_v2_x0_5", "NORMAL")
         terminal.press("s")
-        terminal.wait_for("frozen", "★", seconds=90)
+        terminal.wait_for("● frozen", "★", seconds=90)
+        terminal.press(" ")
+        terminal.wait_for("paused")
+        terminal.press(" ")
+        terminal.wait_for("● frozen")
+        terminal.press("u")
+        terminal.wait_for("● unfrozen")
+
+        terminal.press("2")
+        terminal.wait_for("threshold", "sensitivity", "verdict")
+        terminal.press("g")
+        terminal.wait_until(lambda text: "Grad-CAM" in text and "weights" in text, "Grad-CAM")
+
+        terminal.press("3")
+        terminal.wait_for("earlier", "later")
+        terminal.press(" ")
+        terminal.wait_for("1 selected")
+        terminal.press("j ")
+        terminal.wait_for("2 selected")
+        terminal.press("c")
+        terminal.wait_until(lambda text: "McNemar" in text or "nothing parts them" in text, "the paired test")
+
         ours = terminal.process.pid
         terminal.press("d")
         terminal.wait_for("handing over")
-        (run,) = list_runs(runs)
+        run = list_runs(runs)[0]
         until(lambda: state.read(run).status == "running" and state.read(run).pid != ours, "another process")
-        terminal.wait_for("It goes on without this dashboard", "confusion")
+        terminal.wait_for("It goes on without this dashboard")
         terminal.press("q")
         assert terminal.wait() == 0
     assert state.read(run).live
     there = state.read(run).pid
     before = epochs(run)
     until(lambda: epochs(run) > before, "another epoch")
+
     with Terminal("watch", folder=tmp_path, size=(160, 45)) as terminal:
-        terminal.wait_for("frozen", "★")
+        terminal.wait_for("● unfrozen", "★")
         terminal.press("l")
         terminal.wait_for("Learning rate", "enter")
         terminal.press("3e-4\r")
@@ -160,8 +179,8 @@ def test_a_detached_run_outlives_its_dashboard(radiographs: Path, tmp_path: Path
         assert terminal.wait() == 0
     until(lambda: state.read(run).status == "interrupted", "the end")
     until(lambda: gone(there), "the end of the process")
-    record = RunRecord.of(follow.read(run))
-    assert [control.control for control in record.controls] == ["detach", "learning_rate", "stop"]
+    asked = [control.control for control in RunRecord.of(follow.read(run)).controls]
+    assert asked == ["pause", "resume", "unfreeze", "detach", "learning_rate", "stop"]
 
 
 def gone(pid: int) -> bool:

@@ -157,6 +157,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128, help="pixels")
     asked = parser.parse_args()
     validation = asked.train // 5
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # else the dashboard would go on, detached
     options = [*OPTIONS, f"--image-size={asked.size}", "--batch-size=16"]
     ratios = []
     with tempfile.TemporaryDirectory() as name:

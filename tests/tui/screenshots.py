@@ -26,8 +26,9 @@ Ready = Callable[[XrayApp], bool]
 async def draw(app: XrayApp, size: tuple[int, int], file: Path, ready: Ready, *keys: str) -> None:
     async with app.run_test(size=size) as pilot:
         await _until(pilot, lambda: ready(app))
-        await pilot.press(*keys)
-        await pilot.pause(1.5)  # the radiograph is decoded in a thread, the runs are listed in one
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause(1.5)  # the radiograph is decoded in a thread, the runs are listed in one
         file.write_text(app.export_screenshot(title="xray-tui"), encoding="utf-8")
     print(file)
 
@@ -44,22 +45,28 @@ def ended(app: XrayApp) -> bool:
     return app.shown is not None and app.shown.record.ended is not None
 
 
+def form(app: XrayApp) -> bool:
+    return bool(app.query(FormPane))
+
+
 async def main(runs: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     run = RunDirectory.find(runs)
-    settings = config.load({"run.runs_dir": str(runs)})
+    # As a person would type it, and without the path of whoever draws the picture.
+    data = os.path.relpath(config.load({}, file=run.config).data.root)
+    settings = config.load({"data.root": data, "run.runs_dir": str(runs)})
 
     def watching() -> XrayApp:
         return XrayApp(settings, source=FollowSource(run))
 
+    await draw(XrayApp(settings), (110, 36), out / "form.svg", form)
     await draw(watching(), (150, 44), out / "train.svg", ended)
     await draw(watching(), (80, 24), out / "small.svg", ended)
+    await draw(watching(), (150, 44), out / "mistakes.svg", ended, "2", "g", "g")
     await draw(watching(), (130, 20), out / "history.svg", ended, "3")
-    # As a person would type it, and without the path of whoever draws the picture.
-    data = os.path.relpath(config.load({}, file=run.config).data.root)
-    chosen = config.load({"data.root": data, "run.runs_dir": str(runs)})
-    form = XrayApp(chosen)
-    await draw(form, (110, 36), out / "form.svg", lambda app: bool(app.query(FormPane)))
+    await draw(watching(), (150, 44), out / "compare.svg", ended, "3", "space", "down", "space", "c")
+    await draw(XrayApp(settings), (150, 40), out / "data.svg", form, "4", *("f",) * 3)
+    await draw(XrayApp(settings), (130, 36), out / "settings.svg", form, "5")
 
 
 if __name__ == "__main__":

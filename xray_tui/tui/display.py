@@ -41,7 +41,7 @@ from xray_tui.tui.vitals import Vitals
 if TYPE_CHECKING:
     from xray_tui.board.server import Board
 
-_FRAME_SECONDS = 0.5  # training wants the processor more than a bar does; keys show at once
+_FRAME_SECONDS = 1.0  # training wants the processor more than a bar does; keys show at once
 _VITALS_SECONDS = 2.0
 
 

@@ -92,6 +92,8 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
         self._sorted: tuple[int, str] | None = None
         self._fitted: tuple[int, list[tuple[int, Column]]] = (-1, [])
         self.cursor: int | None = None
+        self._canvas: tuple[int, Style] | None = None
+        """Width and style of the lines."""
 
     def show_rows(
         self,
@@ -163,9 +165,14 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
             ]
         return shown
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._canvas = None
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
-        width = self.scrollable_content_region.width
-        base = self.rich_style
+        if self._canvas is None:  # asked for once for all lines that are drawn together: both are slow
+            self._canvas = self.scrollable_content_region.width, self.rich_style
+        width, base = self._canvas
         if y == 0:
             return self._head(width, base + self.get_component_rich_style("rows--head"))
         index = y - 1 + self.scroll_offset.y

@@ -169,7 +169,7 @@ class DataTab(Tab):
     # Reading
 
     @work(exclusive=True, group="check")
-    async def _check(self, target: Target) -> None:
+    async def _check(self, target: Target, *, again: bool = False) -> None:
         self._stop.set()
         stop = self._stop = threading.Event()
         if self._found is None:
@@ -206,6 +206,8 @@ class DataTab(Tab):
         self._found, self._progress = read, None
         self._show_progress()
         self._show_report()
+        if again:  # where all is as it was, nothing else would tell
+            self.app.notify(f"Looked again at {count(read.report.files)} files.")
         if unkept:
             words = f"What was found out could not be kept for the next time: {harmless(unkept)}"
             self.app.notify(words, severity="warning", markup=False)
@@ -335,7 +337,7 @@ class DataTab(Tab):
             self._follow()
         else:
             self.query_one(Gallery).forget()
-            self._check(target)
+            self._check(target, again=True)
 
     def back(self) -> bool:
         return self._built and self.query_one(FindingsPane).close()

@@ -153,7 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--pairs", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=20, help="for each side of a pair")
-    parser.add_argument("--train", type=int, default=1000, help="images an epoch")
+    parser.add_argument("--train", type=int, default=3000, help="images an epoch")
     parser.add_argument("--size", type=int, default=128, help="pixels")
     asked = parser.parse_args()
     validation = asked.train // 5

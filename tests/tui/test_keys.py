@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 from tui_support import (
     FakeEngine,
     Script,
@@ -119,6 +120,20 @@ async def test_digits_change_the_tab_and_escape_comes_back() -> None:
         assert in_front(app) == "form"
         await pilot.press("3", "escape")
         assert in_front(app) == "form"
+
+
+async def test_while_a_field_takes_the_letters_none_is_offered() -> None:
+    app = dashboard()
+    async with app.run_test() as pilot:
+        assert "s start" in keys(app)
+        await pilot.press("tab")
+        await pilot.pause()
+        assert isinstance(app.focused, Input)
+        assert "esc leave the field" in keys(app)
+        assert "start" not in keys(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "s start" in keys(app)
 
 
 async def test_a_click_on_a_tab_opens_it() -> None:

@@ -94,6 +94,8 @@ class XrayApp(Display):
         return [action for action in ACTIONS if action.fits(self.place) and not self.why_not(action.id)]
 
     def sensible_keys(self) -> Sequence[tuple[Action, str]]:
+        if isinstance(self.focused, Input):  # which takes the letters
+            return [(BY_ID["back"], "leave the field")]
         return [
             (action, self.action_title(action))
             for action in self.sensible_actions()
@@ -271,6 +273,16 @@ class XrayApp(Display):
             self.tab.next_pane(-1)
         else:
             super().action_focus_previous()
+
+    def on_descendant_focus(self) -> None:
+        self._keys_may_differ()
+
+    def on_descendant_blur(self) -> None:
+        self._keys_may_differ()
+
+    def _keys_may_differ(self) -> None:
+        for line in self.screen_stack[0].query(KeyLine):
+            line.renew()
 
     # Leaving
 

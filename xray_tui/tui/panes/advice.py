@@ -45,7 +45,7 @@ class AdviceLine(SpotLine):
         self.display = bool(said)
         self.refresh()
 
-    def render(self) -> Text:
+    def words(self) -> Text:
         line = self.start_line()
         if not self._said:
             return line

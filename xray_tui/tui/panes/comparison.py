@@ -75,7 +75,7 @@ class LegendLine(SpotLine):
         self._names = names
         self.refresh()
 
-    def render(self) -> Text:
+    def words(self) -> Text:
         palette, keymap, line = Palette.of(self.app), KeyMap.of(self.app), self.start_line()
 
         def spot(action: Action, title: str) -> Text:

@@ -21,14 +21,20 @@ from xray_tui.words import bytes_in_words, count, duration, harmless
 class Line(Widget):
     """A line of words, painted again only where they are others: beside a training each paint is felt."""
 
-    _words: object = None
+    _painted: Text | None = None
+
+    def words(self) -> Text:
+        """What is so now."""
+        return Text()
 
     def renew(self) -> None:
         """Say what is so now."""
-        words = self.render()
-        if words != self._words:
-            self._words = words
+        if self.words() != self._painted:
             self.refresh()
+
+    def render(self) -> Text:
+        self._painted = self.words()
+        return self._painted
 
 
 class HeaderLine(Line):
@@ -42,7 +48,7 @@ class HeaderLine(Line):
         self.run = run
         self.renew()
 
-    def render(self) -> Text:
+    def words(self) -> Text:
         palette, width = Palette.of(self.app), self.content_size.width
         left = Text.assemble(("xray-tui", f"bold {palette.primary}"))
         if self.run is None:
@@ -161,7 +167,7 @@ class TabLine(SpotLine):
     def jump_keys(self) -> Sequence[str]:
         return [KeyMap.of(self.app).shown(tab) for tab in self._tabs]
 
-    def render(self) -> Text:
+    def words(self) -> Text:
         palette, line = Palette.of(self.app), self.start_line()
         keys = self.jump_keys()
         wide = sum(len(key) + len(tab.title) + 4 for key, tab in zip(keys, self._tabs, strict=True)) - 1
@@ -186,7 +192,7 @@ class StatusLine(Line):
         self.run, self.vitals, self.board = run, vitals, board
         self.renew()
 
-    def render(self) -> Text:
+    def words(self) -> Text:
         palette, width = Palette.of(self.app), self.content_size.width
         parts: list[tuple[int, Text]] = []  # with a rank: what goes first where it is narrow
 
@@ -227,7 +233,7 @@ class KeyLine(SpotLine):
         super().__init__(**named)
         self._shown = shown
 
-    def render(self) -> Text:
+    def words(self) -> Text:
         palette, width, line = Palette.of(self.app), self.content_size.width, self.start_line()
 
         def entry(key: str, title: str) -> Text:

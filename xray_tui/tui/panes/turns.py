@@ -49,7 +49,7 @@ class TurnLine(SpotLine):
         self._turns, self._current = turns, current
         self.refresh()
 
-    def render(self) -> Text:
+    def words(self) -> Text:
         palette, line = Palette.of(self.app), self.start_line()
         for index, turn in enumerate(self._turns):
             style = f"bold {palette.text} underline" if index == self._current else palette.faint

@@ -32,7 +32,7 @@ class AnswerLine(SpotLine):
         super().__init__()
         self._answers = answers
 
-    def render(self) -> Text:
+    def words(self) -> Text:
         palette, line = Palette.of(self.app), self.start_line()
         gap = " " * (4 if self.app.size.width >= _ROOMY_COLUMNS else 2)
         for answer in self._answers:

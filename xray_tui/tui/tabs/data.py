@@ -22,7 +22,6 @@ from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.panes.bars import CountsPane, SizesPane
 from xray_tui.tui.panes.findings import FindingsPane
 from xray_tui.tui.panes.gallery import Gallery
-from xray_tui.tui.panes.lines import KeyLine
 from xray_tui.tui.panes.picture import PictureClass
 from xray_tui.tui.panes.turns import Turn, TurnLine
 from xray_tui.tui.screens.radiograph import RadiographScreen
@@ -241,11 +240,6 @@ class DataTab(Tab):
     def _say_nothing(self) -> None:
         self._say(_NOTHING, KeyMap.of(self.app).fill(_HOW_TO_NAME_ONE))
 
-    def _refresh_keys(self) -> None:
-        """Other keys make sense now."""
-        for line in self.screen.query(KeyLine):
-            line.refresh()
-
     def restyle(self) -> None:
         if self._found is not None:
             self._show_report()
@@ -260,7 +254,7 @@ class DataTab(Tab):
         self.query_one(SizesPane).show(report)
         self.query_one(FindingsPane).show(report)
         self._lay_out()
-        self._refresh_keys()
+        self.renew_keys()
 
     def _show_gallery(self, finding: "Finding | None" = None, *, at: int = 0) -> None:
         """The radiographs of the role, or those that a finding concerns."""

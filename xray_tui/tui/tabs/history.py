@@ -21,7 +21,6 @@ from xray_tui.tui.keeping import Keeping, RunKeeper, tell_error
 from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.panes.charts import View
 from xray_tui.tui.panes.comparison import MOST_RUNS, ComparisonPane
-from xray_tui.tui.panes.lines import KeyLine
 from xray_tui.tui.panes.run_rows import LIVE
 from xray_tui.tui.panes.runs import RunsPane
 from xray_tui.tui.shown import ShownRun
@@ -223,12 +222,7 @@ A deleted run goes to the trash folder in the runs folder; nothing is erased."""
         run = None if self._comparing else self._list.under_cursor
         note = run.note if run is not None else ""
         self.border_subtitle = clean(note, Palette.of(self.app).muted) if note else ""
-        self._show_keys()
-
-    def _show_keys(self) -> None:
-        """What makes sense has changed without a key."""
-        for line in self.app.query(KeyLine):
-            line.refresh()
+        self.renew_keys()
 
     @on(RunsPane.Opened)
     def _opened(self, event: RunsPane.Opened) -> None:
@@ -305,7 +299,7 @@ A deleted run goes to the trash folder in the runs folder; nothing is erased."""
             self.back()
             return
         self._comparison.show(comparison)
-        self._show_keys()
+        self.renew_keys()
 
     def do_log_axis(self) -> None:
         self._look(replace(self._comparison.view, log=not self._comparison.view.log))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from PIL import Image
-from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -21,12 +20,11 @@ from xray_tui.tui import image_filter
 from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.panes.film import Explain, FilmPane
 from xray_tui.tui.panes.filter_line import FilterLine
-from xray_tui.tui.panes.lines import KeyLine
 from xray_tui.tui.panes.mistake_list import ORDER_OF_COLUMN, ListPane, next_direction
 from xray_tui.tui.panes.picture import PictureClass, pixels_of
-from xray_tui.tui.panes.rates import RatesPane
 from xray_tui.tui.panes.rows import RowList
 from xray_tui.tui.panes.slider import Slider
+from xray_tui.tui.panes.threshold import ThresholdPane
 from xray_tui.tui.panes.turns import ALL, BESIDE_COLUMNS, TurnLine, turns_for
 from xray_tui.tui.panes.verdict import LEAST_ROWS, ROWS, VerdictPane
 from xray_tui.tui.reading import Reading, in_place_of_mistakes
@@ -59,14 +57,16 @@ class MistakesTab(Tab):
     """
 
     HELP = """\
-The list: every validation image that the epoch gets wrong. o sorts by the next column, f shows only the
-missed ones or only the false alarms, / filters: words, p>=0.9, loss>2, wrong>=5, actual: or said: a class.
-An image that is right by now stays, with a ✓, until you move on. ← and → go through the epochs.
-The radiograph: g lays Grad-CAM over it, where the network saw what speaks for its verdict; the words below
-say which epoch's weights were asked. Dim film was not given to the network. Enter shows it large.
+The list: every validation image that the epoch gets wrong. {sort} sorts by the next column, {direction}
+shows only the missed ones or only the false alarms, {filter} filters: words, p>=0.9, loss>2, wrong>=5,
+actual: or said: a class. An image that is right by now stays, with a ✓, until you move on. {earlier} and
+{later} go through the epochs.
+The radiograph: {heat} lays Grad-CAM over it, where the network saw what speaks for its verdict; the words
+below say which epoch's weights were asked. Dim film was not given to the network. Enter shows it large.
 The strip: a bar an epoch, as high as the probability of the actual class, red where that lost.
-The threshold: [ and ] or the mouse move it, backspace resets it. ▲ is where sensitivity and specificity
-together are best. It is a view: it changes nothing in the run. w writes the list as it is shown."""
+The threshold: {lower} and {raise_} or the mouse move it, {reset} resets it. ▲ is where sensitivity and
+specificity together are best. It is a view: it changes nothing in the run. {export} writes the list as it
+is shown."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "step(-1)", "the one before", show=False),
@@ -100,15 +100,12 @@ together are best. It is a view: it changes nothing in the run. w writes the lis
                 yield ListPane(id="list-pane", classes="pane")
                 yield VerdictPane(id="verdict", classes="pane")
             yield FilmPane(self._picture, self._read, id="film", classes="pane")
-        with Horizontal(id="threshold", classes="pane"):
-            yield Slider()
-            yield RatesPane()
+        yield ThresholdPane(id="threshold", classes="pane")
 
     def on_mount(self) -> None:
         self._built = True
         self._list, self._film = self.query_one(ListPane), self.query_one(FilmPane)
-        self._verdict, self._threshold = self.query_one(VerdictPane), self.query_one("#threshold")
-        self._slider, self._rates = self.query_one(Slider), self.query_one(RatesPane)
+        self._verdict, self._threshold = self.query_one(VerdictPane), self.query_one(ThresholdPane)
         self._lay_out()
         self.show(self._run)
 
@@ -207,12 +204,7 @@ together are best. It is a view: it changes nothing in the run. w writes the lis
         self.query_one("#mistakes-words", Static).update(text)
         self.set_class(bool(words), "-words")
         self._lay_out()
-        self._show_keys()
-
-    def _show_keys(self) -> None:
-        """What makes sense has changed without a key."""
-        for line in self.app.query(KeyLine):
-            line.refresh()
+        self.renew_keys()
 
     def _show_reading(self, reading: Reading) -> None:
         reading.count_wrong()
@@ -232,15 +224,8 @@ together are best. It is a view: it changes nothing in the run. w writes the lis
             self._measure(reading, path, file)
 
     def _show_threshold(self, reading: Reading) -> None:
-        palette = Palette.of(self.app)
-        self._slider.show(reading.division())
-        self._rates.show(reading.rates())
-        name, rule = reading.rule()
         moved = reading.work.threshold is not None
-        title = Text.assemble("threshold  ", (f"{name} ", palette.muted))
-        self._threshold.border_title = title.append(rule, palette.primary if moved else palette.muted)
-        own = "are at 0.5" if len(reading.work.classes) == 2 else "take the likeliest class"
-        self._threshold.border_subtitle = f"view only; the run's own numbers {own}"
+        self._threshold.show(reading.division(), reading.rates(), reading.rule(), moved=moved)
 
     def _lay_out(self) -> None:
         size, words = self.app.size, self.has_class("-words")
@@ -373,14 +358,14 @@ together are best. It is a view: it changes nothing in the run. w writes the lis
             return
         self._list.filter_line.complain("")
         self._relist(lambda work: work.show_filter(wanted))
-        self._show_keys()
+        self.renew_keys()
         self._focus()
 
     def do_lower(self) -> None:
-        self._move_threshold(self._slider.stepped(-1))
+        self._move_threshold(self._threshold.slider.stepped(-1))
 
     def do_raise_(self) -> None:
-        self._move_threshold(self._slider.stepped(1))
+        self._move_threshold(self._threshold.slider.stepped(1))
 
     def do_reset(self) -> None:
         self._move_threshold(None)

@@ -2,6 +2,7 @@
 
 from textual.containers import Container
 
+from xray_tui.tui.panes.lines import KeyLine
 from xray_tui.tui.shown import ShownRun
 
 
@@ -44,6 +45,11 @@ class Tab(Container):
 
     def open_pane(self, index: int) -> None:
         """On a small screen: bring that pane into view."""
+
+    def renew_keys(self) -> None:
+        """Other keys make sense now, without one having been pressed."""
+        for line in self.app.screen_stack[0].query(KeyLine):
+            line.renew()
 
     def why_not(self, action: str) -> str:
         """Why an action of this tab makes no sense now; empty where it does."""

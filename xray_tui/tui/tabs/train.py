@@ -45,7 +45,7 @@ class PaneLine(SpotLine):
     JUMPS = True
     current = 0
 
-    def render(self) -> Text:
+    def words(self) -> Text:
         palette, line = Palette.of(self.app), self.start_line()
         for index, (_, title) in enumerate(_PANES):
             style = f"bold {palette.text} underline" if index == self.current else palette.faint

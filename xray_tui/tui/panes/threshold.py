@@ -1,0 +1,39 @@
+"""The threshold: the slider, and what comes of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from xray_tui.tui.panes.rates import RatesPane, RatesShown
+from xray_tui.tui.panes.slider import Division, Slider
+from xray_tui.tui.themes import Palette
+
+
+class ThresholdPane(Horizontal):
+    """What is called positive from where on, with the rates there."""
+
+    def __init__(self, **named: Any) -> None:
+        super().__init__(**named)
+        self.slider = Slider()
+        self._rates = RatesPane()
+
+    def compose(self) -> ComposeResult:
+        yield self.slider
+        yield self._rates
+
+    def show(self, division: Division, rates: RatesShown, rule: Sequence[str], *, moved: bool) -> None:
+        """
+        Args:
+            rule: what is called positive, and from where on.
+            moved: the threshold is no more where the run has it.
+        """
+        palette, (name, since) = Palette.of(self.app), rule
+        self.slider.show(division)
+        self._rates.show(rates)
+        title = Text.assemble("threshold  ", (f"{name} ", palette.muted))
+        self.border_title = title.append(since, palette.primary if moved else palette.muted)
+        own = "are at 0.5" if len(rates.classes) == 2 else "take the likeliest class"
+        self.border_subtitle = f"view only; the run's own numbers {own}"

@@ -81,6 +81,7 @@ class Clock(Terminal):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--keys", type=int, default=300)
+    parser.add_argument("--paused", action="store_true", help="pause the run first: what painting alone takes")
     asked = parser.parse_args()
     chance = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:
@@ -99,6 +100,9 @@ def main() -> None:
             for key, _ in ROUND:  # each page is made when it is first wanted: not what is measured here
                 terminal.press(key)
                 time.sleep(1.5)
+            if asked.paused:
+                terminal.press(" ")
+                terminal.wait_for("paused")
             while sum(map(len, took.values())) < asked.keys:
                 for key, words in ROUND:
                     time.sleep(chance.uniform(0.1, 0.5))

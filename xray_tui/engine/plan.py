@@ -12,7 +12,7 @@ from xray_tui.config import Settings
 from xray_tui.data import folders, splits
 from xray_tui.data.folders import Listing
 from xray_tui.data.splits import Roles
-from xray_tui.engine import hardware, room
+from xray_tui.engine import hardware, process, room
 from xray_tui.engine.hardware import Hardware
 from xray_tui.errors import UserError
 from xray_tui.events import Emit, Progress
@@ -59,6 +59,7 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False) -> Plan:
     Raises:
         UserError: anything that a person can mend.
     """
+    process.keep_objects()  # by now torch has been imported
     training = settings.training
     check_name(settings.model.backbone)
     if training.frozen.epochs + training.unfrozen.epochs == 0:

@@ -338,9 +338,6 @@ def run_dashboard(
         ascii_only=plain,
         keymap=read_keymap(files),
     )
-    # The thread that trains wants the interpreter back after every operation, for a moment each time: the
-    # usual 5 ms would be waited for at each of them while the screen is drawn.
-    sys.setswitchinterval(0.0002)
     code = app.run()
     run = app.desk.main
     if run is not None and run.failure is not None:

@@ -81,7 +81,7 @@ class Clock(Terminal):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--keys", type=int, default=300)
-    parser.add_argument("--paused", action="store_true", help="pause the run first: what painting alone takes")
+    parser.add_argument("--paused", action="store_true", help="pause the run first: painting alone")
     asked = parser.parse_args()
     chance = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from xray_tui.tui.panes.raster import DOTS_ACROSS, DOTS_DOWN, Raster
+from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.themes import Palette
 
 Points = Sequence[tuple[int, float | None]]
@@ -67,7 +67,7 @@ _Kept = dict[tuple[int, int, float, float, bool], tuple[Points, Thinned]]
 """What was thinned, by its points' identity, their number and where they lie; it keeps the points alive."""
 
 
-class Chart(Widget, can_focus=False):
+class Chart(Sized, can_focus=False):
     """Draws a :class:`Drawing` anew whenever that or its size changes.
 
     Curves whose points are the same list as before, and as long, are not thinned again: such a list may
@@ -100,7 +100,7 @@ class Chart(Widget, can_focus=False):
         self._thinned = {key: kept for key, kept in self._thinned.items() if key[:2] in wanted}
         self.refresh()
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         self._strips = None
 
     def notify_style_update(self) -> None:

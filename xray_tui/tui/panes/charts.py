@@ -26,6 +26,7 @@ from xray_tui.tui.panes.chart import (
     nice_ticks,
 )
 from xray_tui.tui.panes.notches import explained, notches
+from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.panes.sparks import Spark, Sparks
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.themes import Palette
@@ -124,7 +125,7 @@ QUALITY = ChartSpec(
 )
 
 
-class CurvePane(Vertical):
+class CurvePane(Sized, Vertical):
     """One chart with its legend in the title; too small for axes, it shows sparklines."""
 
     HELP = (
@@ -151,7 +152,7 @@ class CurvePane(Vertical):
     def on_mount(self) -> None:
         self.border_title = self._spec.title
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         size = self.content_size
         self.set_class(size.height < _LEAST_ROWS or size.width < _LEAST_COLUMNS, "-sparks")
         if self._run:

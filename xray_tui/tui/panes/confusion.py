@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from rich.text import Text
-from textual.widget import Widget
 
+from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.text import fit, shorten
 from xray_tui.tui.themes import Palette
@@ -15,7 +15,7 @@ _LABEL, _NARROW, _WIDE = 12, 9, 17
 """Cells of a class's name, and the least and most that a number's box takes."""
 
 
-class ConfusionPane(Widget, can_focus=False):
+class ConfusionPane(Sized, can_focus=False):
     """Counts with row percentages, shaded; after the end test stands beside validation."""
 
     HELP = (
@@ -35,7 +35,7 @@ class ConfusionPane(Widget, can_focus=False):
         self.border_subtitle = "rows: actual, columns: predicted" if epoch and self.size.width > 44 else ""
         self.refresh()
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         if self._run:
             self.show(self._run)
 

@@ -12,6 +12,7 @@ from textual.widgets import Static
 from xray_tui.events import EpochEnded, Progress
 from xray_tui.tui.panes.charts import EpochPicked
 from xray_tui.tui.panes.rows import Column, Row, RowList
+from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.panes.sparks import Spark, Sparks
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.text import bar
@@ -53,7 +54,7 @@ class Order(NamedTuple):
     descending: bool = False
 
 
-class EpochsPane(Vertical):
+class EpochsPane(Sized, Vertical):
     """Every epoch, the best with its star; small screens get the losses as sparklines below."""
 
     HELP = (
@@ -79,7 +80,7 @@ class EpochsPane(Vertical):
     def on_mount(self) -> None:
         self.border_title = "epochs"
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         if self._run is not None:
             self._show_test(self._run)
 

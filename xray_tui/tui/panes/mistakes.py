@@ -14,6 +14,7 @@ from textual.widgets import Static
 from xray_tui.events import Mistake, Mistakes
 from xray_tui.tui.panes.picture import PictureClass, RadiographView
 from xray_tui.tui.panes.rows import Column, Row, RowList
+from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.text import clean, shorten
 from xray_tui.tui.themes import Palette
@@ -27,7 +28,7 @@ COLUMNS = (
 )
 
 
-class MistakesPane(Horizontal):
+class MistakesPane(Sized, Horizontal):
     """Those of the epoch that is looked at."""
 
     HELP = (
@@ -70,7 +71,7 @@ class MistakesPane(Horizontal):
         )
         self._show_radiograph()
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         self._show_radiograph()
 
     def _same_image(self, mistakes: Mistakes | None, cursor: int | None) -> int:

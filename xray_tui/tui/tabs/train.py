@@ -21,6 +21,7 @@ from xray_tui.tui.panes.mistakes import MistakesPane
 from xray_tui.tui.panes.opening import OpeningPane
 from xray_tui.tui.panes.picture import PictureClass
 from xray_tui.tui.panes.rows import RowList
+from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.tabs.tab import Tab
 from xray_tui.tui.themes import Palette
@@ -54,7 +55,7 @@ class PaneLine(SpotLine):
         return line.append("tab: next", palette.faint) if self.content_size.width >= 50 else line
 
 
-class TrainTab(Tab):
+class TrainTab(Sized, Tab):
     """Shows one :class:`ShownRun`."""
 
     HELP = """\
@@ -105,7 +106,7 @@ proposes, {warnings} lists all of it with what it means."""
         if self._run:
             self.show(self._run)
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         self._lay_out()
         if self._run:
             self.show(self._run)

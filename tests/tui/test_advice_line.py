@@ -11,6 +11,7 @@ from xray_tui.runs import advice as watchers
 from xray_tui.tui.actions import BY_ID
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.panes.advice import ACT_WORDS, AdviceLine, shortened
+from xray_tui.tui.panes.document import Document
 from xray_tui.tui.screens.notice import NoticeScreen
 
 RISING = [0.30, 0.42, 0.55]
@@ -103,7 +104,7 @@ async def test_several_at_once_show_the_first_and_the_list_has_all() -> None:
         assert "+1 more !" in line(app)
         await pilot.press("exclamation_mark")
         assert isinstance(app.screen, NoticeScreen)
-        words = str(app.screen.query_one("#notice-words").render())
+        words = app.screen.query_one(Document).plain
         assert "A third of it or less" in words
         assert "class imbalance" in words
         assert "train/NORMAL/IM-0115-0001.jpeg" in words, "warnings stand below the advice"

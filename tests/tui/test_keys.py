@@ -24,6 +24,7 @@ from xray_tui.events import ControlUsed
 from xray_tui.tui.actions import ACTIONS, TABS
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.keymap import KeyMap
+from xray_tui.tui.panes.document import Document
 from xray_tui.tui.panes.form import FormPane
 from xray_tui.tui.panes.lines import TabLine
 from xray_tui.tui.screens.ask import AskScreen
@@ -185,7 +186,7 @@ async def test_help_begins_with_the_pane_that_has_the_focus() -> None:
         await pilot.press("question_mark")
         await pilot.pause()
         assert "One line an epoch" in words_on(app)
-        assert "scroll" in str(app.screen.query_one(".box").border_subtitle)
+        assert "scroll" in str(app.screen.query_one(Document).border_subtitle)
         top = words_on(app)
         await pilot.press("end")
         await pilot.pause()
@@ -265,7 +266,7 @@ async def test_t_starts_tensorboard_and_shows_where_it_is(tmp_path: Path) -> Non
     async with app.run_test() as pilot:
         await pilot.press("t")
         await until(pilot, lambda: isinstance(app.screen, NoticeScreen))
-        words = str(app.screen.query_one("#notice-words").render())
+        words = app.screen.query_one(Document).plain
         assert board.url in words
         assert board.ssh_line in words
         assert made == [tmp_path]
@@ -319,5 +320,5 @@ async def test_the_warnings_are_listed_by_name() -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.shown is not None and bool(app.shown.record.warnings))
         await pilot.press("exclamation_mark")
-        words = str(app.screen.query_one("#notice-words").render())
+        words = app.screen.query_one(Document).plain
         assert "train/NORMAL/IM-0115-0001.jpeg" in words

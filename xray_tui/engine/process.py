@@ -25,7 +25,8 @@ def keep_objects() -> None:
     """What is there now stays, and the garbage collector need not walk it again and again.
 
     Torch brings some hundred thousand objects: a full collection over them holds every thread up for a
-    third of a second, a key in the dashboard as much as a batch.
+    third of a second, a key in the dashboard as much as a batch. What is garbage now is never freed: not
+    for a loop to call.
     """
     gc.freeze()
 

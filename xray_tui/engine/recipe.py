@@ -17,7 +17,7 @@ from xray_tui import metrics
 from xray_tui.config import StageSettings
 from xray_tui.data.augmentation import Normalisation
 from xray_tui.data.pixels import Broken, Pixels
-from xray_tui.engine import checkpoints, results
+from xray_tui.engine import checkpoints, process, results
 from xray_tui.engine.batches import Batches
 from xray_tui.engine.checkpoints import Position
 from xray_tui.engine.controls import Controls, Detach, Stop, UnfreezeNow
@@ -193,6 +193,8 @@ class Recipe:
             while self.next_epoch < at.first_epoch + settings.epochs:
                 self._run_epoch(at)
                 self._end_epoch(at)
+                if self.next_epoch == at.first_epoch + 1:
+                    process.keep_objects()  # by now all that an epoch needs has been loaded
         except UnfreezeNow:
             why, self._unfreeze_now = "unfreeze now", True
         except (Stop, Detach):

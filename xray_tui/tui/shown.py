@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from xray_tui.events import (
+    CheckpointSaved,
     Control,
     EpochEnded,
     Event,
@@ -47,7 +48,7 @@ class Status:
     moving: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class ShownRun:
     """One run on the screen. Handlers of the app own it; panes only read it."""
 
@@ -64,6 +65,8 @@ class ShownRun:
     handed_over: bool = False
     """Whether it began in this process and lives in another one now."""
     _anew: bool = False
+    _told: int = 0
+    """How many events have been applied that may have changed more than the row of the epoch under way."""
 
     def hand_over_to(self, source: Source) -> None:
         """The same run through another source, which will tell it from its beginning.
@@ -83,6 +86,7 @@ class ShownRun:
                 self.record.apply(event)
             if self.asked and self._answers(event):
                 self.asked = None
+            self._told += not isinstance(event, Progress | CheckpointSaved)
         eta = self.record.eta_seconds
         if eta is not None or self.record.progress is None or not self.live:
             self.eta_seconds = eta
@@ -95,6 +99,11 @@ class ShownRun:
         if self.asked in ("unfreeze", "learning_rate") and isinstance(event, StageStarted | StageEnded):
             return True  # too late: what was asked was of the stage before
         return getattr(event, "control", None) == self.asked
+
+    @property
+    def version(self) -> tuple[object, ...]:
+        """The same as before where nothing has changed but the progress of the epoch under way."""
+        return self._told, self.epoch, self.asked, self.live, self.paused, self.failure
 
     @property
     def failure(self) -> Failure | None:

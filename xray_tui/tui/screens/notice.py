@@ -6,12 +6,11 @@ from rich.console import RenderableType
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from xray_tui.runs.advice import advice
 from xray_tui.tui.panes.advice import severity_colour
+from xray_tui.tui.panes.document import Document
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.themes import Palette
 from xray_tui.words import harmless
@@ -30,20 +29,13 @@ class NoticeScreen(ModalScreen[None]):
         self._text = text
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(classes="box"):
-            yield Static(self._text, id="notice-words")
+        # Tables have no width of their own.
+        box = Document(self._text, classes="box" if isinstance(self._text, Text) else "box -wide")
+        box.border_title, box.foot = self._title, "esc closes"
+        yield box
 
     def on_mount(self) -> None:
-        box = self.query_one(".box")
-        box.set_class(not isinstance(self._text, Text), "-wide")  # tables have no width of their own
-        box.border_title, box.border_subtitle = self._title, "esc closes"
-        box.focus()
-        self.call_after_refresh(self._tell_of_more)
-
-    def _tell_of_more(self) -> None:
-        box = self.query_one(".box")
-        if box.max_scroll_y:
-            box.border_subtitle = "↑ ↓ scroll   esc closes"
+        self.query_one(Document).focus()
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -1,5 +1,7 @@
 """A text to be read and scrolled."""
 
+from typing import Any
+
 from rich.console import RenderableType
 from rich.measure import Measurement
 from rich.segment import Segment
@@ -17,7 +19,7 @@ class Document(ScrollView, can_focus=True):
     foot = ""
     """What its lower edge says, besides that there is more."""
 
-    def __init__(self, text: RenderableType, **named: str) -> None:
+    def __init__(self, text: RenderableType, **named: Any) -> None:
         super().__init__(**named)
         self._text = text
         self._set: tuple[int, list[Strip]] = -1, []

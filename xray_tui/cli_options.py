@@ -42,7 +42,9 @@ class RunOptions:
     split: Annotated[Split | None, option("data.split")] = None
     positive: Annotated[str | None, option("data.positive")] = None
     unfreeze: Annotated[Unfreeze | None, option("training.unfreeze")] = None
+    unfreeze_from: Annotated[str | None, option("training.unfreeze_from")] = None
     batchnorm: Annotated[BatchNorm | None, option("training.batchnorm")] = None
+    augment_views: Annotated[str | None, option("training.augment_views")] = None
     frozen_epochs: Annotated[int | None, option("training.frozen.epochs")] = None
     unfrozen_epochs: Annotated[int | None, option("training.unfrozen.epochs")] = None
     frozen_lr: Annotated[float | None, option("training.frozen.learning_rate")] = None

@@ -76,10 +76,25 @@ class TrainingSettings(Struct, frozen=True, forbid_unknown_fields=True):
     unfreeze: Annotated[Unfreeze, Meta(description="after the frozen stage: go on, or wait for a person")] = (
         "auto"
     )
+    unfreeze_from: Annotated[
+        str, Meta(description="lowest group of the backbone that learns once unfrozen (default: all do)")
+    ] = ""
+    augment_views: Annotated[
+        str,
+        Meta(
+            pattern=r"^(auto|off|[1-9]\d*)$",
+            description="augmented views that a frozen part sees in turn (off: a new one an epoch)",
+        ),
+    ] = "auto"
     batch_size: Annotated[int, Meta(ge=2, description="images per batch")] = 128
     image_size: Annotated[int, Meta(ge=32, le=2048, description="side of the crop, in pixels")] = 256
     seed: Annotated[Count, Meta(description="seed of everything random")] = 0
     augmentation: AugmentationSettings = AugmentationSettings()
+
+    @property
+    def views(self) -> int | None:
+        """Augmented views of an image; ``None`` for a new one in every epoch."""
+        return None if self.augment_views == "off" else int(self.augment_views)
 
     @property
     def resize(self) -> int:
@@ -130,7 +145,9 @@ OPTIONS: dict[str, str] = {
     "split": "data.split",
     "positive": "data.positive",
     "unfreeze": "training.unfreeze",
+    "unfreeze_from": "training.unfreeze_from",
     "batchnorm": "training.batchnorm",
+    "augment_views": "training.augment_views",
     "frozen_epochs": "training.frozen.epochs",
     "unfrozen_epochs": "training.unfrozen.epochs",
     "frozen_lr": "training.frozen.learning_rate",

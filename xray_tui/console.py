@@ -34,6 +34,7 @@ _GAP = 2
 _PHASES = {
     "weights": "loading weights",
     "reading": "reading images",
+    "features": "computing features",
     "train": "training",
     "validation": "validating",
     "test": "testing",

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct, field
 
 Stage = Literal["frozen", "unfrozen"]
-Phase = Literal["weights", "reading", "train", "validation", "waiting", "paused", "test"]
+Phase = Literal["weights", "reading", "features", "train", "validation", "waiting", "paused", "test"]
 Control = Literal["pause", "resume", "unfreeze", "learning_rate", "stop", "detach"]
 Outcome = Literal["done", "interrupted", "failed"]
 

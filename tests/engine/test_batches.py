@@ -30,7 +30,7 @@ def pixels(count: int) -> Pixels:
 
 def test_every_image_once_in_an_order_of_its_epoch(batches: Batches) -> None:
     first, again, other = (
-        torch.cat([batch.images for batch in batches.train(pixels(10), epoch)]) for epoch in (0, 0, 1)
+        torch.cat([batch.inputs for batch in batches.train(pixels(10), epoch)]) for epoch in (0, 0, 1)
     )
     assert len(first) == 10
     assert torch.equal(first, again)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from xray_tui.errors import UserError
 from xray_tui.models.backbones import load_backbone
 from xray_tui.models.classifier import Classifier, ConcatPool, make_head
 from xray_tui.models.seeded import SeededDropout, reseed
@@ -74,7 +75,7 @@ def test_the_classifiers_dropouts_are_seeded(model: Classifier) -> None:
 
 def test_shapes_and_dtypes(model: Classifier, images: Tensor) -> None:
     assert model.feature_map(images).shape == (4, 1024, 2, 2)
-    assert model.features(images).shape == (4, 2048)
+    assert model.pool(model.feature_map(images)).shape == (4, 2048)
     with torch.autocast("cpu", torch.bfloat16):
         assert model.feature_map(images).dtype == torch.bfloat16
         log_probabilities = model(images)
@@ -83,8 +84,37 @@ def test_shapes_and_dtypes(model: Classifier, images: Tensor) -> None:
     torch.testing.assert_close(log_probabilities.exp().sum(1), torch.ones(4))
 
 
-def test_forward_is_features_then_classify(model: Classifier, images: Tensor) -> None:
-    assert torch.equal(model(images), model.classify(model.features(images)))
+def test_what_learns_goes_on_from_what_is_fixed(model: Classifier, images: Tensor) -> None:
+    whole = model(images)
+    model.freeze()
+    assert torch.equal(model(images), model.learned(model.fixed(images)))
+    model.unfreeze()
+    assert model.fixed(images) is images
+    assert torch.equal(whole, model.learned(images))
+
+
+def test_upper_groups_learn_alone(model: Classifier, images: Tensor) -> None:
+    whole = model(images)
+    model.unfreeze(from_group="stage4")
+    model.train()
+    trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert {name.split(".")[1] for name in trainable if name.startswith("body")} == {"stage4", "conv5"}
+    statistics = model.body.stage3[0].branch2[1].running_mean.clone()
+    fixed = model.fixed(images)
+    assert not fixed.requires_grad
+    model.learned(fixed).sum().backward()
+    assert torch.equal(statistics, model.body.stage3[0].branch2[1].running_mean)
+    model.eval()
+    torch.testing.assert_close(model.learned(model.fixed(images)), model(images))
+    model.unfreeze()
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert whole.shape == model(images).shape
+
+
+def test_an_unknown_group_is_told_with_those_there_are(model: Classifier) -> None:
+    with pytest.raises(UserError, match="no such group") as told:
+        model.unfreeze(from_group="layer4")
+    assert "stage4" in told.value.hint
 
 
 def test_the_head_follows_the_seed_and_leaves_the_process_alone() -> None:
@@ -122,7 +152,7 @@ def test_frozen_batchnorm_does_not_move(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if not folded:
-        monkeypatch.setattr(Classifier, "_frozen_body", lambda self, _: self.body)
+        monkeypatch.setattr("xray_tui.models.classifier.fold_batchnorm", lambda body: body)
     model.freeze()
     model.train()
     before = copy.deepcopy(model.body.state_dict())

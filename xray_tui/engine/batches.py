@@ -1,6 +1,6 @@
 """Batches of pixels on the device, in an order and with an augmentation that a resume repeats."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -15,8 +15,9 @@ from xray_tui.data.pixels import Pixels
 
 @dataclass(frozen=True)
 class Batch:
-    images: Tensor
-    """float32 (N, 3, H, W), normalised, channels_last, on the device."""
+    inputs: Tensor
+    """Images float32 (N, 3, H, W), normalised, channels_last, on the device; or what the model's frozen
+    part has made of them."""
     labels: Tensor
     """int64 (N,), on the device."""
 
@@ -53,24 +54,50 @@ class Batches:
         Args:
             first: number of the batch to begin with; those before it are not made.
         """
-        seed, size = self._settings.seed, self._settings.batch_size
-        order: list[int] = np.random.default_rng((seed, epoch)).permutation(len(pixels)).tolist()
-        parts = [order[start : start + size] for start in range(0, len(order), size)]
-        if len(parts[-1]) == 1:
-            parts.pop()
-        parts = parts[first:]
+        parts = self._shuffled(len(pixels), epoch)[first:]
+        yield from self._augmented(pixels, parts, epoch)
+
+    def view(self, pixels: Pixels, view: int) -> Iterator[Batch]:
+        """All of train in the order of its files, augmented as in epoch ``view``."""
+        yield from self._augmented(pixels, self._parts(list(range(len(pixels)))), view)
+
+    def kept(self, kept: Tensor, labels: Tensor, epoch: int | None = None, first: int = 0) -> Iterator[Batch]:
+        """Batches of what has been computed before.
+
+        Args:
+            kept: (N, …), on the device or on the CPU.
+            epoch: in its order and without a last batch of one, as :meth:`train`; ``None`` for all in order.
+        """
+        count = len(kept)
+        parts = self._parts(list(range(count))) if epoch is None else self._shuffled(count, epoch)[first:]
+        for part in parts:
+            at = torch.tensor(part)
+            chosen = kept[move(at, kept.device)]
+            if chosen.ndim == 4:
+                chosen = chosen.contiguous(memory_format=torch.channels_last)
+            yield Batch(move(chosen, self._device), move(labels[at], self._device))
+
+    def plain(self, pixels: Pixels) -> Iterator[Batch]:
+        """Validation or test: in order, as cached."""
+        for part in self._parts(range(len(pixels))):
+            images = torch.stack([pixels.images[i] for i in part])
+            yield self._batch(images, pixels.labels[part[0] : part[-1] + 1])
+
+    def _shuffled(self, count: int, epoch: int) -> list[list[int]]:
+        """Numbers of the images of each batch of an epoch."""
+        parts = self._parts(np.random.default_rng((self._settings.seed, epoch)).permutation(count).tolist())
+        return parts[:-1] if len(parts[-1]) == 1 else parts
+
+    def _parts(self, order: Sequence[int]) -> list[list[int]]:
+        size = self._settings.batch_size
+        return [list(order[start : start + size]) for start in range(0, len(order), size)]
+
+    def _augmented(self, pixels: Pixels, parts: list[list[int]], epoch: int) -> Iterator[Batch]:
         if not parts:
             return
         images = self._uploaded if self._device.type == "cuda" else self._prefetched
         for part, augmented in zip(parts, images(pixels, parts, epoch), strict=True):
             yield self._batch(augmented, pixels.labels[part])
-
-    def plain(self, pixels: Pixels) -> Iterator[Batch]:
-        """Validation or test: in order, as cached."""
-        size = self._settings.batch_size
-        for start in range(0, len(pixels), size):
-            part = slice(start, start + size)
-            yield self._batch(torch.stack(pixels.images[part]), pixels.labels[part])
 
     def _prefetched(self, pixels: Pixels, parts: list[list[int]], epoch: int) -> Iterator[Tensor]:
         """uint8 (N, 1, S, S) a part, each begun while the one before it is used."""

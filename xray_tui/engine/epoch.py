@@ -16,6 +16,8 @@ from xray_tui.events import Histogram, finite
 from xray_tui.models.classifier import Classifier
 from xray_tui.models.seeded import reseed
 
+Forward = Callable[[Tensor], Tensor]
+"""Inputs of a batch → log probabilities float32 (N, C)."""
 Step = Callable[[int], None]
 """Called between batches with the images done so far; may raise to end the pass."""
 
@@ -51,6 +53,7 @@ class Predictions:
 
 def train_epoch(
     model: Classifier,
+    forward: Forward,
     batches: Iterable[Batch],
     optimizer: Optimizer,
     hardware: Hardware,
@@ -63,6 +66,7 @@ def train_epoch(
     """Train on every batch once.
 
     Args:
+        forward: of the model, or of its part that learns.
         batches: those that ``so_far`` has not.
         so_far: kept up to date: it is right whenever ``step`` is called.
     """
@@ -71,7 +75,7 @@ def train_epoch(
         reseed(model, seed, epoch, number)
         optimizer.zero_grad()
         with hardware.autocast():
-            log_probabilities = model(batch.images)
+            log_probabilities = forward(batch.inputs)
         loss = F.nll_loss(log_probabilities, batch.labels)
         loss.backward()
         optimizer.step()
@@ -82,37 +86,28 @@ def train_epoch(
 
 
 @torch.no_grad()
-def body_features(
-    model: Classifier, batches: Iterable[Batch], hardware: Hardware, *, step: Step
-) -> tuple[Tensor, Tensor]:
-    """What the head is given for every image, with the labels.
+def predict(
+    model: Classifier, forward: Forward, batches: Iterable[Batch], hardware: Hardware, *, step: Step
+) -> Predictions:
+    """The verdict on every image of some batches, in their order.
 
-    While the body is frozen these stay the same from epoch to epoch: worth keeping.
-
-    Returns:
-        float32 (N, 2 x width) and int64 (N,), on the device.
+    Args:
+        forward: of the model, or of its part that learns.
     """
     model.eval()
-    features, labels, done = [], [], 0
+    verdicts, labels, done = [], [], 0
     for batch in batches:
         with hardware.autocast():
-            features.append(model.features(batch.images))
+            verdicts.append(forward(batch.inputs))
         labels.append(batch.labels)
         done += len(batch)
         step(done)
-    return torch.cat(features), torch.cat(labels)
-
-
-@torch.no_grad()
-def predict(model: Classifier, features: Tensor, labels: Tensor) -> Predictions:
-    """The head's verdict on features, from one pass over them."""
-    model.eval()
-    log_probabilities = model.classify(features)
-    losses = F.nll_loss(log_probabilities, labels, reduction="none")
+    log_probabilities, actual = torch.cat(verdicts), torch.cat(labels)
+    losses = F.nll_loss(log_probabilities, actual, reduction="none")
     return Predictions(
         probabilities=log_probabilities.exp().cpu().numpy(),
         losses=losses.cpu().numpy(),
-        actual=labels.cpu().numpy(),
+        actual=actual.cpu().numpy(),
     )
 
 

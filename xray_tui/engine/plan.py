@@ -18,7 +18,11 @@ from xray_tui.errors import UserError
 from xray_tui.events import Emit, Progress
 from xray_tui.models.backbones import Backbone, load_backbone
 from xray_tui.models.classifier import Classifier
+from xray_tui.models.groups import cut
 from xray_tui.models.names import check_name
+
+AUTO_VIEWS = 3
+"""Augmented views of a train image that a frozen part is shown, by default."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +91,18 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False) -> Plan:
         seed=training.seed,
     ).to(chosen.device)
     model = model.to(memory_format=torch.channels_last)
+    if training.unfreeze_from:
+        cut(model.body, training.unfreeze_from)  # is there such a group?
     if training.unfrozen.epochs:
         room.check(model, chosen, training.batch_size, training.image_size)
+    views = str(AUTO_VIEWS) if training.augment_views == "auto" else training.augment_views
     resolved = config.replace(
         settings,
         {
             "data.root": str(listing.root),
             "data.split": roles.split,
             "data.positive": positive,
+            "training.augment_views": views,
             "hardware.device": chosen.settings.device,
             "hardware.precision": chosen.settings.precision,
             "hardware.threads": chosen.settings.threads,

@@ -5,7 +5,7 @@ screen, no file of others, no TensorBoard.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,19 +16,21 @@ from torch.optim import Adam, Optimizer
 from xray_tui import metrics
 from xray_tui.config import StageSettings
 from xray_tui.data.augmentation import Normalisation
+from xray_tui.data.check_cache import cache_folder
 from xray_tui.data.pixels import Broken, Pixels
 from xray_tui.engine import checkpoints, process, results
-from xray_tui.engine.batches import Batches
+from xray_tui.engine.batches import Batch, Batches
 from xray_tui.engine.checkpoints import Position
 from xray_tui.engine.controls import Controls, Detach, Stop, UnfreezeNow
 from xray_tui.engine.epoch import (
+    Forward,
     Predictions,
     TrainPass,
-    body_features,
     head_histograms,
     predict,
     train_epoch,
 )
+from xray_tui.engine.features import Features
 from xray_tui.engine.plan import Plan
 from xray_tui.engine.reading import Reader
 from xray_tui.engine.reporting import Reporter
@@ -48,6 +50,9 @@ from xray_tui.events import (
     Warning,
     finite,
 )
+
+SetRate = Callable[[float], None]
+"""Changes the learning rate."""
 
 
 def train(
@@ -119,6 +124,7 @@ class StageUnderWay:
 
     stage: Stage
     first_epoch: int
+    epochs: int
     optimizer: Optimizer
     began: float
     """On the monotonic clock, less what earlier processes spent on it."""
@@ -151,7 +157,7 @@ class Recipe:
         self._began = time.monotonic()
         self._standing = standing
         self._unfreeze_now = False
-        self._kept_features: tuple[torch.Tensor, torch.Tensor] | None = None
+        self.features = Features(self.model, self.batches, plan.hardware, cache_folder() / "features")
         if standing is not None:
             position = standing.position
             self.next_epoch, self.best_epoch = position.next_epoch, position.best_epoch
@@ -180,17 +186,18 @@ class Recipe:
         self.model.freeze()
 
     def unfreeze(self) -> None:
-        self.model.unfreeze(keep_statistics=self.plan.settings.training.batchnorm == "keep")
-        self._kept_features = None
+        training = self.plan.settings.training
+        self.model.unfreeze(keep_statistics=training.batchnorm == "keep", from_group=training.unfreeze_from)
+        self.features.forget()
 
     def fit(self, stage: Stage, settings: StageSettings) -> None:
         """Train a stage's epochs with an Adam of its own."""
         if not settings.epochs:
             return
-        at = self._take_up(stage) or self._begin(stage, settings)
+        at = self._take_up(stage, settings) or self._begin(stage, settings)
         why = "finished"
         try:
-            while self.next_epoch < at.first_epoch + settings.epochs:
+            while self.next_epoch < at.first_epoch + at.epochs:
                 self._run_epoch(at)
                 self._end_epoch(at)
                 if self.next_epoch == at.first_epoch + 1:
@@ -222,7 +229,7 @@ class Recipe:
         if not len(pixels):
             self._emit_test(None, 0, "none of the test images can be read")
             return
-        self._emit_test(self._predict(pixels, "test", None, None), len(pixels), "")
+        self._emit_test(self._predict(pixels, "test"), len(pixels), "")
 
     def _begin(self, stage: Stage, settings: StageSettings) -> StageUnderWay:
         trainable, total = self.model.parameter_counts()
@@ -237,17 +244,18 @@ class Recipe:
             )
         )
         optimizer = Adam(self.model.trainable_parameters(), lr=settings.learning_rate)
-        at = StageUnderWay(stage, self.next_epoch, optimizer, time.monotonic())
+        at = StageUnderWay(stage, self.next_epoch, settings.epochs, optimizer, time.monotonic())
         self._save_last(at)
         return at
 
-    def _take_up(self, stage: Stage) -> StageUnderWay | None:
+    def _take_up(self, stage: Stage, settings: StageSettings) -> StageUnderWay | None:
         """The stage as a resumed run left it, the first time it comes to one."""
         standing, self._standing = self._standing, None
         if standing is None or standing.position.stage != stage:
             return None
         position, now = standing.position, time.monotonic()
-        at = StageUnderWay(stage, position.first_epoch, standing.optimizer, now - position.stage_seconds)
+        began = now - position.stage_seconds
+        at = StageUnderWay(stage, position.first_epoch, settings.epochs, standing.optimizer, began)
         if position.batches:
             at.train_pass = standing.train_pass(self.plan.hardware.device, now)
         elif position.best_epoch == self.next_epoch - 1:
@@ -266,9 +274,11 @@ class Recipe:
             torch.zeros((), device=self.plan.hardware.device), time.monotonic()
         )
         at.train_pass = so_far
+        forward, batches = self._train_batches(at, epoch, so_far.batches, set_rate)
         train_epoch(
             self.model,
-            self.batches.train(self.pixels, epoch, so_far.batches),
+            forward,
+            batches,
             at.optimizer,
             self.plan.hardware,
             seed=settings.seed,
@@ -327,25 +337,36 @@ class Recipe:
         if self.best_epoch == self.next_epoch - 1:
             self._save_best()
 
+    def _train_batches(
+        self, at: StageUnderWay, epoch: int, first: int, set_rate: SetRate
+    ) -> tuple[Forward, Iterator[Batch]]:
+        """Of an epoch, from batch ``first`` on, with what is to learn from them."""
+        views = self.plan.settings.training.views
+        # Where no epoch of the stage comes back to a view, nothing is worth keeping.
+        if not self.model.has_fixed or views is None or at.epochs <= views:
+            return self.model, self.batches.train(self.pixels, epoch, first)
+        kept = self.features.view(
+            self.pixels,
+            epoch % views,
+            lambda: self.reporter.steps("features", len(self.pixels), at.stage, epoch, set_rate=set_rate),
+        )
+        return self.model.learned, self.batches.kept(kept, self.pixels.labels, epoch, first)
+
     def _predict(
         self,
         pixels: Pixels,
         phase: Phase,
-        stage: Stage | None,
-        epoch: int | None,
-        set_rate: Callable[[float], None] | None = None,
+        stage: Stage | None = None,
+        epoch: int | None = None,
+        set_rate: SetRate | None = None,
     ) -> Predictions:
-        kept = self._kept_features if phase == "validation" else None
-        if kept is None:
-            kept = body_features(
-                self.model,
-                self.batches.plain(pixels),
-                self.plan.hardware,
-                step=self.reporter.steps(phase, len(pixels), stage, epoch, set_rate=set_rate),
-            )
-        if phase == "validation" and self.model.frozen:
-            self._kept_features = kept
-        return predict(self.model, *kept)
+        step = self.reporter.steps(phase, len(pixels), stage, epoch, set_rate=set_rate)
+        forward: Forward = self.model
+        batches = self.batches.plain(pixels)
+        if phase == "validation" and self.model.has_fixed:
+            kept = self.features.validation(pixels, step)
+            forward, batches = self.model.learned, self.batches.kept(kept, pixels.labels)
+        return predict(self.model, forward, batches, self.plan.hardware, step=step)
 
     def _save_last(self, at: StageUnderWay) -> None:
         now, so_far = time.monotonic(), at.train_pass

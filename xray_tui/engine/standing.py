@@ -73,7 +73,7 @@ def put_back(plan: Plan, folder: Path) -> Standing:
         plan.model.freeze()
         settings = training.frozen
     else:
-        plan.model.unfreeze(keep_statistics=training.batchnorm == "keep")
+        plan.model.unfreeze(keep_statistics=training.batchnorm == "keep", from_group=training.unfreeze_from)
         settings = training.unfrozen
     optimizer = Adam(plan.model.trainable_parameters(), lr=position.learning_rate or settings.learning_rate)
     checkpoints.load_last(folder, plan.model, optimizer)

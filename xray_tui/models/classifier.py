@@ -1,6 +1,5 @@
 """The network that is trained: a pretrained body, a pool, and the recipe's head."""
 
-from collections.abc import Callable
 from typing import Self
 
 import torch
@@ -9,6 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from xray_tui.models.backbones import Backbone
 from xray_tui.models.folding import Fingerprint, fingerprint, fold_batchnorm
+from xray_tui.models.groups import cut
 from xray_tui.models.seeded import initial_weights, replace_random_layers
 
 
@@ -46,10 +46,11 @@ def make_head(width: int, classes: int, hidden: int = 512, dropout: float = 0.5)
 
 
 class Classifier(nn.Module):
-    """Body, pool and head, with a body that can be frozen for good.
+    """Body, pool and head, of which the lower part, up to the whole body, can be frozen.
 
-    It is built in eval mode and unfrozen. While frozen, the body's parameters take no gradient and the
-    body stays in eval mode whatever `train()` is called, so its BatchNorm statistics do not move.
+    It is built in eval mode and unfrozen. What is frozen takes no gradient and stays in eval mode whatever
+    `train()` is called, so its BatchNorm statistics do not move. What it makes of an image stays the same
+    for as long: `fixed` computes it, `learned` goes on from there, and `forward` is both.
 
     The body may run under autocast; pool and head compute in float32 always, for log_softmax and NLLLoss
     lose small losses in half precision.
@@ -68,45 +69,80 @@ class Classifier(nn.Module):
         super().__init__()
         self.frozen = False
         self.keep_statistics = False
+        # In tuples, for modules would be registered, and saved.
+        self._parts: tuple[nn.Module | None, nn.Module] = None, backbone.body
+        """Of the body: what is frozen, and what learns; the whole of it once frozen."""
         self.body = backbone.body
         self.pool = ConcatPool()
         with initial_weights(seed):
             self.head = make_head(backbone.width, classes, hidden, dropout)
-        # In a tuple, for a module would be registered, and saved.
         self._folded: tuple[Fingerprint, nn.Module] | None = None
         replace_random_layers(self)
         self.eval()
 
+    @property
+    def has_fixed(self) -> bool:
+        """Whether a part of the body is frozen."""
+        return self._parts[0] is not None
+
     def freeze(self) -> None:
         """Only the head learns from here on."""
         self.frozen = True
-        self.body.requires_grad_(False)
-        self.body.eval()
+        self._take_parts(self.body, nn.Identity())
 
-    def unfreeze(self, *, keep_statistics: bool = False) -> None:
-        """Everything learns from here on.
+    def unfreeze(self, *, keep_statistics: bool = False, from_group: str = "") -> None:
+        """Everything learns from here on, or the upper groups of the body do.
 
         Args:
             keep_statistics: the body's BatchNorms learn their scale and shift but go on normalising with
                 the statistics the head was trained on. Otherwise they turn to those of each batch, and the
                 head meets other features than it knows (see Keras' guide to transfer learning, "important
                 notes about the BatchNormalization layer").
+            from_group: the lowest group that learns (see `groups`); empty for all.
+
+        Raises:
+            UserError: there is no such group.
         """
+        lower, upper = cut(self.body, from_group) if from_group else (None, self.body)
         self.frozen = False
         self.keep_statistics = keep_statistics
-        self._folded = None
+        self._take_parts(lower, upper)
+
+    def _take_parts(self, lower: nn.Module | None, upper: nn.Module) -> None:
+        self._parts, self._folded = (lower, upper), None
         self.body.requires_grad_(True)
+        if lower is not None:
+            lower.requires_grad_(False)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
-        if self.frozen:
-            self.body.eval()
-        elif self.keep_statistics:
-            for module in self.body.modules():
+        lower, upper = self._parts
+        if lower is not None:
+            lower.eval()
+        if self.keep_statistics:
+            for module in upper.modules():
                 if isinstance(module, _BatchNorm):
                     module.eval()
         return self
+
+    def fixed(self, images: Tensor) -> Tensor:
+        """What the frozen part makes of images (N, 3, H, W), float32, normalised; it carries no gradient.
+
+        Returns:
+            While the body is frozen, pooled features float32 (N, 2 · width); else the feature map of the
+            frozen groups, in the arithmetic's dtype; where all learns, the images themselves.
+        """
+        lower, _ = self._parts
+        if lower is None:
+            return images
+        feature_map = self._run_frozen(lower, images)
+        made: Tensor = self.pool(feature_map) if self.frozen else feature_map
+        return made
+
+    def learned(self, inputs: Tensor) -> Tensor:
+        """What `fixed` gave → log probabilities float32 (N, classes)."""
+        return self.classify(inputs if self.frozen else self.pool(self._parts[1](inputs)))
 
     def feature_map(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W), float32, normalised → the body's feature map (N, width, h, w).
@@ -114,20 +150,9 @@ class Classifier(nn.Module):
         While frozen it carries no gradient (and, on a CPU, hooks on the body are not called: a copy of it
         with folded BatchNorms runs). Grad-CAM: `requires_grad_()` on the result, then `pool`, `classify`.
         """
-        feature_map: Tensor
-        if not self.frozen:
-            feature_map = self.body(images)
-            return feature_map
-        if any(module.training for module in self.body.modules()):  # someone called train() on a part of it
-            self.body.eval()
-        with torch.no_grad():  # not inference_mode: such tensors cannot feed a layer that trains
-            feature_map = self._frozen_body(images)(images)
+        lower, upper = self._parts
+        feature_map: Tensor = upper(images if lower is None else self._run_frozen(lower, images))
         return feature_map
-
-    def features(self, images: Tensor) -> Tensor:
-        """Images (N, 3, H, W), float32, normalised → pooled features float32 (N, 2 · width)."""
-        pooled: Tensor = self.pool(self.feature_map(images))
-        return pooled
 
     def classify(self, features: Tensor) -> Tensor:
         """Pooled features float32 (N, 2 · width), as of `features` → log probabilities (N, classes)."""
@@ -142,7 +167,7 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W), float32, normalised → log probabilities float32 (N, classes)."""
-        return self.classify(self.features(images))
+        return self.learned(self.fixed(images))
 
     def trainable_parameters(self) -> list[nn.Parameter]:
         """What an optimiser is to be given now."""
@@ -153,10 +178,19 @@ class Classifier(nn.Module):
         trainable = sum(parameter.numel() for parameter in self.trainable_parameters())
         return trainable, sum(parameter.numel() for parameter in self.parameters())
 
-    def _frozen_body(self, images: Tensor) -> Callable[[Tensor], Tensor]:
-        if images.device.type != "cpu" or images.dtype != torch.float32 or torch.compiler.is_compiling():
-            return self.body
-        now = fingerprint(self.body)  # weights may be loaded while frozen
-        if self._folded is None or self._folded[0] != now:
-            self._folded = (now, fold_batchnorm(self.body))
-        return self._folded[1]
+    def _run_frozen(self, lower: nn.Module, images: Tensor) -> Tensor:
+        if any(module.training for module in lower.modules()):  # someone called train() on a part of it
+            lower.eval()
+        run = lower
+        if (
+            images.device.type == "cpu"
+            and images.dtype == torch.float32
+            and not torch.compiler.is_compiling()
+        ):
+            now = fingerprint(lower)  # weights may be loaded while frozen
+            if self._folded is None or self._folded[0] != now:
+                self._folded = (now, fold_batchnorm(lower))
+            run = self._folded[1]
+        with torch.no_grad():  # not inference_mode: such tensors cannot feed a layer that trains
+            feature_map: Tensor = run(images)
+        return feature_map

@@ -151,19 +151,30 @@ class RunRecord:
         progress = self.progress
         if self.ended or stage is None or progress is None or progress.epoch is None:
             return None
-        left = stage.first_epoch + stage.epochs - progress.epoch - 1
+        end = stage.first_epoch + stage.epochs
+        slow_end = stage.first_epoch + self._slow_epochs(stage)
+        slow_left, left = max(0, slow_end - progress.epoch - 1), end - progress.epoch - 1
         last = self.epochs[-1] if self.epochs else None
         speed = progress.images_per_second
         rest = (progress.total - progress.done) / speed if speed else None
         if rest is None:
             return None
         if last is not None and last.stage == stage.stage:
-            return rest + left * last.seconds
+            return rest + (slow_left if last.epoch < slow_end < end else left) * last.seconds
+        if slow_end < end and progress.phase == "train":  # the head alone: its speed says nothing of an epoch
+            return None
         # Before the first epoch of the stage has ended, validation is counted at the speed of training.
         images = self.started.images if self.started else {}
         validation = sum(images.get("validation", {}).values())
         assert speed is not None
-        return rest + (validation + left * (progress.total + validation)) / speed
+        return rest + (validation + slow_left * (progress.total + validation)) / speed
+
+    def _slow_epochs(self, stage: StageStarted) -> int:
+        """How many epochs of a stage, its first ones, run the whole network: others may know its features."""
+        training = self.started.settings.get("training", {}) if self.started else {}
+        views = str(training.get("augment_views", "off"))
+        keeps = stage.stage == "frozen" or training.get("unfreeze_from")
+        return min(int(views), stage.epochs) if keeps and views.isdecimal() else stage.epochs
 
     @property
     def later(self) -> Later:

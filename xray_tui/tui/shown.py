@@ -36,7 +36,7 @@ _PHASES = {
     "waiting": "waiting for you: {unfreeze} unfreezes",
     "test": "evaluating test",
 }
-_LEARNING = ("train", "validation", "paused")
+_LEARNING = ("features", "train", "validation", "paused")
 
 
 @dataclass(frozen=True)

@@ -249,8 +249,7 @@ def _row(epoch: EpochEnded, palette: Palette, *, best: bool) -> Row:
 def _live_row(progress: Progress, palette: Palette, *, paused: bool) -> Row:
     colour = palette.warning if paused else palette.stage(progress.stage)
     fraction = progress.done / progress.total if progress.total else 0.0
-    validating = progress.phase == "validation"
-    words = "paused" if paused else "validation" if validating else ""
+    words = "paused" if paused else "validation" if progress.phase == "validation" else ""
     speed = f"{progress.images_per_second:.0f}/s" if progress.images_per_second and not words else words
 
     def fill(cells: int) -> Text:

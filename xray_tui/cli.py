@@ -24,7 +24,7 @@ from xray_tui.cli_options import (
 from xray_tui.cli_runs import runs_app
 from xray_tui.engine import process
 from xray_tui.errors import UserError
-from xray_tui.talking import end_with, talk
+from xray_tui.talking import end_with, talk, tell_details_at_the_end
 
 _HELP = f"""Fine-tune a pretrained image classifier on chest radiographs, in a terminal.
 
@@ -40,7 +40,7 @@ _EPILOGUE = """Examples:
   xray-tui train ~/chest_xray   the same run without a screen
   xray-tui watch                the dashboard on the newest run
 
---debug, anywhere, shows the traceback of an error.
+--debug, anywhere, shows the traceback of an error, and after a run where its time went.
 """
 
 app = App(
@@ -229,7 +229,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, do what it says and exit."""
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     process.set_up()
-    end_with(partial(_run, [token for token in tokens if token != "--debug"]), debug="--debug" in tokens)
+    debug = "--debug" in tokens
+    if debug:
+        tell_details_at_the_end()
+    end_with(partial(_run, [token for token in tokens if token != "--debug"]), debug=debug)
 
 
 def _run(tokens: Sequence[str]) -> int:

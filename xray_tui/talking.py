@@ -23,6 +23,18 @@ def print_error(error: UserError) -> None:
         talk(f"  {line}")
 
 
+def tell_details_at_the_end() -> None:
+    """What parts of the program log is said when the process ends: until then a screen may be drawn."""
+    import logging
+    from logging.handlers import MemoryHandler
+
+    say = logging.StreamHandler(sys.stderr)
+    say.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+    log = logging.getLogger("xray_tui")
+    log.setLevel(logging.DEBUG)
+    log.addHandler(MemoryHandler(1000, flushLevel=logging.CRITICAL + 1, target=say))
+
+
 def end_with(run: Callable[[], int], *, debug: bool) -> NoReturn:
     """Run it and exit with its code; what went wrong becomes two lines on standard error and a code.
 

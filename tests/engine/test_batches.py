@@ -8,6 +8,7 @@ from xray_tui.data.augmentation import Normalisation
 from xray_tui.data.folders import ImageFile
 from xray_tui.data.pixels import Pixels
 from xray_tui.engine.batches import Batches
+from xray_tui.engine.times import Times
 
 CPU = torch.device("cpu")
 
@@ -15,7 +16,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def batches() -> Iterator[Batches]:
     settings = TrainingSettings(batch_size=4, image_size=32, seed=3)
-    made = Batches(settings, Normalisation([0.5], [0.25], CPU), CPU, threads=2)
+    made = Batches(settings, Normalisation([0.5], [0.25], CPU), CPU, threads=2, times=Times())
     yield made
     made.close()
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from xray_tui.config import TrainingSettings
 from xray_tui.data.augmentation import Normalisation, augment, draw, move
 from xray_tui.data.pixels import Pixels
+from xray_tui.engine.times import Times
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,18 @@ class Batches:
     """
 
     def __init__(
-        self, settings: TrainingSettings, normalisation: Normalisation, device: torch.device, threads: int
+        self,
+        settings: TrainingSettings,
+        normalisation: Normalisation,
+        device: torch.device,
+        threads: int,
+        times: Times,
     ) -> None:
         self._settings = settings
         self._normalise = normalisation
         self._device = device
         self._threads = threads
+        self._times = times
         self._pool = ThreadPoolExecutor(threads, "augment", initializer=_one_thread_each)
 
     def close(self) -> None:
@@ -107,7 +114,8 @@ class Batches:
             shares = [part[start : start + share] for start in range(0, len(part), share)]
             chosen = [[pixels.images[i] for i in share] for share in shares]
             return [
-                self._pool.submit(self._augment, *args, epoch) for args in zip(chosen, shares, strict=True)
+                self._pool.submit(self._augment_beside, *args, epoch)
+                for args in zip(chosen, shares, strict=True)
             ]
 
         coming = begin(parts[0])
@@ -124,6 +132,10 @@ class Batches:
             pieces = torch.split(flat, [image.numel() for image in cached])
             images = [piece.view(image.shape) for piece, image in zip(pieces, cached, strict=True)]
             yield self._augment(images, part, epoch)
+
+    def _augment_beside(self, images: list[Tensor], numbers: list[int], epoch: int) -> Tensor:
+        with self._times.beside("augmenting"):
+            return self._augment(images, numbers, epoch)
 
     def _augment(self, images: list[Tensor], numbers: list[int], epoch: int) -> Tensor:
         settings = self._settings

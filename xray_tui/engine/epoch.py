@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from xray_tui.engine.batches import Batch
 from xray_tui.engine.hardware import Hardware
+from xray_tui.engine.times import Times
 from xray_tui.events import Histogram, finite
 from xray_tui.models.classifier import Classifier
 from xray_tui.models.seeded import reseed
@@ -62,6 +63,7 @@ def train_epoch(
     epoch: int,
     so_far: TrainPass,
     step: Step,
+    times: Times,
 ) -> None:
     """Train on every batch once.
 
@@ -71,14 +73,16 @@ def train_epoch(
         so_far: kept up to date: it is right whenever ``step`` is called.
     """
     model.train()
-    for number, batch in enumerate(batches, so_far.batches):
+    for number, batch in enumerate(times.waiting("waiting for batches", batches), so_far.batches):
         reseed(model, seed, epoch, number)
         optimizer.zero_grad()
-        with hardware.autocast():
+        with times("forward"), hardware.autocast():
             log_probabilities = forward(batch.inputs)
-        loss = F.nll_loss(log_probabilities, batch.labels)
-        loss.backward()
-        optimizer.step()
+            loss = F.nll_loss(log_probabilities, batch.labels)
+        with times("backward"):
+            loss.backward()
+        with times("optimiser"):
+            optimizer.step()
         so_far.loss_sum += loss.detach() * len(batch)
         so_far.batches += 1
         so_far.images += len(batch)
@@ -87,7 +91,13 @@ def train_epoch(
 
 @torch.no_grad()
 def predict(
-    model: Classifier, forward: Forward, batches: Iterable[Batch], hardware: Hardware, *, step: Step
+    model: Classifier,
+    forward: Forward,
+    batches: Iterable[Batch],
+    hardware: Hardware,
+    *,
+    step: Step,
+    times: Times,
 ) -> Predictions:
     """The verdict on every image of some batches, in their order.
 
@@ -96,8 +106,8 @@ def predict(
     """
     model.eval()
     verdicts, labels, done = [], [], 0
-    for batch in batches:
-        with hardware.autocast():
+    for batch in times.waiting("waiting for batches", batches):
+        with times("forward, evaluating"), hardware.autocast():
             verdicts.append(forward(batch.inputs))
         labels.append(batch.labels)
         done += len(batch)

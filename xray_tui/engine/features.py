@@ -19,6 +19,7 @@ from xray_tui.data.pixels import Pixels
 from xray_tui.engine.batches import Batch, Batches
 from xray_tui.engine.epoch import Step
 from xray_tui.engine.hardware import Hardware
+from xray_tui.engine.times import Times
 from xray_tui.errors import UserError
 from xray_tui.models.classifier import Classifier
 
@@ -37,11 +38,14 @@ class Features:
             for what is used. ``None`` for memory.
     """
 
-    def __init__(self, model: Classifier, batches: Batches, hardware: Hardware, folder: Path | None) -> None:
+    def __init__(
+        self, model: Classifier, batches: Batches, hardware: Hardware, folder: Path | None, times: Times
+    ) -> None:
         self._model = model
         self._batches = batches
         self._hardware = hardware
         self._folder = folder
+        self._times = times
         self._views: dict[int, Tensor] = {}
         self._validation: Tensor | None = None
 
@@ -75,8 +79,8 @@ class Features:
         self._model.eval()
         kept: Tensor | None = None
         done = 0
-        for batch in batches:
-            with self._hardware.autocast():
+        for batch in self._times.waiting("waiting for batches", batches):
+            with self._times("forward, frozen part"), self._hardware.autocast():
                 fixed = self._model.fixed(batch.inputs)
             if kept is None:
                 kept = self._room(count, fixed)

@@ -4,14 +4,14 @@ Read :func:`train` for the whole of it. The engine emits events and obeys contro
 screen, no file of others, no TensorBoard.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
-from torch.optim import Adam, Optimizer
+from torch.optim import Adam
 
 from xray_tui import metrics
 from xray_tui.config import StageSettings
@@ -34,13 +34,16 @@ from xray_tui.engine.features import Features
 from xray_tui.engine.plan import Plan
 from xray_tui.engine.reading import Reader
 from xray_tui.engine.reporting import Reporter
+from xray_tui.engine.stage import StageUnderWay
 from xray_tui.engine.standing import Standing
+from xray_tui.engine.times import Times
 from xray_tui.errors import UserError
 from xray_tui.events import (
     Best,
     CheckpointSaved,
     Emit,
     EpochEnded,
+    Event,
     Outcome,
     Phase,
     RunEnded,
@@ -50,6 +53,8 @@ from xray_tui.events import (
     Warning,
     finite,
 )
+
+_log = logging.getLogger(__name__)
 
 SetRate = Callable[[float], None]
 """Changes the learning rate."""
@@ -112,28 +117,11 @@ def train(
         raise
     finally:
         recipe.batches.close()
+        _log.debug("where the time went, in this process:\n%s", recipe.times.table())
         if outcome is not None:
             ended = RunEnded(outcome=outcome, why=why, best_epoch=recipe.best_epoch, seconds=recipe.seconds)
             emit(ended)
     return ended
-
-
-@dataclass
-class StageUnderWay:
-    """A stage, and how far it has come."""
-
-    stage: Stage
-    first_epoch: int
-    epochs: int
-    optimizer: Optimizer
-    began: float
-    """On the monotonic clock, less what earlier processes spent on it."""
-    train_pass: TrainPass | None = None
-    """Of the epoch under way; ``None`` between two epochs."""
-
-    @property
-    def learning_rate(self) -> float:
-        return float(self.optimizer.param_groups[0]["lr"])
 
 
 class Recipe:
@@ -144,25 +132,34 @@ class Recipe:
     ) -> None:
         self.plan = plan
         self.folder = folder
-        self.emit = emit
+        self.times = Times()
+        self._observers = emit
         self.model = plan.model
-        self.reporter = Reporter(emit, controls)
+        self.reporter = Reporter(self.emit, controls)
         self.reader = Reader(plan, self.reporter)
         device = plan.hardware.device
         normalisation = Normalisation(plan.backbone.mean, plan.backbone.std, device)
-        self.batches = Batches(plan.settings.training, normalisation, device, plan.hardware.threads)
+        self.batches = Batches(
+            plan.settings.training, normalisation, device, plan.hardware.threads, self.times
+        )
         self.next_epoch = 0
         self.best_epoch: int | None = None
         self.best_loss = float("inf")
         self._began = time.monotonic()
         self._standing = standing
         self._unfreeze_now = False
-        self.features = Features(self.model, self.batches, plan.hardware, cache_folder() / "features")
+        self.features = Features(
+            self.model, self.batches, plan.hardware, cache_folder() / "features", self.times
+        )
         if standing is not None:
             position = standing.position
             self.next_epoch, self.best_epoch = position.next_epoch, position.best_epoch
             self.best_loss = float("inf") if position.best_loss is None else position.best_loss
             self._began -= position.run_seconds
+
+    def emit(self, event: Event) -> None:
+        with self.times("observers"):
+            self._observers(event)
 
     @property
     def seconds(self) -> float:
@@ -175,7 +172,8 @@ class Recipe:
 
     def read_images(self, run: str) -> None:
         """Fill the pixel cache with train and validation; test stays untouched until the end."""
-        self.pixels, self.validation = self.reader.train_and_validation()
+        with self.times("reading images"):
+            self.pixels, self.validation = self.reader.train_and_validation()
         if self._standing is not None:
             self._standing.check_readable(len(self.pixels) + len(self.validation))
             return
@@ -224,7 +222,8 @@ class Recipe:
         if not self.plan.roles.test:
             self._emit_test(None, 0, f"no images play the test role ({self.plan.roles.note})")
             return
-        pixels = self.reader.test()
+        with self.times("reading images"):
+            pixels = self.reader.test()
         self._warn(pixels.broken)
         if not len(pixels):
             self._emit_test(None, 0, "none of the test images can be read")
@@ -284,6 +283,7 @@ class Recipe:
             seed=settings.seed,
             epoch=epoch,
             so_far=so_far,
+            times=self.times,
             step=self.reporter.steps(
                 "train", len(self.pixels), stage, epoch, first=so_far.images, set_rate=set_rate
             ),
@@ -366,7 +366,7 @@ class Recipe:
         if phase == "validation" and self.model.has_fixed:
             kept = self.features.validation(pixels, step)
             forward, batches = self.model.learned, self.batches.kept(kept, pixels.labels)
-        return predict(self.model, forward, batches, self.plan.hardware, step=step)
+        return predict(self.model, forward, batches, self.plan.hardware, step=step, times=self.times)
 
     def _save_last(self, at: StageUnderWay) -> None:
         now, so_far = time.monotonic(), at.train_pass
@@ -386,12 +386,15 @@ class Recipe:
             readable=len(self.pixels) + len(self.validation),
             files=self.plan.digest,
         )
-        path = checkpoints.save_last(self.folder, self.model, at.optimizer, position)
+        with self.times("checkpoints"):
+            path = checkpoints.save_last(self.folder, self.model, at.optimizer, position)
         self._announce("last", path, self.next_epoch)
 
     def _save_best(self) -> None:
         assert self.best_epoch is not None
-        self._announce("best", checkpoints.save_best(self.folder, self.model), self.best_epoch)
+        with self.times("checkpoints"):
+            path = checkpoints.save_best(self.folder, self.model)
+        self._announce("best", path, self.best_epoch)
 
     def _announce(self, checkpoint: Literal["best", "last"], path: Path, epoch: int) -> None:
         self.emit(

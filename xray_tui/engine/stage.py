@@ -1,0 +1,26 @@
+"""A stage while its epochs are trained."""
+
+from dataclasses import dataclass
+
+from torch.optim import Optimizer
+
+from xray_tui.engine.epoch import TrainPass
+from xray_tui.events import Stage
+
+
+@dataclass
+class StageUnderWay:
+    """A stage, and how far it has come."""
+
+    stage: Stage
+    first_epoch: int
+    epochs: int
+    optimizer: Optimizer
+    began: float
+    """On the monotonic clock, less what earlier processes spent on it."""
+    train_pass: TrainPass | None = None
+    """Of the epoch under way; ``None`` between two epochs."""
+
+    @property
+    def learning_rate(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])

@@ -11,7 +11,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from xray_tui import __version__, config, settings_file
 from xray_tui.cli_data import data_app, demo_folder, make_demo_in
-from xray_tui.cli_headless import see_through
+from xray_tui.cli_headless import see_another_through, see_through
 from xray_tui.cli_options import (
     NO_OPTIONS,
     RUNS,
@@ -123,9 +123,13 @@ def train(
         json: print each event as a line of JSON instead.
     """
     from xray_tui import launch
+    from xray_tui.engine.distributed import join
 
-    settings = options.settings(**{"data.root": str(data)})
-    return see_through(partial(launch.start, settings), json=json)
+    with join() as world:
+        if not world.main:
+            return see_another_through(world)
+        settings = options.settings(**{"data.root": str(data)})
+        return see_through(partial(launch.start, settings, world=world), world, json=json)
 
 
 @app.command(
@@ -154,14 +158,18 @@ def resume(
         take_over: for the process that a run is handed over to.
     """
     from xray_tui import launch
+    from xray_tui.engine.distributed import join
     from xray_tui.runs.claim import check_resumable
     from xray_tui.runs.follow import read
     from xray_tui.runs.index import find
 
-    directory = find(runs_dir, run)
-    check_resumable(directory, handed_over=take_over)
-    begin = partial(launch.resume, directory, take_over=take_over)
-    return see_through(begin, json=json, past=read(directory), has_terminal=not take_over)
+    with join() as world:
+        if not world.main:
+            return see_another_through(world)
+        directory = find(runs_dir, run)
+        check_resumable(directory, handed_over=take_over)
+        begin = partial(launch.resume, directory, take_over=take_over, world=world)
+        return see_through(begin, world, json=json, past=read(directory), has_terminal=not take_over)
 
 
 @app.command(

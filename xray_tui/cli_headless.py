@@ -15,6 +15,7 @@ from xray_tui.talking import print_error, talk
 
 if TYPE_CHECKING:
     from xray_tui.engine.controls import Controls
+    from xray_tui.engine.world import World
     from xray_tui.runs.directory import RunDirectory
 
 
@@ -26,10 +27,13 @@ class Begin(Protocol):
     ) -> RunEnded | None: ...
 
 
-def see_through(begin: Begin, *, json: bool, past: Sequence[Event] = (), has_terminal: bool = True) -> int:
+def see_through(
+    begin: Begin, world: "World", *, json: bool, past: Sequence[Event] = (), has_terminal: bool = True
+) -> int:
     """Run until the end, or until the terminal hangs up and the run goes on without it.
 
     Args:
+        world: the processes of the run, of which this is rank 0.
         json: print each event as a line of JSON; else progress, and the published table at the end.
         past: what a resumed run's journal tells already.
         has_terminal: whether a hang-up is of its own terminal.
@@ -38,9 +42,8 @@ def see_through(begin: Begin, *, json: bool, past: Sequence[Event] = (), has_ter
         The exit code.
     """
     from xray_tui.console import ConsoleReporter, print_json
-    from xray_tui.engine.controls import Controls
 
-    controls = Controls()
+    controls = world.controls()
     opened: list[Path] = []
 
     def note(directory: "RunDirectory") -> None:
@@ -49,9 +52,10 @@ def see_through(begin: Begin, *, json: bool, past: Sequence[Event] = (), has_ter
     with _signals(controls, has_terminal) as caught:
         try:
             if json:
-                ended = begin(print_json, controls, opened=note)
+                with world.together():
+                    ended = begin(print_json, controls, opened=note)
             else:
-                with ConsoleReporter() as reporter:
+                with ConsoleReporter() as reporter, world.together():
                     reporter.recall(past)
                     ended = begin(reporter, controls, opened=note)
                 if ended is not None:
@@ -68,8 +72,24 @@ def see_through(begin: Begin, *, json: bool, past: Sequence[Event] = (), has_ter
     return 0
 
 
+def see_another_through(world: "World") -> int:
+    """Help rank 0 with its run.
+
+    Returns:
+        The exit code.
+    """
+    from xray_tui import launch
+
+    controls = world.controls()
+    with _signals(controls, has_terminal=False, say=lambda text: None), world.together():
+        ended = launch.assist(world, controls)
+    return 0 if ended is not None and ended.outcome == "done" else 128 + signal.SIGINT
+
+
 @contextmanager
-def _signals(controls: "Controls", has_terminal: bool) -> Iterator[list[int]]:
+def _signals(
+    controls: "Controls", has_terminal: bool, say: Callable[[str], None] = talk
+) -> Iterator[list[int]]:
     """The first SIGINT or SIGTERM asks the run to stop, a hang-up hands it over; a second one of its kind
     ends the process at once.
     """
@@ -80,7 +100,7 @@ def _signals(controls: "Controls", has_terminal: bool) -> Iterator[list[int]]:
         caught.append(number)
         controls.stop(signal.Signals(number).name)
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-        talk("stopping after this batch; once more ends it at once")
+        say("stopping after this batch; once more ends it at once")
 
     def hang_up(number: int, _: FrameType | None) -> None:
         caught.append(number)

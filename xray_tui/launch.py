@@ -2,6 +2,7 @@
 alike.
 """
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from xray_tui.board.writer import BoardWriter
 from xray_tui.config import Settings
 from xray_tui.engine.controls import Controls
 from xray_tui.errors import UserError
-from xray_tui.events import Emit, EpochEnded, Event, Resumed, RunEnded, Warning
+from xray_tui.events import Control, Emit, EpochEnded, Event, Resumed, RunEnded, Warning
 from xray_tui.runs import follow, state
 from xray_tui.runs.claim import Claim, check_resumable
 from xray_tui.runs.directory import RunDirectory
@@ -23,18 +24,25 @@ from xray_tui.runs.report import write_report
 if TYPE_CHECKING:
     from xray_tui.engine.plan import Plan
     from xray_tui.engine.standing import Standing
+    from xray_tui.engine.world import World
 
 Opened = Callable[[RunDirectory], None]
 
 
 def start(
-    settings: Settings, emit: Emit, controls: Controls, *, opened: Opened | None = None
+    settings: Settings,
+    emit: Emit,
+    controls: Controls,
+    *,
+    opened: Opened | None = None,
+    world: "World | None" = None,
 ) -> RunEnded | None:
     """Run the whole recipe in this thread, until it ends or is detached.
 
     Args:
         emit: given every event of the run, progress included, after it is in the journal.
         opened: told the run directory as soon as it is there.
+        world: where other processes help, its rank 0; they are in `assist`.
 
     Returns:
         How it ended; ``None`` where another process has taken it over.
@@ -44,8 +52,11 @@ def start(
         Exception: a bug; the journal says so too.
     """
     from xray_tui.engine import plan  # imported here: torch takes seconds, a screen should not
+    from xray_tui.engine.world import ALONE
 
-    planned = plan.make(settings, emit)
+    world = world or ALONE
+    world.tell((settings, False))
+    planned = plan.make(settings, emit, world=world)
     directory = RunDirectory.create(planned.settings)
     claim = Claim(directory)
     if opened is not None:
@@ -62,6 +73,7 @@ def resume(
     *,
     opened: Opened | None = None,
     take_over: bool = False,
+    world: "World | None" = None,
 ) -> RunEnded | None:
     """Go on with a run from its last checkpoint, as if it had never stopped.
 
@@ -71,6 +83,7 @@ def resume(
         emit: given every new event of the run; the first is ``Resumed``.
         opened: told the run directory as soon as the run is this process's.
         take_over: another process hands it over, and waits until state.json names this one.
+        world: as of :func:`start`; as many processes as before give the very same results.
 
     Returns:
         As :func:`start`.
@@ -79,7 +92,22 @@ def resume(
         UserError: the run is done or live, its data folder is another, its checkpoint is lost; the run is
             left as it was. Or as :func:`start`.
     """
-    return _resume(directory, emit, controls, opened=opened, take_over=take_over)
+    return _resume(directory, emit, controls, opened=opened, take_over=take_over, world=world)
+
+
+def assist(world: "World", controls: Controls) -> RunEnded | None:
+    """What the processes beside rank 0 do of a run that it starts or resumes: compute, and say nothing."""
+    from xray_tui.engine import plan, recipe
+    from xray_tui.engine.standing import put_back
+
+    def silent(event: Event) -> None:
+        pass
+
+    settings, saved = world.tell((Settings(), False))
+    planned = plan.make(settings, silent, untrained=saved, world=world)
+    nowhere = Path(os.devnull)
+    standing = put_back(planned, nowhere) if saved else None
+    return recipe.train(planned, nowhere, "", silent, controls, standing)
 
 
 def _resume(
@@ -90,10 +118,11 @@ def _resume(
     opened: Opened | None = None,
     take_over: bool = False,
     news: Sequence[Event] = (),
+    world: "World | None" = None,
 ) -> RunEnded | None:
     check_resumable(directory, handed_over=take_over)
     past = follow.read(directory)
-    planned, standing = _put_back(directory, past, emit)
+    planned, standing = _put_back(directory, past, emit, world)
     claim = Claim(directory)
     try:
         check_resumable(directory, handed_over=take_over)  # again, now that nobody else can change it
@@ -109,10 +138,13 @@ def _resume(
     return ended or _hand_over(directory, emit, controls)
 
 
-def _put_back(directory: RunDirectory, past: list[Event], emit: Emit) -> "tuple[Plan, Standing | None]":
+def _put_back(
+    directory: RunDirectory, past: list[Event], emit: Emit, world: "World | None"
+) -> "tuple[Plan, Standing | None]":
     """The plan of the run's own settings, and its last checkpoint in it."""
     from xray_tui.engine import checkpoints, plan
     from xray_tui.engine.standing import put_back
+    from xray_tui.engine.world import ALONE
 
     settings = config.load({}, file=directory.config)
     root = Path(settings.data.root)
@@ -127,7 +159,9 @@ def _put_back(directory: RunDirectory, past: list[Event], emit: Emit) -> "tuple[
             f"{directory.name} has no checkpoint {checkpoints.LAST} to go on from",
             f"start a new run with its settings: `xray-tui train {root} --config {directory.config}`",
         )
-    planned = plan.make(settings, emit, untrained=saved)
+    world = world or ALONE
+    world.tell((settings, saved))
+    planned = plan.make(settings, emit, untrained=saved, world=world)
     return planned, put_back(planned, directory.checkpoints) if saved else None
 
 
@@ -169,7 +203,13 @@ def _train(
     def refuse(trouble: str) -> None:
         tell(Warning(kind="request", message=trouble))
 
-    recorder = Recorder(directory, controls.use, refuse, claim)
+    def use(control: Control, value: float | None) -> None:
+        if control == "detach" and planned.world.size > 1:
+            refuse("a run of several processes cannot be detached: stop it, and resume it as it was started")
+        else:
+            controls.use(control, value)
+
+    recorder = Recorder(directory, use, refuse, claim)
     detached = False
     try:
         if past is not None:

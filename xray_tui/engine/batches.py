@@ -12,6 +12,7 @@ from xray_tui.config import TrainingSettings
 from xray_tui.data.augmentation import Normalisation, augment, draw, move
 from xray_tui.data.pixels import Pixels
 from xray_tui.engine.times import Times
+from xray_tui.engine.world import ALONE, World
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,20 @@ class Batch:
     part has made of them."""
     labels: Tensor
     """int64 (N,), on the device."""
+    shares: Sequence[int]
+    """Images that each rank has, of this batch in training, of this round else; this rank has N."""
+
+    @property
+    def whole(self) -> int:
+        """Images that all ranks have."""
+        return sum(self.shares)
 
     def __len__(self) -> int:
         return len(self.labels)
 
 
 class Batches:
-    """Makes the batches of a run.
+    """Makes the batches of a run: of each, what this rank has of it.
 
     On a CPU, threads augment the next batch while the current one trains. On a GPU, the cached
     bytes of a batch cross in one pinned, non-blocking copy and are augmented there.
@@ -44,12 +52,14 @@ class Batches:
         device: torch.device,
         threads: int,
         times: Times,
+        world: World = ALONE,
     ) -> None:
         self._settings = settings
         self._normalise = normalisation
         self._device = device
         self._threads = threads
         self._times = times
+        self._world = world
         self._pool = ThreadPoolExecutor(threads, "augment", initializer=_one_thread_each)
 
     def close(self) -> None:
@@ -66,7 +76,7 @@ class Batches:
 
     def view(self, pixels: Pixels, view: int) -> Iterator[Batch]:
         """All of train in the order of its files, augmented as in epoch ``view``."""
-        yield from self._augmented(pixels, self._parts(list(range(len(pixels)))), view)
+        yield from self._augmented(pixels, self._dealt(len(pixels)), view)
 
     def kept(self, kept: Tensor, labels: Tensor, epoch: int | None = None, first: int = 0) -> Iterator[Batch]:
         """Batches of what has been computed before.
@@ -76,35 +86,47 @@ class Batches:
             epoch: in its order and without a last batch of one, as :meth:`train`; ``None`` for all in order.
         """
         count = len(kept)
-        parts = self._parts(list(range(count))) if epoch is None else self._shuffled(count, epoch)[first:]
-        for part in parts:
-            at = torch.tensor(part)
+        for ranks in self._dealt(count) if epoch is None else self._shuffled(count, epoch)[first:]:
+            at = torch.tensor(self._mine(ranks), dtype=torch.int64)
             chosen = kept[move(at, kept.device)]
             if chosen.ndim == 4:
                 chosen = chosen.contiguous(memory_format=torch.channels_last)
-            yield Batch(move(chosen, self._device), move(labels[at], self._device))
+            yield Batch(move(chosen, self._device), move(labels[at], self._device), _sizes(ranks))
 
     def plain(self, pixels: Pixels) -> Iterator[Batch]:
         """Validation or test: in order, as cached."""
-        for part in self._parts(range(len(pixels))):
-            images = torch.stack([pixels.images[i] for i in part])
-            yield self._batch(images, pixels.labels[part[0] : part[-1] + 1])
+        for ranks in self._dealt(len(pixels)):
+            part = self._mine(ranks)
+            images = torch.stack([pixels.images[i] for i in part]) if part else self._none()
+            yield self._batch(images, pixels.labels[part], ranks)
 
-    def _shuffled(self, count: int, epoch: int) -> list[list[int]]:
-        """Numbers of the images of each batch of an epoch."""
+    def _shuffled(self, count: int, epoch: int) -> list[list[list[int]]]:
+        """Numbers of the images of each batch of an epoch, by rank."""
         parts = self._parts(np.random.default_rng((self._settings.seed, epoch)).permutation(count).tolist())
-        return parts[:-1] if len(parts[-1]) == 1 else parts
+        return [self._world.share(part) for part in (parts[:-1] if len(parts[-1]) == 1 else parts)]
+
+    def _dealt(self, count: int) -> list[list[list[int]]]:
+        """Numbers of all images in order, of each round of batches by rank."""
+        return self._world.deal(self._parts(range(count)))
+
+    def _mine(self, ranks: list[list[int]]) -> list[int]:
+        return ranks[self._world.rank]
+
+    def _none(self) -> Tensor:
+        side = self._settings.image_size
+        return torch.empty(0, 1, side, side, dtype=torch.uint8)
 
     def _parts(self, order: Sequence[int]) -> list[list[int]]:
         size = self._settings.batch_size
         return [list(order[start : start + size]) for start in range(0, len(order), size)]
 
-    def _augmented(self, pixels: Pixels, parts: list[list[int]], epoch: int) -> Iterator[Batch]:
-        if not parts:
-            return
+    def _augmented(self, pixels: Pixels, batches: list[list[list[int]]], epoch: int) -> Iterator[Batch]:
+        parts = [part for ranks in batches if (part := self._mine(ranks))]
         images = self._uploaded if self._device.type == "cuda" else self._prefetched
-        for part, augmented in zip(parts, images(pixels, parts, epoch), strict=True):
-            yield self._batch(augmented, pixels.labels[part])
+        augmented = images(pixels, parts, epoch)
+        for ranks in batches:
+            part = self._mine(ranks)
+            yield self._batch(next(augmented) if part else self._none(), pixels.labels[part], ranks)
 
     def _prefetched(self, pixels: Pixels, parts: list[list[int]], epoch: int) -> Iterator[Tensor]:
         """uint8 (N, 1, S, S) a part, each begun while the one before it is used."""
@@ -145,8 +167,13 @@ class Batches:
         ]
         return augment(images, chances, settings.resize, settings.image_size)
 
-    def _batch(self, images: Tensor, labels: Tensor) -> Batch:
-        return Batch(self._normalise(move(images, self._device)), move(labels, self._device))
+    def _batch(self, images: Tensor, labels: Tensor, ranks: list[list[int]]) -> Batch:
+        inputs = self._normalise(move(images, self._device))
+        return Batch(inputs, move(labels, self._device), _sizes(ranks))
+
+
+def _sizes(ranks: list[list[int]]) -> list[int]:
+    return [len(part) for part in ranks]
 
 
 def _one_thread_each() -> None:

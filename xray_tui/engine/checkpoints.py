@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from xray_tui.engine.world import ALONE, World
 from xray_tui.errors import UserError
 from xray_tui.events import Stage
 from xray_tui.files import replacing
@@ -49,6 +50,8 @@ class Position(Struct, frozen=True):
     """Train and validation images together; 0 where it was not noted."""
     files: str = ""
     """Digest of the files by role; empty where it was not noted."""
+    processes: int = 1
+    """That trained it."""
 
 
 def save_best(folder: Path, model: nn.Module) -> Path:
@@ -56,14 +59,16 @@ def save_best(folder: Path, model: nn.Module) -> Path:
     return _save(folder / BEST, _contiguous(model.state_dict()), {"format": "xray-tui best"})
 
 
-def load_best(folder: Path, model: nn.Module) -> None:
+def load_best(folder: Path, model: nn.Module, world: World = ALONE) -> None:
     """Put the weights of the best epoch into the model.
+
+    Args:
+        folder: as rank 0 has it; the others have none.
 
     Raises:
         UserError: the file is missing, damaged, or of another model.
     """
-    tensors, _ = _load(folder / BEST)
-    _put(model, tensors, folder / BEST)
+    _put(model, world.tensors(lambda: _load(folder / BEST)), folder / BEST)
 
 
 def save_last(folder: Path, model: nn.Module, optimizer: Optimizer, position: Position) -> Path:
@@ -90,7 +95,7 @@ def read_position(folder: Path) -> Position:
         raise UserError(f"{file} is not a checkpoint to resume from") from None
 
 
-def load_last(folder: Path, model: nn.Module, optimizer: Optimizer) -> None:
+def load_last(folder: Path, model: nn.Module, optimizer: Optimizer, world: World = ALONE) -> None:
     """Put weights and Adam's state back.
 
     Adam's moments take the strides of their parameters: a contiguous moment beside a channels_last
@@ -100,7 +105,7 @@ def load_last(folder: Path, model: nn.Module, optimizer: Optimizer) -> None:
         UserError: as :func:`load_best`.
     """
     file = folder / LAST
-    tensors, _ = _load(file)
+    tensors = world.tensors(lambda: _load(file))
     prefix = "model."
     _put(model, {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}, file)
     parameters = dict(model.named_parameters())
@@ -132,10 +137,10 @@ def _save(file: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> P
     return file
 
 
-def _load(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _load(file: Path) -> dict[str, Tensor]:
     with _open(file) as opened:
         names = opened.keys()  # safe_open is no dict: it cannot be iterated
-        return {name: opened.get_tensor(name) for name in names}, opened.metadata() or {}
+        return {name: opened.get_tensor(name) for name in names}
 
 
 def _open(file: Path) -> safe_open:

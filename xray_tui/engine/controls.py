@@ -118,7 +118,7 @@ class Controls:
             used("pause", self._pause)
             while self._pause and not self._leaving:
                 self._change_rate(used, set_rate)
-                time.sleep(_POLL_SECONDS)
+                self._wait()
             if not self._leaving:
                 used("resume", self._resume)
         if self._stop:
@@ -145,6 +145,14 @@ class Controls:
             except UnfreezeNow:
                 return
             time.sleep(_POLL_SECONDS)
+
+    @property
+    def asked(self) -> bool:
+        """Whether anything waits to be obeyed."""
+        return bool(self._pause or self._unfreeze or self._rate or self._leaving)
+
+    def _wait(self) -> None:
+        time.sleep(_POLL_SECONDS)
 
     @property
     def _leaving(self) -> str:

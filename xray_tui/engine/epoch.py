@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from xray_tui.engine.batches import Batch
 from xray_tui.engine.hardware import Hardware
 from xray_tui.engine.times import Times
+from xray_tui.engine.world import ALONE, World
 from xray_tui.events import Histogram, finite
 from xray_tui.models.classifier import Classifier
 from xray_tui.models.seeded import reseed
@@ -64,6 +65,7 @@ def train_epoch(
     so_far: TrainPass,
     step: Step,
     times: Times,
+    world: World = ALONE,
 ) -> None:
     """Train on every batch once.
 
@@ -73,19 +75,22 @@ def train_epoch(
         so_far: kept up to date: it is right whenever ``step`` is called.
     """
     model.train()
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for number, batch in enumerate(times.waiting("waiting for batches", batches), so_far.batches):
-        reseed(model, seed, epoch, number)
+        reseed(model, world.seed(seed), epoch, number)
         optimizer.zero_grad()
-        with times("forward"), hardware.autocast():
+        # Of a rank without images SyncBatchNorm expects float32, as its statistics are.
+        with times("forward"), hardware.autocast(enabled=len(batch) > 0):
             log_probabilities = forward(batch.inputs)
-            loss = F.nll_loss(log_probabilities, batch.labels)
+            loss = world.loss(log_probabilities, batch.labels, batch.whole)
         with times("backward"):
             loss.backward()
+            loss = world.add_up(loss, parameters)
         with times("optimiser"):
             optimizer.step()
-        so_far.loss_sum += loss.detach() * len(batch)
+        so_far.loss_sum += loss.detach() * batch.whole
         so_far.batches += 1
-        so_far.images += len(batch)
+        so_far.images += batch.whole
         step(so_far.images)
 
 
@@ -98,6 +103,7 @@ def predict(
     *,
     step: Step,
     times: Times,
+    world: World = ALONE,
 ) -> Predictions:
     """The verdict on every image of some batches, in their order.
 
@@ -108,9 +114,10 @@ def predict(
     verdicts, labels, done = [], [], 0
     for batch in times.waiting("waiting for batches", batches):
         with times("forward, evaluating"), hardware.autocast():
-            verdicts.append(forward(batch.inputs))
-        labels.append(batch.labels)
-        done += len(batch)
+            verdict = forward(batch.inputs)
+        verdicts.append(world.gather(verdict, batch.shares))
+        labels.append(world.gather(batch.labels, batch.shares))
+        done += batch.whole
         step(done)
     log_probabilities, actual = torch.cat(verdicts), torch.cat(labels)
     losses = F.nll_loss(log_probabilities, actual, reduction="none")

@@ -20,6 +20,7 @@ from xray_tui.engine.batches import Batch, Batches
 from xray_tui.engine.epoch import Step
 from xray_tui.engine.hardware import Hardware
 from xray_tui.engine.times import Times
+from xray_tui.engine.world import ALONE, World
 from xray_tui.errors import UserError
 from xray_tui.models.classifier import Classifier
 
@@ -39,13 +40,20 @@ class Features:
     """
 
     def __init__(
-        self, model: Classifier, batches: Batches, hardware: Hardware, folder: Path | None, times: Times
+        self,
+        model: Classifier,
+        batches: Batches,
+        hardware: Hardware,
+        folder: Path | None,
+        times: Times,
+        world: World = ALONE,
     ) -> None:
         self._model = model
         self._batches = batches
         self._hardware = hardware
         self._folder = folder
         self._times = times
+        self._world = world
         self._views: dict[int, Tensor] = {}
         self._validation: Tensor | None = None
 
@@ -82,10 +90,11 @@ class Features:
         for batch in self._times.waiting("waiting for batches", batches):
             with self._times("forward, frozen part"), self._hardware.autocast():
                 fixed = self._model.fixed(batch.inputs)
+            fixed = self._world.gather(fixed, batch.shares)
             if kept is None:
                 kept = self._room(count, fixed)
-            kept[done : done + len(batch)] = fixed
-            done += len(batch)
+            kept[done : done + batch.whole] = fixed
+            done += batch.whole
             step(done)
         assert kept is not None
         return kept

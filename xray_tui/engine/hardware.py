@@ -8,6 +8,7 @@ import torch
 
 from xray_tui.config import HardwareSettings
 from xray_tui.engine import process
+from xray_tui.engine.world import ALONE, World
 from xray_tui.errors import UserError
 
 
@@ -19,6 +20,8 @@ class Hardware:
     threads: int
     settings: HardwareSettings
     """The choice, as settings without ``auto``."""
+    processes: int = 1
+    """Of the run, each with hardware like this."""
 
     @property
     def words(self) -> str:
@@ -29,25 +32,27 @@ class Hardware:
             name = f"cpu ({self.threads} thread{'' if self.threads == 1 else 's'})"
         else:
             name = str(self.device)
-        return f"{name}, {'bfloat16' if self.bfloat16 else 'float32'}"
+        times = f"{self.processes} × " if self.processes > 1 else ""
+        return f"{times}{name}, {'bfloat16' if self.bfloat16 else 'float32'}"
 
-    def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
+    def autocast(self, *, enabled: bool = True) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16 and enabled)
 
 
-def choose(wanted: HardwareSettings) -> Hardware:
+def choose(wanted: HardwareSettings, world: World = ALONE) -> Hardware:
     """Settle device, precision and threads.
 
     Raises:
         UserError: the device asked for is not there.
     """
-    device = _device(wanted.device)
+    device = _device(wanted.device) if world.size == 1 else _device_of(world, wanted.device)
     bfloat16 = _has_bfloat16(device) if wanted.precision == "auto" else wanted.precision == "bfloat16"
-    threads = wanted.threads or psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    threads = wanted.threads or max(1, cores // world.local_size)
     settled = HardwareSettings(
         device=str(device), precision="bfloat16" if bfloat16 else "float32", threads=threads
     )
-    return Hardware(device, bfloat16, threads, settled)
+    return Hardware(device, bfloat16, threads, settled, world.size)
 
 
 def release() -> None:
@@ -75,6 +80,19 @@ def _device(wanted: str) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UserError("--device mps: this machine has no Metal device", "use --device auto or cpu")
     return device
+
+
+def _device_of(world: World, wanted: str) -> torch.device:
+    """Each process of a host has a GPU of its own, whichever was named."""
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if wanted == "cpu" or (wanted == "auto" and not there):
+        return torch.device("cpu")
+    if wanted == "mps" or world.local_rank >= there:
+        raise UserError(
+            f"--device {wanted}: {world.local_size} processes share a host with {there} CUDA devices",
+            "start one process a device (torchrun --nproc-per-node), or use --device cpu",
+        )
+    return torch.device("cuda", world.local_rank)
 
 
 def _has_bfloat16(device: torch.device) -> bool:

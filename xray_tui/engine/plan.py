@@ -14,6 +14,7 @@ from xray_tui.data.folders import Listing
 from xray_tui.data.splits import Roles
 from xray_tui.engine import hardware, process, room
 from xray_tui.engine.hardware import Hardware
+from xray_tui.engine.world import ALONE, World
 from xray_tui.errors import UserError
 from xray_tui.events import Emit, Progress
 from xray_tui.models.backbones import Backbone, load_backbone
@@ -35,6 +36,7 @@ class Plan:
     backbone: Backbone
     model: Classifier
     """On the device, channels_last."""
+    world: World = ALONE
 
     @property
     def positive(self) -> int:
@@ -51,7 +53,7 @@ class Plan:
         return digest.hexdigest()
 
 
-def make(settings: Settings, emit: Emit, *, untrained: bool = False) -> Plan:
+def make(settings: Settings, emit: Emit, *, untrained: bool = False, world: World = ALONE) -> Plan:
     """Settle a run.
 
     Cheap questions first: names and folders are checked before weights are loaded (or downloaded,
@@ -61,7 +63,7 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False) -> Plan:
         untrained: leave the backbone's own weights out: a checkpoint brings all of them.
 
     Raises:
-        UserError: anything that a person can mend.
+        UserError: anything that a person can mend; with several processes, also that they differ.
     """
     process.keep_objects()  # by now torch has been imported
     training = settings.training
@@ -79,10 +81,12 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False) -> Plan:
             f"--positive {positive}: no such class", f"the classes are {', '.join(listing.classes)}"
         )
     roles = splits.assign(listing, settings.data, training.seed)
-    chosen = hardware.choose(settings.hardware)
+    chosen = hardware.choose(settings.hardware, world)
     emit(Progress(phase="weights", note=f"loading {settings.model.backbone}"))
     weights = "none" if untrained else settings.model.weights
-    backbone = load_backbone(settings.model.backbone, weights, seed=training.seed)
+    backbone = world.first_on_host(
+        lambda: load_backbone(settings.model.backbone, weights, seed=training.seed)
+    )
     model = Classifier(
         backbone,
         len(listing.classes),
@@ -90,11 +94,12 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False) -> Plan:
         dropout=settings.model.dropout,
         seed=training.seed,
     ).to(chosen.device)
-    model = model.to(memory_format=torch.channels_last)
+    model = world.prepare(model.to(memory_format=torch.channels_last), chosen.device)
+    world.same(model.state_dict().values())
     if training.unfreeze_from:
         cut(model.body, training.unfreeze_from)  # is there such a group?
     if training.unfrozen.epochs:
-        room.check(model, chosen, training.batch_size, training.image_size)
+        room.check(model, chosen, world.on_host(training.batch_size, chosen.device), training.image_size)
     views = str(AUTO_VIEWS) if training.augment_views == "auto" else training.augment_views
     resolved = config.replace(
         settings,
@@ -109,4 +114,7 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False) -> Plan:
             "run.runs_dir": str(Path(settings.run.runs_dir).expanduser().absolute()),
         },
     )
-    return Plan(resolved, listing, roles, chosen, backbone, model)
+    plan = Plan(resolved, listing, roles, chosen, backbone, model, world)
+    if world.size > 1:
+        world.check_same(plan.digest, f"{listing.root} holds other images")
+    return plan

@@ -21,6 +21,12 @@ def set_up() -> None:
     _keep_freed_memory()
 
 
+def place() -> tuple[int, int]:
+    """Rank of this process, and how many there are: torchrun says so; else it is alone."""
+    size = int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
+    return (int(os.environ["RANK"]), size) if size > 1 else (0, 1)
+
+
 def keep_objects() -> None:
     """What is there now stays, and the garbage collector need not walk it again and again.
 

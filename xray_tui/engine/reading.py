@@ -26,6 +26,19 @@ class Reader:
 
     def train_and_validation(self) -> tuple[Pixels, Pixels]:
         """Raises a ``UserError`` where too much is unreadable, or too little is left to train on."""
+        train, validation = self._plan.world.first_on_host(self._train_and_validation)
+        self._check_same(train.broken + validation.broken)
+        return train, validation
+
+    def test(self) -> Pixels:
+        test = self._plan.world.first_on_host(self._test)
+        self._check_same(test.broken)
+        return test
+
+    def _check_same(self, broken: list[Broken]) -> None:
+        self._plan.world.check_same([file.path for file in broken], "other images cannot be read")
+
+    def _train_and_validation(self) -> tuple[Pixels, Pixels]:
         roles, training = self._plan.roles, self._training
         total = len(roles.train) + len(roles.validation)
         step = self._reporter.steps("reading", total)
@@ -45,7 +58,7 @@ class Reader:
             )
         return train, validation
 
-    def test(self) -> Pixels:
+    def _test(self) -> Pixels:
         training = self._training
         step = self._reporter.steps("reading", len(self._plan.roles.test))
         return pixels.read_plain(

@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch.optim import Adam
@@ -20,16 +19,8 @@ from xray_tui.data.check_cache import cache_folder
 from xray_tui.data.pixels import Broken, Pixels
 from xray_tui.engine import checkpoints, process, results
 from xray_tui.engine.batches import Batch, Batches
-from xray_tui.engine.checkpoints import Position
 from xray_tui.engine.controls import Controls, Detach, Stop, UnfreezeNow
-from xray_tui.engine.epoch import (
-    Forward,
-    Predictions,
-    TrainPass,
-    head_histograms,
-    predict,
-    train_epoch,
-)
+from xray_tui.engine.epoch import Forward, Predictions, TrainPass, head_histograms, predict, train_epoch
 from xray_tui.engine.features import Features
 from xray_tui.engine.plan import Plan
 from xray_tui.engine.reading import Reader
@@ -40,9 +31,7 @@ from xray_tui.engine.times import Times
 from xray_tui.errors import UserError
 from xray_tui.events import (
     Best,
-    CheckpointSaved,
     Emit,
-    EpochEnded,
     Event,
     Outcome,
     Phase,
@@ -50,7 +39,6 @@ from xray_tui.events import (
     Stage,
     StageEnded,
     StageStarted,
-    Warning,
     finite,
 )
 
@@ -113,7 +101,8 @@ def train(
         outcome, why = "interrupted", "broken off within a batch"
         raise
     except BaseException as error:
-        why = f"{type(error).__name__}: {error}"
+        cause = plan.world.cause(error)
+        why = cause.message if cause else f"{type(error).__name__}: {error}"
         raise
     finally:
         recipe.batches.close()
@@ -131,6 +120,7 @@ class Recipe:
         self, plan: Plan, folder: Path, emit: Emit, controls: Controls, standing: Standing | None = None
     ) -> None:
         self.plan = plan
+        self.world = plan.world
         self.folder = folder
         self.times = Times()
         self._observers = emit
@@ -140,7 +130,7 @@ class Recipe:
         device = plan.hardware.device
         normalisation = Normalisation(plan.backbone.mean, plan.backbone.std, device)
         self.batches = Batches(
-            plan.settings.training, normalisation, device, plan.hardware.threads, self.times
+            plan.settings.training, normalisation, device, plan.hardware.threads, self.times, self.world
         )
         self.next_epoch = 0
         self.best_epoch: int | None = None
@@ -149,7 +139,7 @@ class Recipe:
         self._standing = standing
         self._unfreeze_now = False
         self.features = Features(
-            self.model, self.batches, plan.hardware, cache_folder() / "features", self.times
+            self.model, self.batches, plan.hardware, cache_folder() / "features", self.times, self.world
         )
         if standing is not None:
             position = standing.position
@@ -174,11 +164,15 @@ class Recipe:
         """Fill the pixel cache with train and validation; test stays untouched until the end."""
         with self.times("reading images"):
             self.pixels, self.validation = self.reader.train_and_validation()
+        before = None
         if self._standing is not None:
             self._standing.check_readable(len(self.pixels) + len(self.validation))
-            return
-        self.emit(self.reader.run_started(run, self.pixels, self.validation))
-        self._warn(self.pixels.broken + self.validation.broken)
+            before = self._standing.position.processes
+        else:
+            self.emit(self.reader.run_started(run, self.pixels, self.validation))
+            self._warn(self.pixels.broken + self.validation.broken)
+        for note in self.world.notes(self.plan.hardware.device, before):
+            self.emit(note)
 
     def freeze(self) -> None:
         self.model.freeze()
@@ -211,7 +205,7 @@ class Recipe:
     def load_best(self) -> None:
         """Go back to the best epoch; where there is none, the weights stay."""
         if self.best_epoch is not None:
-            checkpoints.load_best(self.folder, self.model)
+            checkpoints.load_best(self.folder, self.model, self.world)
 
     def wait_for_a_person(self) -> None:
         if not self._unfreeze_now:  # else one has asked already
@@ -284,42 +278,32 @@ class Recipe:
             epoch=epoch,
             so_far=so_far,
             times=self.times,
+            world=self.world,
             step=self.reporter.steps(
                 "train", len(self.pixels), stage, epoch, first=so_far.images, set_rate=set_rate
             ),
         )
+        self.world.same(self.model.buffers())  # each rank has seen other images
         train_loss = so_far.mean_loss
         trained = time.monotonic()
         histograms = head_histograms(self.model.head)
         found = self._predict(self.validation, "validation", stage, epoch, set_rate)
         scores = metrics.evaluate(found.probabilities, found.losses, found.actual, self.plan.positive)
         self.emit(
-            EpochEnded(
-                stage=stage,
-                epoch=epoch,
+            results.epoch_ended(
+                stage,
+                epoch,
+                found,
+                scores,
                 train_loss=train_loss,
-                validation_loss=scores.loss,
-                accuracy=scores.accuracy,
-                auc=scores.auc,
-                sensitivity=scores.sensitivity,
-                specificity=scores.specificity,
-                confusion=scores.confusion,
                 learning_rate=at.learning_rate,
                 images_per_second=len(self.pixels) / (trained - so_far.began),
                 seconds=time.monotonic() - so_far.began,
-                probabilities=found.probabilities,
-                losses=found.losses,
-                actual=found.actual,
                 histograms=histograms,
             )
         )
         if train_loss is None or scores.loss is None:
-            self.emit(
-                Warning(
-                    kind="not_a_number",
-                    message=f"the loss of epoch {epoch} is not a number; a lower learning rate may help",
-                )
-            )
+            self.emit(results.not_a_number(epoch))
         if scores.loss is not None and scores.loss < self.best_loss:
             self.best_epoch, self.best_loss = epoch, scores.loss
             self.emit(Best(stage=stage, epoch=epoch, validation_loss=scores.loss, accuracy=scores.accuracy))
@@ -366,45 +350,33 @@ class Recipe:
         if phase == "validation" and self.model.has_fixed:
             kept = self.features.validation(pixels, step)
             forward, batches = self.model.learned, self.batches.kept(kept, pixels.labels)
-        return predict(self.model, forward, batches, self.plan.hardware, step=step, times=self.times)
+        return predict(
+            self.model, forward, batches, self.plan.hardware, step=step, times=self.times, world=self.world
+        )
 
     def _save_last(self, at: StageUnderWay) -> None:
-        now, so_far = time.monotonic(), at.train_pass
-        position = Position(
-            stage=at.stage,
-            first_epoch=at.first_epoch,
+        if not self.world.main:
+            return
+        position = at.position(
             next_epoch=self.next_epoch,
             best_epoch=self.best_epoch,
             best_loss=finite(self.best_loss),
-            learning_rate=at.learning_rate,
-            batches=so_far.batches if so_far else 0,
-            images=so_far.images if so_far else 0,
-            loss_sum=finite(so_far.loss_sum.item()) if so_far else 0.0,
-            epoch_seconds=now - so_far.began if so_far else 0.0,
-            stage_seconds=now - at.began,
             run_seconds=self.seconds,
             readable=len(self.pixels) + len(self.validation),
             files=self.plan.digest,
+            processes=self.world.size,
         )
         with self.times("checkpoints"):
             path = checkpoints.save_last(self.folder, self.model, at.optimizer, position)
-        self._announce("last", path, self.next_epoch)
+        self.emit(results.checkpoint_saved("last", path, self.next_epoch))
 
     def _save_best(self) -> None:
+        if not self.world.main:
+            return
         assert self.best_epoch is not None
         with self.times("checkpoints"):
             path = checkpoints.save_best(self.folder, self.model)
-        self._announce("best", path, self.best_epoch)
-
-    def _announce(self, checkpoint: Literal["best", "last"], path: Path, epoch: int) -> None:
-        self.emit(
-            CheckpointSaved(
-                checkpoint=checkpoint,
-                epoch=epoch,
-                path=f"{self.folder.name}/{path.name}",
-                bytes=path.stat().st_size,
-            )
-        )
+        self.emit(results.checkpoint_saved("best", path, self.best_epoch))
 
     def _warn(self, broken: list[Broken]) -> None:
         if broken:

@@ -1,11 +1,24 @@
 """What came out of an evaluation, as events."""
 
+from pathlib import Path
+from typing import Literal
+
 import numpy as np
 
 from xray_tui import metrics
 from xray_tui.data.pixels import Pixels
 from xray_tui.engine.epoch import Predictions
-from xray_tui.events import Mistake, Mistakes, Stage, TestEvaluated, finite
+from xray_tui.events import (
+    CheckpointSaved,
+    EpochEnded,
+    Histogram,
+    Mistake,
+    Mistakes,
+    Stage,
+    TestEvaluated,
+    Warning,
+    finite,
+)
 
 WORST = 32
 """Mistakes an epoch's event carries, the worst by loss first; ``predictions/`` has them all."""
@@ -36,6 +49,58 @@ def mistakes(stage: Stage, epoch: int, found: Predictions, validation: Pixels) -
             for i in worst
         ],
         images=np.stack(images) if images else np.zeros((0, *validation.images[0].shape[1:]), np.uint8),
+    )
+
+
+def epoch_ended(
+    stage: Stage,
+    epoch: int,
+    found: Predictions,
+    scores: metrics.Metrics,
+    *,
+    train_loss: float | None,
+    learning_rate: float,
+    images_per_second: float,
+    seconds: float,
+    histograms: dict[str, Histogram],
+) -> EpochEnded:
+    """
+    Args:
+        found: of the validation images, in their order; ``scores`` is what comes of it.
+    """
+    return EpochEnded(
+        stage=stage,
+        epoch=epoch,
+        train_loss=train_loss,
+        validation_loss=scores.loss,
+        accuracy=scores.accuracy,
+        auc=scores.auc,
+        sensitivity=scores.sensitivity,
+        specificity=scores.specificity,
+        confusion=scores.confusion,
+        learning_rate=learning_rate,
+        images_per_second=images_per_second,
+        seconds=seconds,
+        probabilities=found.probabilities,
+        losses=found.losses,
+        actual=found.actual,
+        histograms=histograms,
+    )
+
+
+def checkpoint_saved(checkpoint: Literal["best", "last"], path: Path, epoch: int) -> CheckpointSaved:
+    return CheckpointSaved(
+        checkpoint=checkpoint,
+        epoch=epoch,
+        path=f"{path.parent.name}/{path.name}",
+        bytes=path.stat().st_size,
+    )
+
+
+def not_a_number(epoch: int) -> Warning:
+    return Warning(
+        kind="not_a_number",
+        message=f"the loss of epoch {epoch} is not a number; a lower learning rate may help",
     )
 
 

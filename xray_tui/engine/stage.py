@@ -1,11 +1,14 @@
 """A stage while its epochs are trained."""
 
+import time
 from dataclasses import dataclass
+from typing import Any
 
 from torch.optim import Optimizer
 
+from xray_tui.engine.checkpoints import Position
 from xray_tui.engine.epoch import TrainPass
-from xray_tui.events import Stage
+from xray_tui.events import Stage, finite
 
 
 @dataclass
@@ -24,3 +27,22 @@ class StageUnderWay:
     @property
     def learning_rate(self) -> float:
         return float(self.optimizer.param_groups[0]["lr"])
+
+    def position(self, **of_run: Any) -> Position:
+        """Where it stands.
+
+        Args:
+            of_run: what is not of the stage.
+        """
+        now, so_far = time.monotonic(), self.train_pass
+        return Position(
+            stage=self.stage,
+            first_epoch=self.first_epoch,
+            learning_rate=self.learning_rate,
+            batches=so_far.batches if so_far else 0,
+            images=so_far.images if so_far else 0,
+            loss_sum=finite(so_far.loss_sum.item()) if so_far else 0.0,
+            epoch_seconds=now - so_far.began if so_far else 0.0,
+            stage_seconds=now - self.began,
+            **of_run,
+        )

@@ -56,13 +56,15 @@ def put_back(plan: Plan, folder: Path) -> Standing:
     """Put the run's last checkpoint into the plan's model, and its Adam beside it.
 
     Args:
-        folder: of the checkpoints.
+        folder: of the checkpoints; rank 0 alone looks there.
 
     Raises:
         UserError: the checkpoint is missing, damaged or of another model, or the data folder holds
             other files than when the run began.
     """
-    position = checkpoints.read_position(folder)
+    world = plan.world
+    position = world.tell(checkpoints.read_position(folder) if world.main else None)
+    assert position is not None
     if position.files and position.files != plan.digest:
         raise UserError(
             f"{plan.listing.root} holds other images than when the run began: it cannot go on exactly",
@@ -76,5 +78,5 @@ def put_back(plan: Plan, folder: Path) -> Standing:
         plan.model.unfreeze(keep_statistics=training.batchnorm == "keep", from_group=training.unfreeze_from)
         settings = training.unfrozen
     optimizer = Adam(plan.model.trainable_parameters(), lr=position.learning_rate or settings.learning_rate)
-    checkpoints.load_last(folder, plan.model, optimizer)
+    checkpoints.load_last(folder, plan.model, optimizer, world)
     return Standing(position, optimizer)

@@ -95,6 +95,7 @@ config file too; only its data folder is always the demo's own.
 )
 def demo(*, ascii_only: Ascii = None, options: RunOptions = NO_OPTIONS) -> int:
     """Make synthetic radiographs and learn from them in the dashboard: offline, on a CPU, under 2 minutes."""
+    process.be_alone()
     from xray_tui.tui.app import run_dashboard
 
     options.trace(demo=_DEMO)  # what is wrong is told before radiographs are made
@@ -111,6 +112,10 @@ def demo(*, ascii_only: Ascii = None, options: RunOptions = NO_OPTIONS) -> int:
   xray-tui train ~/chest_xray
   xray-tui train ~/chest_xray --backbone efficientnet_lite0 --limit 1500 --frozen-epochs 4
   xray-tui train ~/chest_xray --json | jq 'select(.type == "epoch_ended").accuracy'
+  torchrun --nproc-per-node 2 -m xray_tui train ~/chest_xray    on two GPUs
+
+With torchrun, --batch-size still counts the images of a step: the processes
+share them out.
 """
 )
 def train(

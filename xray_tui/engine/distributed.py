@@ -109,6 +109,10 @@ class Ranks(World):
                 tensor.copy_(values)
         self.any(False)  # a GPU is not waited for before the other ranks are known to live
 
+    def same_statistics(self, model: nn.Module) -> None:
+        learning = (module for module in model.modules() if module.training)
+        self.same(buffer for module in learning for buffer in module.buffers(recurse=False))
+
     def tell(self, value: _T) -> _T:
         told = [value]
         dist.broadcast_object_list(told, 0, device=torch.device("cpu"))

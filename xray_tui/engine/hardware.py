@@ -27,7 +27,8 @@ class Hardware:
     def words(self) -> str:
         """For a person: ``cuda:0 (NVIDIA H100), bfloat16``."""
         if self.device.type == "cuda":
-            name = f"{self.device} ({torch.cuda.get_device_name(self.device)})"
+            device = str(self.device) if self.processes == 1 else "cuda"  # each has one of its own
+            name = f"{device} ({torch.cuda.get_device_name(self.device)})"
         elif self.device.type == "cpu":
             name = f"cpu ({self.threads} thread{'' if self.threads == 1 else 's'})"
         else:

@@ -5,6 +5,8 @@ import gc
 import os
 import sys
 
+from xray_tui.errors import UserError
+
 # Parameters of glibc's mallopt(3).
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 
@@ -25,6 +27,22 @@ def place() -> tuple[int, int]:
     """Rank of this process, and how many there are: torchrun says so; else it is alone."""
     size = int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
     return (int(os.environ["RANK"]), size) if size > 1 else (0, 1)
+
+
+def be_alone() -> None:
+    """Refuse to be one of several processes.
+
+    Raises:
+        UserError: in the first of them; the others just end.
+    """
+    rank, size = place()
+    if rank:
+        sys.exit(2)
+    if size > 1:
+        raise UserError(
+            "the dashboard is a single process, and torchrun started several",
+            "train with `torchrun … -m xray_tui train DATA`, and look on with `xray-tui watch`",
+        )
 
 
 def keep_objects() -> None:

@@ -283,7 +283,7 @@ class Recipe:
                 "train", len(self.pixels), stage, epoch, first=so_far.images, set_rate=set_rate
             ),
         )
-        self.world.same(self.model.buffers())  # each rank has seen other images
+        self.world.same_statistics(self.model)
         train_loss = so_far.mean_loss
         trained = time.monotonic()
         histograms = head_histograms(self.model.head)

@@ -88,6 +88,9 @@ class World:
     def same(self, tensors: Iterable[Tensor]) -> None:
         """Give them rank 0's values."""
 
+    def same_statistics(self, model: nn.Module) -> None:
+        """Give the BatchNorms that learn rank 0's statistics: each rank has seen other images."""
+
     def tell(self, value: _T) -> _T:
         """Rank 0's value, to all."""
         return value

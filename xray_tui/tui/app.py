@@ -12,6 +12,7 @@ from textual.widgets import Input, Select
 
 from xray_tui import config
 from xray_tui.config import Origin, Settings
+from xray_tui.engine import process
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.settings_file import existing_user_file, read_dashboard
 from xray_tui.tui import remembered
@@ -315,11 +316,13 @@ def run_dashboard(
         ascii_only: draw without unicode; ``None`` is as the config file says, else as the terminal can.
 
     Raises:
-        UserError: a config file's keys do not fit, or its theme is not there.
+        UserError: a config file's keys do not fit, or its theme is not there; or this is one of several
+            processes.
 
     Returns:
         The exit code: 0, or 1 where the run failed, or 128 and the signal that ended it.
     """
+    process.be_alone()
     files = [found for found in (existing_user_file(), file) if found is not None]
     source: Source | None = None
     if watch is not None:

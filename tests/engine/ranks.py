@@ -1,0 +1,65 @@
+"""Functions run in several processes at once, as torchrun would start them."""
+
+import os
+import socket
+import traceback
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+_PATIENCE_SECONDS = 60.0
+# A server that has torch loaded forks each process in an instant.
+_CONTEXT = get_context("forkserver")
+_CONTEXT.set_forkserver_preload(
+    ["pytest", "sklearn.metrics", "xray_tui.engine.recipe", "xray_tui.engine.distributed", "xray_tui.launch"]
+)
+
+
+def in_ranks(size: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """What ``function(world, *arguments)`` returns in each rank, or the exception that it ends by."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = {name: value for name, value in os.environ.items() if name.startswith("XRAY_TUI_")}
+    places = {"WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    ends, processes = [], []
+    for rank in range(size):
+        environment = own | {k: str(v) for k, v in (places | {"RANK": rank, "LOCAL_RANK": rank}).items()}
+        ours, theirs = _CONTEXT.Pipe(duplex=False)
+        process = _CONTEXT.Process(target=_be, args=(environment, theirs, function, arguments))
+        process.start()
+        theirs.close()
+        ends.append(ours)
+        processes.append(process)
+    try:
+        found = []
+        for rank, ours in enumerate(ends):
+            assert wait([ours], _PATIENCE_SECONDS), f"rank {rank} hangs"
+            try:
+                found.append(ours.recv())
+            except EOFError as killed:
+                found.append(killed)
+        return found
+    finally:
+        for process in processes:
+            process.join(5)
+            process.kill()
+
+
+def _be(environment: dict[str, str], end: Connection, function: Callable[..., Any], arguments: Any) -> None:
+    import torch
+
+    from xray_tui.engine.distributed import join
+
+    os.environ.update(environment)
+    torch.set_num_threads(1)
+    try:
+        with join() as world:
+            found = function(world, *arguments)
+    except BaseException as error:
+        traceback.print_exc()
+        found = error
+    end.send(found)
+    end.close()
+    os._exit(0)  # what pytest's fork has for the end of a process is not for this one

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch.optim import Adam
 
 from xray_tui import metrics
 from xray_tui.config import StageSettings
@@ -34,7 +33,7 @@ from xray_tui.engine.features import Features
 from xray_tui.engine.plan import Plan
 from xray_tui.engine.reading import Reader
 from xray_tui.engine.reporting import Reporter
-from xray_tui.engine.stage import StageUnderWay
+from xray_tui.engine.stage import StageUnderWay, optimizer_of
 from xray_tui.engine.standing import Standing
 from xray_tui.engine.times import Times
 from xray_tui.errors import UserError
@@ -242,7 +241,7 @@ class Recipe:
                 total_parameters=total,
             )
         )
-        optimizer = Adam(self.model.trainable_parameters(), lr=settings.learning_rate)
+        optimizer = optimizer_of(self.model, settings.learning_rate)
         at = StageUnderWay(stage, self.next_epoch, settings.epochs, optimizer, time.monotonic())
         self._save_last(at)
         return at

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from torch.optim import Optimizer
+from torch.optim import Adam, Optimizer
 
 from xray_tui.engine.epoch import TrainPass
 from xray_tui.events import Stage
+from xray_tui.models.classifier import Classifier
 
 
 @dataclass
@@ -24,3 +25,9 @@ class StageUnderWay:
     @property
     def learning_rate(self) -> float:
         return float(self.optimizer.param_groups[0]["lr"])
+
+
+def optimizer_of(model: Classifier, learning_rate: float) -> Adam:
+    """A fresh Adam of what learns now; on CPU and GPU all parameters are updated in one pass."""
+    parameters = model.trainable_parameters()
+    return Adam(parameters, lr=learning_rate, fused=parameters[0].device.type in ("cpu", "cuda"))

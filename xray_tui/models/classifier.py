@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from xray_tui.models.backbones import Backbone
+from xray_tui.models.convolutions import replace_convolutions
 from xray_tui.models.folding import Fingerprint, fingerprint, fold_batchnorm
 from xray_tui.models.groups import cut
 from xray_tui.models.seeded import initial_weights, replace_random_layers
@@ -78,6 +79,7 @@ class Classifier(nn.Module):
             self.head = make_head(backbone.width, classes, hidden, dropout)
         self._folded: tuple[Fingerprint, nn.Module] | None = None
         replace_random_layers(self)
+        replace_convolutions(self.body)
         self.eval()
 
     @property

@@ -70,7 +70,7 @@ class Batches:
         size = self._settings.batch_size
         for start in range(0, len(pixels), size):
             part = slice(start, start + size)
-            yield self._batch(torch.stack(pixels.images[part]), pixels.labels[part])
+            yield self._batch(pixels.stacked(part), pixels.labels[part])
 
     def _prefetched(self, pixels: Pixels, parts: list[list[int]], epoch: int) -> Iterator[Tensor]:
         """uint8 (N, 1, S, S) a part, each begun while the one before it is used."""

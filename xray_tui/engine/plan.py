@@ -89,12 +89,16 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False) -> Plan:
     model = model.to(memory_format=torch.channels_last)
     if training.unfrozen.epochs:
         room.check(model, chosen, training.batch_size, training.image_size)
+    cache = settings.data.cache
+    if cache not in ("auto", "off"):
+        cache = str(Path(cache).expanduser().absolute())
     resolved = config.replace(
         settings,
         {
             "data.root": str(listing.root),
             "data.split": roles.split,
             "data.positive": positive,
+            "data.cache": cache,
             "hardware.device": chosen.settings.device,
             "hardware.precision": chosen.settings.precision,
             "hardware.threads": chosen.settings.threads,

@@ -221,18 +221,21 @@ def test_a_stop_leaves_nothing_behind(root: Path, cache: PixelCache) -> None:
     assert kept_in(cache) == []
 
 
-def test_few_images_are_decoded_ahead(root: Path, cache: PixelCache, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("side", "most"), [(48, 32), (2000, 2)])
+def test_few_images_are_decoded_ahead(
+    root: Path, cache: PixelCache, monkeypatch: pytest.MonkeyPatch, side: int, most: int
+) -> None:
     monkeypatch.setattr(pixels.psutil, "cpu_count", lambda: 1)
     seen, ahead = decodings(monkeypatch), list[int]()
-    for number in range(COUNT, 40):
+    for number in range(COUNT, 200):
         write_image(root / f"{number}.png")
 
     def look(done: int) -> None:
         time.sleep(0.002)
         ahead.append(len(seen) - done)
 
-    read_train(root, files(40), 48, look, cache)
-    assert max(ahead) <= 6
+    read_train(root, files(200), side, look, cache)
+    assert max(ahead) <= most
 
 
 def test_memory_does_not_grow_with_the_images(root: Path, cache: PixelCache) -> None:

@@ -27,6 +27,9 @@ from xray_tui.errors import UserError
 # Another release may decode or resize a pixel otherwise, and a cache must not show.
 _MADE_BY = f"Pillow {PIL.__version__}, torch {torch.__version__}, torchvision {torchvision.__version__}"
 
+_SHARE_BYTES = 2**21
+_LARGEST_SHARE = 16
+
 
 @dataclass(frozen=True)
 class Broken:
@@ -173,20 +176,24 @@ class _Reading:
             return _broken(file, str(error), error.for_now)
         return self.fit(torch.from_numpy(grey.copy())[None])
 
+    def some(self, files: list[ImageFile]) -> list[Tensor | Broken]:
+        return [self.one(file) for file in files]
+
     def all(self) -> Generator[Tensor | Broken]:
         """In the order of the files, by several threads that are never far ahead of what is taken."""
         threads = psutil.cpu_count() or 1
         pool = ThreadPoolExecutor(threads, "decode", initializer=torch.set_num_threads, initargs=(1,))
-        rest = iter(self.files)
-        coming: deque[Future[Tensor | Broken]] = deque()
+        # Handing one small image from thread to thread would take longer than decoding it.
+        share = max(1, min(_LARGEST_SHARE, _SHARE_BYTES // self.short_side**2))
+        starts = iter(range(0, len(self.files), share))
+        coming: deque[Future[list[Tensor | Broken]]] = deque()
         try:
-            for file in islice(rest, 4 * threads):
-                coming.append(pool.submit(self.one, file))
-            while coming:
-                found = coming.popleft().result()
-                for file in islice(rest, 1):
-                    coming.append(pool.submit(self.one, file))
-                yield found
+            while True:
+                for start in islice(starts, 2 * threads - len(coming)):
+                    coming.append(pool.submit(self.some, self.files[start : start + share]))
+                if not coming:
+                    return
+                yield from coming.popleft().result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from hypothesis import given, settings
@@ -21,6 +22,7 @@ from xray_tui import config
 from xray_tui.data import pixel_cache, pixels
 from xray_tui.data.folders import ImageFile
 from xray_tui.data.pixel_cache import PixelCache, cache_of, key_of
+from xray_tui.data.pixel_file import Index, map_file, side_bytes
 from xray_tui.data.pixels import MappedImages, Pixels, read_plain, read_train
 from xray_tui.errors import UserError
 
@@ -250,6 +252,15 @@ def test_memory_does_not_grow_with_the_images(root: Path, cache: PixelCache) -> 
         assert tracemalloc.get_traced_memory()[1] < 1e6  # the pixels are 50 MB
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="about how Linux promises memory")
+def test_a_file_larger_than_all_memory_is_mapped(tmp_path: Path) -> None:
+    height = 2 * psutil.virtual_memory().total // 2**20
+    with (tmp_path / "sparse").open("wb+", buffering=0) as file:
+        file.truncate(height * 2**20)
+        kept = map_file(file, Index("", b"", side_bytes([height]), side_bytes([2**20]), {}))
+    assert MappedImages(kept)[0][0, -1, -1] == 0
 
 
 def test_a_full_disk_says_what_is_needed_and_the_way_out(

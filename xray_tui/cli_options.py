@@ -53,6 +53,7 @@ class RunOptions:
     image_size: Annotated[int | None, option("training.image_size")] = None
     limit: Annotated[int | None, option("data.limit")] = None
     unreadable: Annotated[float | None, option("data.unreadable")] = None
+    cache: Annotated[str | None, option("data.cache")] = None
     device: Annotated[str | None, option("hardware.device")] = None
     precision: Annotated[Precision | None, option("hardware.precision")] = None
     seed: Annotated[int | None, option("training.seed")] = None

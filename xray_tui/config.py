@@ -41,6 +41,16 @@ class DataSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Fraction, Meta(description="part of the patients that --split holdout validates on")
     ] = 0.15
     unreadable: Annotated[Fraction, Meta(description="part of the images that may be unreadable")] = 0.05
+    cache: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="decoded pixels: auto (in your cache folder), off (in memory) or a folder",
+        ),
+    ] = "auto"
+    cache_gigabytes: Annotated[
+        Rate, Meta(description="what the cached pixels of all runs may take on the disk, in GB")
+    ] = 20.0
 
 
 class ModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -156,6 +166,7 @@ OPTIONS: dict[str, str] = {
     "image_size": "training.image_size",
     "limit": "data.limit",
     "unreadable": "data.unreadable",
+    "cache": "data.cache",
     "device": "hardware.device",
     "precision": "hardware.precision",
     "seed": "training.seed",

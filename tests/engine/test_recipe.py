@@ -10,7 +10,7 @@ import torch
 from msgspec import structs
 from safetensors.torch import load_file
 
-from tests.conftest import write_folder
+from tests.conftest import write_folder, write_image
 from tests.engine.conftest import Run, essence, read_whole
 from xray_tui.engine.controls import Controls
 from xray_tui.engine.results import WORST
@@ -240,6 +240,20 @@ def test_a_last_batch_of_one_is_left_out(tmp_path: Path, recipe: Recipe) -> None
     trained = [p.done for p in run.of(Progress) if p.phase == "train"]
     assert max(trained) == 16  # of 17
     assert run.ended.outcome == "done"
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_cached_pixels_give_the_same_run(chest: Path, recipe: Recipe, tmp_path: Path) -> None:
+    write_image(chest / "train" / "NORMAL" / "large.jpeg", size=(210, 190))
+    (chest / "train" / "NORMAL" / "text.jpeg").write_text("hello")
+    runs = [recipe(chest, {"data.cache": cache}) for cache in ("off", "auto", "auto", str(tmp_path))]
+    journals = [essence(run.all) for run in runs]
+    assert journals[0]
+    assert all(journal == journals[0] for journal in journals[1:])
+    pictures = [[event.images.tolist() for event in run.of(Mistakes)] for run in runs]
+    assert all(shown == pictures[0] for shown in pictures)
+    assert all([w.paths for w in run.of(Warning)] == [w.paths for w in runs[0].of(Warning)] for run in runs)
+    assert len(list((tmp_path / "pixels").iterdir())) == 3, "train, validation, test"
 
 
 def test_unreadable_files_are_named_in_a_warning_and_counted(chest: Path, recipe: Recipe) -> None:

@@ -87,8 +87,8 @@ class Batches:
     def plain(self, pixels: Pixels) -> Iterator[Batch]:
         """Validation or test: in order, as cached."""
         for part in self._parts(range(len(pixels))):
-            images = torch.stack([pixels.images[i] for i in part])
-            yield self._batch(images, pixels.labels[part[0] : part[-1] + 1])
+            numbers = slice(part[0], part[-1] + 1)
+            yield self._batch(pixels.stacked(numbers), pixels.labels[numbers])
 
     def _shuffled(self, count: int, epoch: int) -> list[list[int]]:
         """Numbers of the images of each batch of an epoch."""

@@ -96,6 +96,9 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False) -> Plan:
     if training.unfrozen.epochs:
         room.check(model, chosen, training.batch_size, training.image_size)
     views = str(AUTO_VIEWS) if training.augment_views == "auto" else training.augment_views
+    cache = settings.data.cache
+    if cache not in ("auto", "off"):
+        cache = str(Path(cache).expanduser().absolute())
     resolved = config.replace(
         settings,
         {
@@ -103,6 +106,7 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False) -> Plan:
             "data.split": roles.split,
             "data.positive": positive,
             "training.augment_views": views,
+            "data.cache": cache,
             "hardware.device": chosen.settings.device,
             "hardware.precision": chosen.settings.precision,
             "hardware.threads": chosen.settings.threads,

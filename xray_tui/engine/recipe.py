@@ -146,9 +146,8 @@ class Recipe:
         self._began = time.monotonic()
         self._standing = standing
         self._unfreeze_now = False
-        self.features = Features(
-            self.model, self.batches, plan.hardware, cache_folder() / "features", self.times
-        )
+        kept_in = folder_of(plan.settings.data)
+        self.features = Features(self.model, self.batches, plan.hardware, kept_in, self.times)
         if standing is not None:
             position = standing.position
             self.next_epoch, self.best_epoch = position.next_epoch, position.best_epoch

@@ -15,6 +15,7 @@ import torch
 from xray_tui import metrics
 from xray_tui.config import StageSettings
 from xray_tui.data.augmentation import Normalisation
+from xray_tui.data.pixel_cache import folder_of
 from xray_tui.data.pixels import Broken, Pixels
 from xray_tui.engine import checkpoints, process, results
 from xray_tui.engine.batches import Batch, Batches

@@ -1,5 +1,6 @@
 """The images of a role, each decoded once: kept on disk by the pixel cache, or in memory."""
 
+import copy
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -66,6 +67,16 @@ class MappedImages(Sequence[Tensor]):
             return [self[number] for number in range(*index.indices(len(self)))]
         height, width, end = int(self._heights[index]), int(self._widths[index]), int(self._ends[index])
         return self._pixels[end - height * width : end].view(1, height, width)
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self._pixels)
+
+    def on(self, device: torch.device) -> "MappedImages":
+        """The same images, all of them copied to a device."""
+        there = copy.copy(self)
+        there._pixels = self._pixels.to(device)
+        return there
 
     def stacked(self, part: slice) -> Tensor:
         """uint8 (N, 1, H, W): neighbours of one size, without a copy."""

@@ -21,6 +21,7 @@ from xray_tui.settings_file import read_keys as read_keys
 Split = Literal["auto", "recipe", "folders", "holdout"]
 Unfreeze = Literal["auto", "ask"]
 Precision = Literal["auto", "float32", "bfloat16"]
+Compile = Literal["auto", "on", "off"]
 BatchNorm = Literal["learn", "keep"]
 Preset = Literal["recipe", "tuned"]
 
@@ -118,6 +119,9 @@ class HardwareSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "auto"
     precision: Annotated[Precision, Meta(description="arithmetic of the body")] = "auto"
     threads: Annotated[Count, Meta(description="CPU threads (0: one a core)")] = 0
+    compile: Annotated[
+        Compile, Meta(description="torch.compile for the frozen part (auto: on a CPU, for a long run)")
+    ] = "auto"
 
 
 class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -169,6 +173,7 @@ OPTIONS: dict[str, str] = {
     "cache": "data.cache",
     "device": "hardware.device",
     "precision": "hardware.precision",
+    "compile": "hardware.compile",
     "seed": "training.seed",
     "runs_dir": "run.runs_dir",
     "name": "run.name",

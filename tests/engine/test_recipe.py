@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from msgspec import structs
 from safetensors.torch import load_file
 
 from tests.conftest import write_folder, write_image
-from tests.engine.conftest import Run, essence, read_whole
+from tests.engine.conftest import SMALL, Run, essence, read_whole
+from xray_tui import config
+from xray_tui.engine import plan
 from xray_tui.engine.controls import Controls
 from xray_tui.engine.results import WORST
 from xray_tui.errors import UserError
@@ -319,3 +322,17 @@ def test_a_bug_ends_the_run_loudly_and_in_the_journal(
     ended = seen[-1]
     assert isinstance(ended, RunEnded)
     assert (ended.outcome, ended.why) == ("failed", "ZeroDivisionError: a bug")
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({}, "off"),
+        ({"hardware.compile": "on"}, "on"),
+        ({"training.frozen.epochs": 2_000_000, "training.augment_views": "off"}, "on"),
+        ({"training.frozen.epochs": 2_000_000, "training.augment_views": "2"}, "off"),
+    ],
+)
+def test_what_auto_makes_of_compiling(chest: Path, changes: dict[str, Any], wanted: str) -> None:
+    settings = config.load(SMALL | {"data.root": str(chest)} | changes)
+    assert plan.make(settings, lambda _: None).settings.hardware.compile == wanted

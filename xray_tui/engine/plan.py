@@ -96,6 +96,9 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False) -> Plan:
     if training.unfrozen.epochs:
         room.check(model, chosen, training.batch_size, training.image_size)
     views = str(AUTO_VIEWS) if training.augment_views == "auto" else training.augment_views
+    compiles = hardware.compiles(settings, chosen, _frozen_passes(settings, views, roles))
+    if compiles:
+        model.compile_batch = training.batch_size
     cache = settings.data.cache
     if cache not in ("auto", "off"):
         cache = str(Path(cache).expanduser().absolute())
@@ -110,7 +113,17 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False) -> Plan:
             "hardware.device": chosen.settings.device,
             "hardware.precision": chosen.settings.precision,
             "hardware.threads": chosen.settings.threads,
+            "hardware.compile": "on" if compiles else "off",
             "run.runs_dir": str(Path(settings.run.runs_dir).expanduser().absolute()),
         },
     )
     return Plan(resolved, listing, roles, chosen, backbone, model)
+
+
+def _frozen_passes(settings: Settings, views: str, roles: Roles) -> int:
+    """How many images will be run through the frozen body."""
+    epochs = settings.training.frozen.epochs
+    if not epochs:
+        return 0
+    seen = epochs if views == "off" else min(epochs, int(views))
+    return seen * len(roles.train) + len(roles.validation)

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.conftest import write_folder
 from xray_tui.cli import main
+from xray_tui.data.pixel_cache import PixelCache
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -141,6 +143,20 @@ def test_what_cannot_be_kept_is_told(
     code, _, err = call("check", str(chest))
     assert code == 0
     assert "could not be kept" in err
+
+
+def test_the_cache_of_decoded_pixels_is_told(call: Call, chest: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    arguments = ["check", str(chest), "--cache", str(folder)]
+    assert f"decoded pixels in {folder}/pixels: none yet" in call(*arguments)[1]
+    for root, kilobytes in ((chest, 3), (tmp_path, 5)):
+        with PixelCache(folder / "pixels", 1e9).building(f"{kilobytes:032}", root, 1) as part:
+            part.add(np.zeros((kilobytes, 1000), np.uint8))
+            part.finish()
+    assert "pixels: 8 kB, of which 3 kB are this folder's" in call(*arguments)[1]
+    told = json.loads(call(*arguments, "--json")[1])["cache"]
+    assert told["bytes"] > 8000 > 4000 > told["of_this_data"] > 3000
+    assert "decoded pixels" not in call("check", str(chest), "--cache", "off")[1]
 
 
 def test_checking_needs_no_torch(chest: Path) -> None:

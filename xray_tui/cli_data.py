@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from msgspec import structs
 
 from xray_tui import config, settings_file
 from xray_tui.cli_options import option
@@ -33,7 +34,8 @@ a file that is a pipe or a device, the same image in two roles; 2 the folder has
 not the layout, lacks a class, or does not allow the split.
 
 What was found out about a file is kept in the cache folder (XRAY_TUI_CACHE_DIR
-sets another) until its size or time changes.
+sets another) until its size or time changes. So are the pixels that runs have
+decoded; the last line says how much that is.
 """,
 )
 def data_check(
@@ -44,6 +46,7 @@ def data_check(
     seed: Annotated[int | None, option("training.seed")] = None,
     image_size: Annotated[int | None, option("training.image_size")] = None,
     unreadable: Annotated[float | None, option("data.unreadable")] = None,
+    cache: Annotated[str | None, option("data.cache")] = None,
     config_file: Annotated[
         Path | None, Parameter(name="config", help="a TOML file of settings (default: your own)")
     ] = None,
@@ -57,6 +60,7 @@ def data_check(
     """
     from xray_tui.console_data import CheckProgress, print_json, print_report  # late: rich
     from xray_tui.data import checks  # late: numpy and Pillow
+    from xray_tui.data.pixel_cache import cache_of  # late: numpy
 
     given = {
         "data.root": str(data) if data else None,
@@ -64,6 +68,7 @@ def data_check(
         "training.seed": seed,
         "training.image_size": image_size,
         "data.unreadable": unreadable,
+        "data.cache": cache,
     }
     settings = config.load(given, file=config_file or settings_file.existing_user_file())
     if not settings.data.root:
@@ -77,6 +82,12 @@ def data_check(
     if reading.unkept:
         talk(f"what was found out could not be kept for the next time: {reading.unkept}")
     report = checks.judge(survey, reading.facts)
+    try:
+        kept = cache_of(settings.data)
+        if kept is not None:
+            report = structs.replace(report, cache=kept.usage(survey.listing.root))
+    except UserError as error:
+        talk(error.message)
     if json:
         print_json(report)
     else:

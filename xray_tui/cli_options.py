@@ -13,6 +13,7 @@ from xray_tui.config import (
     NOTHING,
     OPTIONS,
     BatchNorm,
+    Compile,
     Loaded,
     Precision,
     Preset,
@@ -53,8 +54,10 @@ class RunOptions:
     image_size: Annotated[int | None, option("training.image_size")] = None
     limit: Annotated[int | None, option("data.limit")] = None
     unreadable: Annotated[float | None, option("data.unreadable")] = None
+    cache: Annotated[str | None, option("data.cache")] = None
     device: Annotated[str | None, option("hardware.device")] = None
     precision: Annotated[Precision | None, option("hardware.precision")] = None
+    compile: Annotated[Compile | None, option("hardware.compile")] = None
     seed: Annotated[int | None, option("training.seed")] = None
     runs_dir: Annotated[str | None, option("run.runs_dir")] = None
     name: Annotated[str | None, option("run.name")] = None

@@ -21,6 +21,7 @@ from xray_tui.settings_file import read_keys as read_keys
 Split = Literal["auto", "recipe", "folders", "holdout"]
 Unfreeze = Literal["auto", "ask"]
 Precision = Literal["auto", "float32", "bfloat16"]
+Compile = Literal["auto", "on", "off"]
 BatchNorm = Literal["learn", "keep"]
 Preset = Literal["recipe", "tuned"]
 
@@ -41,6 +42,16 @@ class DataSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Fraction, Meta(description="part of the patients that --split holdout validates on")
     ] = 0.15
     unreadable: Annotated[Fraction, Meta(description="part of the images that may be unreadable")] = 0.05
+    cache: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="decoded pixels: auto (in your cache folder), off (in memory) or a folder",
+        ),
+    ] = "auto"
+    cache_gigabytes: Annotated[
+        Rate, Meta(description="what the cached pixels of all runs may take on the disk, in GB")
+    ] = 20.0
 
 
 class ModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,6 +119,9 @@ class HardwareSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "auto"
     precision: Annotated[Precision, Meta(description="arithmetic of the body")] = "auto"
     threads: Annotated[Count, Meta(description="CPU threads (0: one a core)")] = 0
+    compile: Annotated[
+        Compile, Meta(description="torch.compile for the frozen part (auto: on a CPU, for a long run)")
+    ] = "auto"
 
 
 class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -156,8 +170,10 @@ OPTIONS: dict[str, str] = {
     "image_size": "training.image_size",
     "limit": "data.limit",
     "unreadable": "data.unreadable",
+    "cache": "data.cache",
     "device": "hardware.device",
     "precision": "hardware.precision",
+    "compile": "hardware.compile",
     "seed": "training.seed",
     "runs_dir": "run.runs_dir",
     "name": "run.name",

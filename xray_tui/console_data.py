@@ -12,7 +12,7 @@ from rich.text import Text
 
 from xray_tui.data.checks import DataReport, RoleCount, sizes_in_words
 from xray_tui.data.findings import MARKS, Finding, Severity
-from xray_tui.words import count, harmless, percent
+from xray_tui.words import bytes_in_words, count, harmless, percent
 
 _STYLES: dict[Severity, str] = {"spoils": "bold red", "look": "bold yellow", "note": "bold"}
 _BAR = 24
@@ -77,6 +77,15 @@ def print_report(report: DataReport) -> None:
         out.print()
     if not report.findings:
         out.print("Nothing to find fault with.")
+        out.print()
+    if report.cache is not None:
+        kept = report.cache
+        words = (
+            f"{bytes_in_words(kept.bytes)}, of which {bytes_in_words(kept.of_this_data)} are this folder's"
+        )
+        out.print(
+            Text(harmless(f"decoded pixels in {kept.folder}: {words if kept.bytes else 'none yet'}"), "dim")
+        )
 
 
 def _counts(roles: list[RoleCount]) -> Table:

@@ -1,4 +1,4 @@
-"""Writing a file so that a reader sees the old one or the new one, never half of one."""
+"""Writing a file so that a reader sees the old one or the new one, never half of one; where caches lie."""
 
 import os
 from collections.abc import Iterator
@@ -31,3 +31,13 @@ def replace_bytes(path: Path, content: bytes, *, durable: bool = False) -> None:
     """Replace the content of a small file at once."""
     with replacing(path, durable=durable) as part:
         part.write_bytes(content)
+
+
+def cache_folder() -> Path:
+    """Where what can be found out again is kept: ``XRAY_TUI_CACHE_DIR``, else the user's cache folder."""
+    given = os.environ.get("XRAY_TUI_CACHE_DIR")
+    if given:
+        return Path(given)
+    import platformdirs  # late: settings read small files before the first frame, and need no cache
+
+    return platformdirs.user_cache_path("xray-tui")

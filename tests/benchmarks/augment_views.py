@@ -21,7 +21,7 @@ from torch.optim import Adam
 from xray_tui import config, metrics
 from xray_tui.config import OPTIONS, Settings
 from xray_tui.data.augmentation import Normalisation
-from xray_tui.data.check_cache import cache_folder
+from xray_tui.data.pixel_cache import folder_of
 from xray_tui.engine import plan as plans
 from xray_tui.engine import process
 from xray_tui.engine.batches import Batches
@@ -31,6 +31,7 @@ from xray_tui.engine.features import Features
 from xray_tui.engine.plan import Plan
 from xray_tui.engine.reading import Reader
 from xray_tui.engine.reporting import Reporter
+from xray_tui.engine.times import Times
 from xray_tui.models.classifier import Classifier
 
 
@@ -61,10 +62,10 @@ class Trial:
         device, training = self.plan.hardware.device, self.plan.settings.training
         backbone = self.plan.backbone
         normalisation = Normalisation(backbone.mean, backbone.std, device)
-        self.batches = Batches(training, normalisation, device, self.plan.hardware.threads)
+        self.batches = Batches(training, normalisation, device, self.plan.hardware.threads, Times())
         model = self.plan.model
         model.freeze()
-        self.features = Features(model, self.batches, self.plan.hardware, cache_folder() / "features")
+        self.features = Features(model, self.batches, self.plan.hardware, folder_of(settings.data), Times())
         self.epochs = training.frozen.epochs
         for view in range(self.epochs):
             began = time.monotonic()
@@ -100,9 +101,10 @@ class Trial:
                 epoch=epoch,
                 so_far=so_far,
                 step=no_step,
+                times=Times(),
             )
             batches = self.batches.kept(validation, self.validation.labels)
-            found = predict(model, model.learned, batches, hardware, step=no_step)
+            found = predict(model, model.learned, batches, hardware, step=no_step, times=Times())
             scores.append(
                 metrics.evaluate(found.probabilities, found.losses, found.actual, self.plan.positive)
             )

@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import ks_2samp
+from torch import Tensor
+from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
 from xray_tui.config import AugmentationSettings
@@ -94,3 +97,47 @@ def test_plain_resizes_the_short_side_and_crops_the_centre() -> None:
     found = plain(wide, resize=60, crop=50)
     assert found.shape == (1, 50, 50)
     assert (found[:, :, 2:-2] == 255).all()
+
+
+def test_what_comes_out_is_distributed_as_torchvisions_own_transforms() -> None:
+    """Of one image, many times: its mean, contrast, slant and left-right balance (Kolmogorov-Smirnov)."""
+    count, resize, crop = 600, 38, 32
+    down, across = torch.meshgrid(torch.linspace(0, 1, 44), torch.linspace(0, 1, 60), indexing="ij")
+    image = (40 + 120 * across + 60 * down * (down > 0.4) + 30 * (across * 12).sin()).to(torch.uint8)[None]
+    settings = AugmentationSettings()
+    chances = [draw(settings, (44, 60), 0, 0, number) for number in range(count)]
+    ours = augment([image] * count, chances, resize, crop)
+    jitter = settings.jitter
+    published = v2.Compose(
+        [
+            v2.RandomResizedCrop(resize, scale=(settings.scale, 1.0), antialias=True),
+            v2.RandomRotation(settings.rotation),
+            v2.ColorJitter(jitter, jitter, jitter),
+            v2.RandomHorizontalFlip(settings.flip),
+            v2.CenterCrop(crop),
+        ]
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        theirs = torch.stack([published(image.expand(3, -1, -1))[:1] for _ in range(count)])
+
+    def measures(images: Tensor) -> dict[str, Tensor]:
+        floats = images.float()[:, 0]
+        left, right = floats[..., : crop // 2].mean((1, 2)), floats[..., crop // 2 :].mean((1, 2))
+        return {
+            "mean": floats.mean((1, 2)),
+            "contrast": floats.std((1, 2)),
+            "balance": (left - right) / floats.std((1, 2)),
+            "slant": (floats[:, 0] - floats[:, -1]).mean(1),
+            "corner": floats[:, 0, 0],
+            "black": (floats == 0).float().mean((1, 2)),
+        }
+
+    mine, other = measures(ours), measures(theirs)
+    for name, values in mine.items():
+        found = ks_2samp(values.numpy(), other[name].numpy())
+        assert found.pvalue > 0.01, (name, found)
+    # The test would find a difference: half the jitter is one.
+    weaker = AugmentationSettings(jitter=jitter / 2)
+    changed = augment([image] * count, [draw(weaker, (44, 60), 0, 0, n) for n in range(count)], resize, crop)
+    assert ks_2samp(measures(changed)["mean"].numpy(), other["mean"].numpy()).pvalue < 1e-6

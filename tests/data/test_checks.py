@@ -12,13 +12,14 @@ from PIL import Image
 
 from tests.conftest import write_folder, write_image
 from xray_tui import config
-from xray_tui.data import check_cache, checks, decoding, facts
+from xray_tui.data import checks, decoding, facts
 from xray_tui.data.checks import DataReport
 from xray_tui.data.decoding import Unreadable, decode, measure
 from xray_tui.data.findings import Finding, Survey
 from xray_tui.data.folders import ImageFile, Listing
 from xray_tui.data.splits import assign
 from xray_tui.errors import UserError
+from xray_tui.files import cache_folder
 
 
 def check(root: Path, **options: Any) -> DataReport:
@@ -319,7 +320,7 @@ def test_only_changed_files_are_read_again(chest: Path, opened: list[int]) -> No
 @pytest.mark.parametrize("content", [b"", b"\x00broken", msgspec.msgpack.encode({"version": 0})])
 def test_a_broken_cache_is_built_anew(chest: Path, opened: list[int], content: bytes) -> None:
     first = check(chest)
-    (file,) = (check_cache.cache_folder() / "checks").iterdir()
+    (file,) = (cache_folder() / "checks").iterdir()
     file.write_bytes(content)
     opened.clear()
     assert check(chest) == first

@@ -1,11 +1,15 @@
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from xray_tui.data.augmentation import plain
 from xray_tui.data.decoding import Unreadable, decode
+from xray_tui.data.demo import radiograph
 
 RAMP = np.linspace(0, 255, 24 * 16).round().astype(np.uint8).reshape(24, 16)  # a tall grey image
 
@@ -61,6 +65,40 @@ def test_every_kind_is_the_same_grey_image(tmp_path: Path, kind: str, suffix: st
     assert found.dtype == np.uint8
     assert found.shape == RAMP.shape
     assert np.abs(found.astype(int) - RAMP).max() <= tolerance
+
+
+@pytest.fixture(scope="module")
+def large() -> Image.Image:
+    return Image.fromarray(radiograph(np.random.default_rng(0), True, 900)[:893, 50:851])
+
+
+@pytest.mark.parametrize("kind", ["grey", "rgb", "rgb kept", "progressive", "exif", "cmyk"])
+def test_decoding_at_a_fraction_of_the_size_differs_by_a_few_grey_levels(
+    tmp_path: Path, large: Image.Image, kind: str
+) -> None:
+    """Beside full decoding and an antialiased resize. CMYK is decoded whole."""
+    modes = {"rgb": "RGB", "rgb kept": "RGB", "cmyk": "CMYK"}
+    options: dict[str, Any] = {"progressive": {"progressive": True}, "rgb kept": {"keep_rgb": True}}
+    if kind == "exif":
+        options["exif"] = {"exif": Image.Exif()}
+        options["exif"]["exif"][0x0112] = 6
+    file = tmp_path / "large.jpeg"
+    large.convert(modes.get(kind, "L")).save(file, quality=95, **options.get(kind, {}))
+    whole, part = (decode(file, side) for side in (None, 200))
+    assert min(whole.shape) == 801
+    assert min(part.shape) == (801 if kind == "cmyk" else 200)
+    assert (part.shape[0] > part.shape[1]) == (kind != "exif")
+    fitted = [plain(torch.from_numpy(image.copy())[None], 200, 171).int() for image in (whole, part)]
+    apart = (fitted[0] - fitted[1]).abs().float()
+    assert apart.mean() < 0.5
+    assert apart.quantile(0.99) <= 2
+    assert apart.max() <= 6
+
+
+def test_a_png_and_a_small_image_are_decoded_whole(tmp_path: Path) -> None:
+    for kind, suffix in (("16 bit", ".png"), ("palette", ".png"), ("grey", ".jpeg"), ("exif", ".jpeg")):
+        file = save(tmp_path / f"image{suffix}", kind)
+        assert np.array_equal(decode(file, 12), decode(file))
 
 
 def test_what_is_transparent_lies_on_black(tmp_path: Path) -> None:

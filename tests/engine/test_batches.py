@@ -1,12 +1,16 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from xray_tui.config import TrainingSettings
+from xray_tui.data import folders
 from xray_tui.data.augmentation import Normalisation
 from xray_tui.data.folders import ImageFile
-from xray_tui.data.pixels import Pixels
+from xray_tui.data.pixel_cache import PixelCache
+from xray_tui.data.pixels import Pixels, read_train
 from xray_tui.engine.batches import Batches
 from xray_tui.engine.times import Times
 
@@ -49,4 +53,26 @@ def test_what_is_uploaded_whole_is_what_threads_prepare(batches: Batches) -> Non
     uploaded = list(batches._uploaded(pixels(6), parts, epoch=2))
     prefetched = list(batches._prefetched(pixels(6), parts, epoch=2))
     for one, other in zip(uploaded, prefetched, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_resident_cache_gives_the_batches_of_one_that_is_not(
+    chest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = folders.scan(chest).folders["train"]
+    images = read_train(chest, files, 38, lambda _: None, PixelCache(tmp_path, 1e9))
+    settings = TrainingSettings(batch_size=8, image_size=32)
+    free = 1e9
+
+    def batches() -> list[Tensor]:
+        made = Batches(settings, Normalisation([0.5], [0.25], CPU), CPU, threads=1, times=Times())
+        parts = [[3, 1, 2], [0, 5]]
+        found = list(made._uploaded(images, parts, 1))
+        made.close()
+        return found
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, free))
+    resident = batches()
+    free = 0.0
+    for one, other in zip(resident, batches(), strict=True):
         assert torch.equal(one, other)

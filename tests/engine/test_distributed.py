@@ -21,6 +21,7 @@ from tests.engine.conftest import SMALL, essence, resume
 from tests.engine.ranks import in_ranks
 from xray_tui import config, launch
 from xray_tui.config import Settings
+from xray_tui.data import pixels
 from xray_tui.data.augmentation import Normalisation
 from xray_tui.engine import epoch, plan, process, recipe
 from xray_tui.engine.batches import Batches
@@ -93,15 +94,15 @@ def steps_and_verdicts(world: World, settings: Settings) -> dict[str, Any]:
     """
     made = plan.make(settings, lambda event: None, world=world)
     reporter = Reporter(lambda event: None, world.controls())
-    pixels, validation = Reader(made, reporter).train_and_validation()
+    images, validation = Reader(made, reporter).train_and_validation()
     cpu = made.hardware.device
     normalisation = Normalisation(made.backbone.mean, made.backbone.std, cpu)
     batches = Batches(settings.training, normalisation, cpu, 1, Times(), world)
-    model, step = made.model, reporter.steps("train", len(pixels))
+    model, step = made.model, reporter.steps("train", len(images))
     model.freeze()
     features = Features(model, batches, made.hardware, None, Times(), world)
     found: dict[str, Any] = {
-        "view": features.view(pixels, 1, lambda: step).numpy(),
+        "view": features.view(images, 1, lambda: step).numpy(),
         "features": features.validation(validation, step).numpy(),
     }
     model.unfreeze()
@@ -117,7 +118,7 @@ def steps_and_verdicts(world: World, settings: Settings) -> dict[str, Any]:
     epoch.train_epoch(
         model,
         model,
-        batches.train(pixels, 0),
+        batches.train(images, 0),
         SGD(model.trainable_parameters(), lr=0.05),
         made.hardware,
         seed=0,
@@ -190,6 +191,8 @@ def whole_run(world: World, settings: Settings, script: str = "") -> list[Event]
         if act is not None:
             act(event, controls)
 
+    if script == "wait" and world.rank == 1:
+        pixels.decode = None
     if script.startswith("rank 1") and world.rank == 1:
         _in_rank_1(script, controls)
     with world.together():
@@ -266,7 +269,7 @@ def test_controls_reach_every_process_at_once(uneven: Path, tmp_path: Path) -> N
     assert [e.kind for e in journal if isinstance(e, Warning)] == ["batchnorm_shares", "request"]
 
 
-def test_all_wait_for_a_person(uneven: Path, tmp_path: Path) -> None:
+def test_all_wait_for_a_person_and_one_fills_the_cache(uneven: Path, tmp_path: Path) -> None:
     in_ranks(2, whole_run, settings_of(uneven, tmp_path, {"training.unfreeze": "ask"}), "wait")
     ended = only_run(tmp_path)[1][-1]
     assert isinstance(ended, RunEnded)

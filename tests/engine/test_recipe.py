@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ import torch
 from msgspec import structs
 from safetensors.torch import load_file
 
-from tests.conftest import write_folder
-from tests.engine.conftest import Run, essence, read_whole
+from tests.conftest import write_folder, write_image
+from tests.engine.conftest import SMALL, Run, essence, read_whole
+from xray_tui import config
+from xray_tui.engine import plan
 from xray_tui.engine.controls import Controls
 from xray_tui.engine.results import WORST
 from xray_tui.errors import UserError
@@ -242,6 +245,20 @@ def test_a_last_batch_of_one_is_left_out(tmp_path: Path, recipe: Recipe) -> None
     assert run.ended.outcome == "done"
 
 
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_cached_pixels_give_the_same_run(chest: Path, recipe: Recipe, tmp_path: Path) -> None:
+    write_image(chest / "train" / "NORMAL" / "large.jpeg", size=(210, 190))
+    (chest / "train" / "NORMAL" / "text.jpeg").write_text("hello")
+    runs = [recipe(chest, {"data.cache": cache}) for cache in ("off", "auto", "auto", str(tmp_path))]
+    journals = [essence(run.all) for run in runs]
+    assert journals[0]
+    assert all(journal == journals[0] for journal in journals[1:])
+    pictures = [[event.images.tolist() for event in run.of(Mistakes)] for run in runs]
+    assert all(shown == pictures[0] for shown in pictures)
+    assert all([w.paths for w in run.of(Warning)] == [w.paths for w in runs[0].of(Warning)] for run in runs)
+    assert len(list((tmp_path / "pixels").iterdir())) == 3, "train, validation, test"
+
+
 def test_unreadable_files_are_named_in_a_warning_and_counted(chest: Path, recipe: Recipe) -> None:
     names = ["[red]x[bold]\x1b[31m.jpeg", "text.jpeg", "zero.jpeg", "cut.png"]
     folder = chest / "train" / "NORMAL"
@@ -305,3 +322,17 @@ def test_a_bug_ends_the_run_loudly_and_in_the_journal(
     ended = seen[-1]
     assert isinstance(ended, RunEnded)
     assert (ended.outcome, ended.why) == ("failed", "ZeroDivisionError: a bug")
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({}, "off"),
+        ({"hardware.compile": "on"}, "on"),
+        ({"training.frozen.epochs": 2_000_000, "training.augment_views": "off"}, "on"),
+        ({"training.frozen.epochs": 2_000_000, "training.augment_views": "2"}, "off"),
+    ],
+)
+def test_what_auto_makes_of_compiling(chest: Path, changes: dict[str, Any], wanted: str) -> None:
+    settings = config.load(SMALL | {"data.root": str(chest)} | changes)
+    assert plan.make(settings, lambda _: None).settings.hardware.compile == wanted

@@ -245,3 +245,27 @@ def test_kept_statistics_stay_while_scale_and_shift_learn() -> None:
     assert all(torch.equal(after[name], before[name]) for name in before if "running_" in name)
     learned = [name for name in before if name.endswith("weight")]
     assert any(not torch.equal(after[name], before[name]) for name in learned)
+
+
+def test_full_batches_of_a_frozen_part_are_compiled(
+    model: Classifier, images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[nn.Module] = []
+
+    def compile_(module: nn.Module, **_: object) -> nn.Module:
+        compiled.append(module)
+        return module
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    model.compile_batch = 4
+    model(images)
+    model.freeze()
+    model.fixed(images[:3])
+    assert not compiled  # what learns is not, nor a batch of another size
+    for _ in range(2):
+        model.fixed(images)
+    assert len(compiled) == 1
+    with torch.no_grad():
+        next(model.body.parameters()).add_(0.1)
+    model.fixed(images)
+    assert len(compiled) == 2

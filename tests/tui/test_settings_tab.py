@@ -221,10 +221,10 @@ async def test_the_cursor_steps_over_headings() -> None:
     async with app.run_test(size=TALL) as pilot:
         await pilot.press("5")
         assert rows(app).entry == Setting("data.root")
-        await pilot.press(*["down"] * 6)
+        await pilot.press(*["down"] * 8)
         assert rows(app).entry == Setting("model.backbone")
         await pilot.press("up")
-        assert rows(app).entry == Setting("data.unreadable")
+        assert rows(app).entry == Setting("data.cache_gigabytes")
         await pilot.press("home")
         assert rows(app).entry == Setting("data.root")
         assert rows(app).scroll_offset.y == 0, "the heading above is seen too"

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-import platformdirs
 from msgspec import Struct
 
-from xray_tui.files import replace_bytes
+from xray_tui.files import cache_folder, replace_bytes
 
 _VERSION = 1
 
@@ -37,12 +36,6 @@ class _Kept(Struct, frozen=True):
     version: int
     root: str
     facts: dict[str, Fact]
-
-
-def cache_folder() -> Path:
-    """Where what can be found out again is kept: ``XRAY_TUI_CACHE_DIR``, else the user's cache folder."""
-    given = os.environ.get("XRAY_TUI_CACHE_DIR")
-    return Path(given) if given else platformdirs.user_cache_path("xray-tui")
 
 
 def load(root: Path) -> dict[str, Fact]:

@@ -13,6 +13,7 @@ from xray_tui.data.check_cache import Fact
 from xray_tui.data.facts import Reading, read_facts
 from xray_tui.data.findings import Finding, Survey, find
 from xray_tui.data.folders import scan
+from xray_tui.data.pixel_cache import Usage
 from xray_tui.data.splits import assign
 from xray_tui.errors import UserError
 from xray_tui.words import bytes_in_words, count, percent
@@ -75,6 +76,8 @@ class DataReport(Struct, frozen=True):
     sizes: Sizes | None
     findings: list[Finding]
     """The gravest first."""
+    cache: Usage | None = None
+    """What the decoded pixels of all runs take, where somebody looked."""
 
     @property
     def complete(self) -> bool:

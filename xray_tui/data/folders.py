@@ -1,5 +1,6 @@
 """What lies in a data folder: split folders, class folders, image files. Reads names, no images."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ SPLIT_FOLDERS = ("train", "val", "test")
 _LAYOUT = "wanted: train/CLASS/*.jpeg and test/CLASS/*.jpeg (val/ is optional), two classes or more"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be a hundred thousand
 class ImageFile:
     path: str
     """Relative to the data folder, with forward slashes."""
@@ -78,7 +79,7 @@ def scan(root: Path) -> Listing:
         classes=classes,
         folders={
             split: [
-                ImageFile((Path(split) / name / file).as_posix(), number[name])
+                ImageFile(f"{split}/{name}/{file}", number[name])
                 for name in sorted(by_class)
                 for file in sorted(by_class[name])
             ]
@@ -91,9 +92,9 @@ def _classes(folder: Path) -> dict[str, list[str]]:
     """Image file names by class folder; hidden files are no images (``.DS_Store``, ``._x.jpeg``)."""
     return {
         child.name: [
-            file.name
-            for file in child.iterdir()
-            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+            name
+            for name in os.listdir(child)  # noqa: PTH208  # a Path each would take ten times the time
+            if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(".")  # noqa: PTH122
         ]
         for child in folder.iterdir()
         if child.is_dir() and not child.name.startswith((".", "__"))

@@ -1,19 +1,35 @@
-"""The pixel cache: every image of a role decoded once, before the first epoch."""
+"""The images of a role, each decoded once: kept on disk by the pixel cache, or in memory."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import copy
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import overload
 
+import numpy as np
+import PIL
 import psutil
 import torch
+import torchvision
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from xray_tui.data.augmentation import plain
 from xray_tui.data.decoding import Unreadable, decode
 from xray_tui.data.folders import ImageFile
+from xray_tui.data.pixel_cache import PixelCache, key_of
+from xray_tui.data.pixel_file import Kept
 from xray_tui.errors import UserError
+
+# Another release may decode or resize a pixel otherwise, and a cache must not show.
+_MADE_BY = f"Pillow {PIL.__version__}, torch {torch.__version__}, torchvision {torchvision.__version__}"
+
+_SHARE_BYTES = 2**21
+_LARGEST_SHARE = 16
 
 
 @dataclass(frozen=True)
@@ -22,6 +38,54 @@ class Broken:
 
     path: str
     why: str
+    for_now: bool = False
+    """The file system would not give it: it may another time, though the file stays as it is."""
+
+
+class MappedImages(Sequence[Tensor]):
+    """The images in a file of the cache; what is asked for is a view of its map, made anew each time."""
+
+    def __init__(self, kept: Kept) -> None:
+        self._pixels = torch.from_numpy(kept.pixels)
+        self._heights = kept.heights
+        self._widths = kept.widths
+        self._ends = (kept.heights * kept.widths).cumsum()
+        same = len(kept.heights) and (kept.heights == kept.heights[0]).all()
+        self._one_size = bool(same and (kept.widths == kept.widths[0]).all())
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @overload
+    def __getitem__(self, index: int) -> Tensor: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Tensor]: ...
+
+    def __getitem__(self, index: int | slice) -> Tensor | list[Tensor]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        height, width, end = int(self._heights[index]), int(self._widths[index]), int(self._ends[index])
+        return self._pixels[end - height * width : end].view(1, height, width)
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self._pixels)
+
+    def on(self, device: torch.device) -> "MappedImages":
+        """The same images, all of them copied to a device."""
+        there = copy.copy(self)
+        there._pixels = self._pixels.to(device)
+        return there
+
+    def stacked(self, part: slice) -> Tensor:
+        """uint8 (N, 1, H, W): neighbours of one size, without a copy."""
+        start, stop, step = part.indices(len(self))
+        if not self._one_size or step != 1 or stop <= start:
+            return torch.stack(self[part])
+        height, width = int(self._heights[0]), int(self._widths[0])
+        image = height * width
+        return self._pixels[start * image : stop * image].view(-1, 1, height, width)
 
 
 @dataclass(frozen=True)
@@ -29,8 +93,8 @@ class Pixels:
     """The readable images of a role, in the order of their files."""
 
     files: list[ImageFile]
-    images: list[Tensor]
-    """uint8 (1, H, W) each, on the CPU."""
+    images: Sequence[Tensor]
+    """uint8 (1, H, W) each, on the CPU; not to be written to."""
     labels: Tensor
     """int64 (N,)"""
     broken: list[Broken]
@@ -38,24 +102,58 @@ class Pixels:
     def __len__(self) -> int:
         return len(self.files)
 
+    def stacked(self, part: slice) -> Tensor:
+        """uint8 (N, 1, H, W): images of one size, as those of :func:`read_plain` are."""
+        if isinstance(self.images, MappedImages):
+            return self.images.stacked(part)
+        return torch.stack(list(self.images[part]))
 
-def read_train(root: Path, files: list[ImageFile], resize: int, progress: Callable[[int], None]) -> Pixels:
+
+def read_train(
+    root: Path,
+    files: list[ImageFile],
+    resize: int,
+    progress: Callable[[int], None],
+    cache: PixelCache | None = None,
+) -> Pixels:
     """Images at their own aspect ratio; large ones shrunk until the short side is ``resize`` pixels.
 
     Small ones are kept as they are: the random crop enlarges them, once.
+
+    Args:
+        root: the data folder, absolute.
+        files: in it.
+        resize: in pixels.
+        progress: called with the number of files done; what it raises ends the reading.
+        cache: where the images are kept; ``None`` for memory.
+
+    Raises:
+        UserError: memory or the disk has no room, or the cache cannot be used.
     """
 
     def shrink(image: Tensor) -> Tensor:
         return F.resize(image, [resize], antialias=True) if min(image.shape[1:]) > resize else image
 
-    return _read(root, files, shrink, progress)
+    return _read(_Reading(root, files, resize, shrink, f"train {resize}"), progress, cache)
 
 
 def read_plain(
-    root: Path, files: list[ImageFile], resize: int, crop: int, progress: Callable[[int], None]
+    root: Path,
+    files: list[ImageFile],
+    resize: int,
+    crop: int,
+    progress: Callable[[int], None],
+    cache: PixelCache | None = None,
 ) -> Pixels:
-    """Images as validation and test see them: uint8 (1, crop, crop) each."""
-    return _read(root, files, lambda image: plain(image, resize, crop), progress)
+    """Images as validation and test see them: uint8 (1, crop, crop) each.
+
+    Args and errors are those of :func:`read_train`.
+    """
+
+    def fit(image: Tensor) -> Tensor:
+        return plain(image, resize, crop)
+
+    return _read(_Reading(root, files, resize, fit, f"plain {resize} {crop}"), progress, cache)
 
 
 def check_broken(broken: list[Broken], total: int, allowed: float) -> None:
@@ -72,24 +170,80 @@ def check_broken(broken: list[Broken], total: int, allowed: float) -> None:
         )
 
 
-def _read(
-    root: Path, files: list[ImageFile], fit: Callable[[Tensor], Tensor], progress: Callable[[int], None]
-) -> Pixels:
-    def read(file: ImageFile) -> Tensor | Broken:
-        try:
-            grey = decode(root / file.path)
-        except Unreadable as error:
-            return Broken(file.path.encode(errors="backslashreplace").decode(), str(error))
-        return fit(torch.from_numpy(grey.copy())[None])
+@dataclass(frozen=True)
+class _Reading:
+    """What is to be read, and what is made of it."""
 
+    root: Path
+    files: list[ImageFile]
+    short_side: int
+    fit: Callable[[Tensor], Tensor]
+    form: str
+
+    def one(self, file: ImageFile) -> Tensor | Broken:
+        try:
+            grey = decode(self.root / file.path, self.short_side)
+        except Unreadable as error:
+            return _broken(file, str(error), error.for_now)
+        return self.fit(torch.from_numpy(grey.copy())[None])
+
+    def some(self, files: list[ImageFile]) -> list[Tensor | Broken]:
+        return [self.one(file) for file in files]
+
+    def all(self) -> Generator[Tensor | Broken]:
+        """In the order of the files, by several threads that are never far ahead of what is taken."""
+        threads = psutil.cpu_count() or 1
+        pool = ThreadPoolExecutor(threads, "decode", initializer=torch.set_num_threads, initargs=(1,))
+        # Handing one small image from thread to thread would take longer than decoding it.
+        share = max(1, min(_LARGEST_SHARE, _SHARE_BYTES // self.short_side**2))
+        starts = iter(range(0, len(self.files), share))
+        coming: deque[Future[list[Tensor | Broken]]] = deque()
+        try:
+            while True:
+                for start in islice(starts, 2 * threads - len(coming)):
+                    coming.append(pool.submit(self.some, self.files[start : start + share]))
+                if not coming:
+                    return
+                yield from coming.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _read(reading: _Reading, progress: Callable[[int], None], cache: PixelCache | None) -> Pixels:
+    return _in_memory(reading, progress) if cache is None else _on_disk(reading, progress, cache)
+
+
+def _on_disk(reading: _Reading, progress: Callable[[int], None], cache: PixelCache) -> Pixels:
+    files = reading.files
+    key = key_of(reading.root, (file.path for file in files), f"{reading.form}, {_MADE_BY}")
+    kept = cache.find(key)
+    if kept is not None:
+        progress(len(files))
+        broken = [_broken(files[number], why) for number, why in kept.broken.items()]
+    else:
+        broken = []
+        with cache.building(key, reading.root, len(files)) as part, closing(reading.all()) as all_found:
+            for done, found in enumerate(all_found, 1):
+                if isinstance(found, Broken):
+                    broken.append(found)
+                    part.pass_over(found.why, for_now=found.for_now)
+                else:
+                    part.add(found[0].numpy())
+                progress(done)
+            kept = part.finish()
+    if broken:
+        files = [file for number, file in enumerate(files) if number not in kept.broken]
+    return Pixels(files, MappedImages(kept), _labels(files), broken)
+
+
+def _in_memory(reading: _Reading, progress: Callable[[int], None]) -> Pixels:
     kept: list[ImageFile] = []
     images: list[Tensor] = []
     broken: list[Broken] = []
     held_bytes = 0
     room = psutil.virtual_memory().available
-    pool = ThreadPoolExecutor(psutil.cpu_count() or 1)
-    try:
-        for done, (file, found) in enumerate(zip(files, pool.map(read, files), strict=True), 1):
+    with closing(reading.all()) as all_found:
+        for done, (file, found) in enumerate(zip(reading.files, all_found, strict=True), 1):
             if isinstance(found, Broken):
                 broken.append(found)
             else:
@@ -98,10 +252,17 @@ def _read(
                 held_bytes += found.nbytes
             if held_bytes > 0.8 * room:
                 raise UserError(
-                    f"no memory for {len(files)} images: {done} took {held_bytes / 2**30:.1f} GiB",
-                    "use --limit N or a smaller --image-size",
+                    f"no memory for {len(reading.files)} images: {done} took {held_bytes / 2**30:.1f} GiB",
+                    "use --cache auto, --limit N or a smaller --image-size",
                 )
             progress(done)
-    finally:
-        pool.shutdown(cancel_futures=True)  # a stop must not wait for thousands of files
-    return Pixels(kept, images, torch.tensor([file.label for file in kept]), broken)
+    return Pixels(kept, images, _labels(kept), broken)
+
+
+def _broken(file: ImageFile, why: str, for_now: bool = False) -> Broken:
+    path, why = (words.encode(errors="backslashreplace").decode() for words in (file.path, why))
+    return Broken(path, why, for_now)
+
+
+def _labels(files: list[ImageFile]) -> Tensor:
+    return torch.from_numpy(np.fromiter((file.label for file in files), np.int64, len(files)))

@@ -10,9 +10,12 @@ from torch import Tensor
 
 from xray_tui.config import TrainingSettings
 from xray_tui.data.augmentation import Normalisation, augment, draw, move
-from xray_tui.data.pixels import Pixels
+from xray_tui.data.pixels import MappedImages, Pixels
 from xray_tui.engine.times import Times
 from xray_tui.engine.world import ALONE, World
+
+_GPU_SHARE = 0.2
+"""Of the device's free memory, that the pixel cache may take."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,9 @@ class Batch:
 class Batches:
     """Makes the batches of a run: of each, what this rank has of it.
 
-    On a CPU, threads augment the next batch while the current one trains. On a GPU, the cached
-    bytes of a batch cross in one pinned, non-blocking copy and are augmented there.
+    On a CPU, threads augment the next batch while the current one trains. On a GPU, batches are augmented
+    there, from a copy of the pixel cache; where that does not fit, the bytes of a batch cross in one
+    pinned, non-blocking copy.
 
     Args:
         normalisation: of the backbone, on the device.
@@ -60,6 +64,8 @@ class Batches:
         self._threads = threads
         self._times = times
         self._world = world
+        self._resident: tuple[MappedImages, MappedImages] | None = None
+        """Images of the cache, and their copy on the device."""
         self._pool = ThreadPoolExecutor(threads, "augment", initializer=_one_thread_each)
 
     def close(self) -> None:
@@ -97,8 +103,9 @@ class Batches:
         """Validation or test: in order, as cached."""
         for ranks in self._dealt(len(pixels)):
             part = self._mine(ranks)
-            images = torch.stack([pixels.images[i] for i in part]) if part else self._none()
-            yield self._batch(images, pixels.labels[part], ranks)
+            numbers = slice(part[0], part[-1] + 1) if part else slice(0)
+            images = pixels.stacked(numbers) if part else self._none()
+            yield self._batch(images, pixels.labels[numbers], ranks)
 
     def _shuffled(self, count: int, epoch: int) -> list[list[list[int]]]:
         """Numbers of the images of each batch of an epoch, by rank."""
@@ -147,13 +154,31 @@ class Batches:
             yield ready
 
     def _uploaded(self, pixels: Pixels, parts: list[list[int]], epoch: int) -> Iterator[Tensor]:
-        """uint8 (N, 1, S, S) a part, on the device: cached bytes in one copy, views into it augmented."""
+        """uint8 (N, 1, S, S) a part, on the device: views into cached bytes, augmented.
+
+        All bytes lie there where they fit; else those of a part come in one copy.
+        """
+        resident = self._resident_images(pixels)
         for part in parts:
+            if resident is not None:
+                yield self._augment([resident[i] for i in part], part, epoch)
+                continue
             cached = [pixels.images[i] for i in part]
             flat = move(torch.cat([image.flatten() for image in cached]), self._device)
             pieces = torch.split(flat, [image.numel() for image in cached])
             images = [piece.view(image.shape) for piece, image in zip(pieces, cached, strict=True)]
             yield self._augment(images, part, epoch)
+
+    def _resident_images(self, pixels: Pixels) -> MappedImages | None:
+        images = pixels.images
+        if not isinstance(images, MappedImages):
+            return None
+        if self._resident is None or self._resident[0] is not images:
+            self._resident = None
+            if images.size_bytes > _GPU_SHARE * torch.cuda.mem_get_info(self._device)[0]:
+                return None
+            self._resident = images, images.on(self._device)
+        return self._resident[1]
 
     def _augment_beside(self, images: list[Tensor], numbers: list[int], epoch: int) -> Tensor:
         with self._times.beside("augmenting"):

@@ -62,7 +62,7 @@ class Explainer:
             model, normalise = self._load(file)
             training = config.load({}, file=self._settings_file).training
             try:
-                grey = decode(radiograph)
+                grey = decode(radiograph, training.resize)  # as the run saw it
             except Unreadable as error:
                 raise UserError(f"{radiograph.name} cannot be read: {error}") from None
             pixels = plain(torch.from_numpy(grey.copy())[None], training.resize, training.image_size)

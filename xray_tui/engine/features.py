@@ -35,8 +35,8 @@ class Features:
     first: a resumed run computes the very same ones.
 
     Args:
-        folder: where those of a CPU run lie while it lives, in files without a name: memory stays free
-            for what is used. ``None`` for memory.
+        folder: the cache folder: those of a CPU run lie there while it lives, in files without a name, so
+            that memory stays free for what is used. ``None`` for memory.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Features:
         self._model = model
         self._batches = batches
         self._hardware = hardware
-        self._folder = folder
+        self._folder = folder / "features" if folder else None
         self._times = times
         self._world = world
         self._views: dict[int, Tensor] = {}

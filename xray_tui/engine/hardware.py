@@ -1,15 +1,20 @@
 """What the arithmetic runs on: the choice behind ``auto``, made once and stored."""
 
 import gc
+import os
+import shutil
 from dataclasses import dataclass
 
 import psutil
 import torch
 
-from xray_tui.config import HardwareSettings
+from xray_tui.config import HardwareSettings, Settings
 from xray_tui.engine import process
 from xray_tui.engine.world import ALONE, World
 from xray_tui.errors import UserError
+
+_WORTH_COMPILING = 40_000
+"""Images of 256 px, from which on compiling pays."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,31 @@ def choose(wanted: HardwareSettings, world: World = ALONE) -> Hardware:
         device=str(device), precision="bfloat16" if bfloat16 else "float32", threads=threads
     )
     return Hardware(device, bfloat16, threads, settled, world.size)
+
+
+def compiles(settings: Settings, hardware: Hardware, frozen_passes: int) -> bool:
+    """Whether the frozen part is to be compiled.
+
+    Measured on two cores with EfficientNet-Lite0 at 256 px: compiling takes 15 to 70 seconds, and 100 images
+    then take about 0.4 s less. Training steps gain nothing on a CPU, where they spend their time in oneDNN.
+
+    Args:
+        frozen_passes: images that will be run through it.
+
+    Raises:
+        UserError: it was asked for, and cannot be done here.
+    """
+    wanted = settings.hardware.compile
+    if wanted == "off":
+        return False
+    able = hardware.device.type == "cpu" and _has_compiler()
+    if wanted == "on" and not able:
+        raise UserError(
+            f"--compile on: {'no C++ compiler' if hardware.device.type == 'cpu' else 'only for a CPU'}",
+            "install g++, or use --compile auto or off",
+        )
+    pixels = frozen_passes * settings.training.image_size**2
+    return able and (wanted == "on" or pixels >= _WORTH_COMPILING * 256**2)
 
 
 def release() -> None:
@@ -104,3 +134,7 @@ def _has_bfloat16(device: torch.device) -> bool:
         # Private names, but the public torch.cpu.get_capabilities() is younger than our oldest torch.
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return False
+
+
+def _has_compiler() -> bool:
+    return bool(os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++"))

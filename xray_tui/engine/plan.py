@@ -101,6 +101,12 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False, world: Worl
     if training.unfrozen.epochs:
         room.check(model, chosen, world.on_host(training.batch_size, chosen.device), training.image_size)
     views = str(AUTO_VIEWS) if training.augment_views == "auto" else training.augment_views
+    compiles = hardware.compiles(settings, chosen, _frozen_passes(settings, views, roles))
+    if compiles:
+        model.compile_batch = training.batch_size
+    cache = settings.data.cache
+    if cache not in ("auto", "off"):
+        cache = str(Path(cache).expanduser().absolute())
     resolved = config.replace(
         settings,
         {
@@ -108,9 +114,11 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False, world: Worl
             "data.split": roles.split,
             "data.positive": positive,
             "training.augment_views": views,
+            "data.cache": cache,
             "hardware.device": chosen.settings.device,
             "hardware.precision": chosen.settings.precision,
             "hardware.threads": chosen.settings.threads,
+            "hardware.compile": "on" if compiles else "off",
             "run.runs_dir": str(Path(settings.run.runs_dir).expanduser().absolute()),
         },
     )
@@ -118,3 +126,12 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False, world: Worl
     if world.size > 1:
         world.check_same(plan.digest, f"{listing.root} holds other images")
     return plan
+
+
+def _frozen_passes(settings: Settings, views: str, roles: Roles) -> int:
+    """How many images will be run through the frozen body."""
+    epochs = settings.training.frozen.epochs
+    if not epochs:
+        return 0
+    seen = epochs if views == "off" else min(epochs, int(views))
+    return seen * len(roles.train) + len(roles.validation)

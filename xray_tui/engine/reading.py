@@ -5,6 +5,7 @@ import numpy as np
 from xray_tui import config
 from xray_tui.data import pixels
 from xray_tui.data.augmentation import plain
+from xray_tui.data.pixel_cache import cache_of
 from xray_tui.data.pixels import Broken, Pixels
 from xray_tui.data.splits import patient_of
 from xray_tui.engine.plan import Plan
@@ -23,6 +24,7 @@ class Reader:
         self._reporter = reporter
         self._root = plan.listing.root
         self._training = plan.settings.training
+        self._cache = cache_of(plan.settings.data)
 
     def train_and_validation(self) -> tuple[Pixels, Pixels]:
         """Raises a ``UserError`` where too much is unreadable, or too little is left to train on."""
@@ -42,13 +44,14 @@ class Reader:
         roles, training = self._plan.roles, self._training
         total = len(roles.train) + len(roles.validation)
         step = self._reporter.steps("reading", total)
-        train = pixels.read_train(self._root, roles.train, training.resize, step)
+        train = pixels.read_train(self._root, roles.train, training.resize, step, self._cache)
         validation = pixels.read_plain(
             self._root,
             roles.validation,
             training.resize,
             training.image_size,
             lambda done: step(len(roles.train) + done),
+            self._cache,
         )
         pixels.check_broken(train.broken + validation.broken, total, self._plan.settings.data.unreadable)
         if len(train) < 2 or not len(validation):
@@ -62,7 +65,7 @@ class Reader:
         training = self._training
         step = self._reporter.steps("reading", len(self._plan.roles.test))
         return pixels.read_plain(
-            self._root, self._plan.roles.test, training.resize, training.image_size, step
+            self._root, self._plan.roles.test, training.resize, training.image_size, step, self._cache
         )
 
     def run_started(self, run: str, train: Pixels, validation: Pixels) -> RunStarted:
@@ -101,4 +104,4 @@ class Reader:
         """Train images spread over all of train: uint8 (N <= 32, S, S)."""
         resize, crop = self._training.resize, self._training.image_size
         chosen = np.linspace(0, len(train) - 1, min(_GRID, len(train))).round().astype(int)
-        return np.stack([plain(train.images[i], resize, crop)[0].numpy() for i in chosen])
+        return np.stack([plain(train.images[int(i)], resize, crop)[0].numpy() for i in chosen])

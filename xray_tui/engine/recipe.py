@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from torch.optim import Adam
 
 from xray_tui import metrics
 from xray_tui.config import StageSettings
 from xray_tui.data.augmentation import Normalisation
-from xray_tui.data.check_cache import cache_folder
+from xray_tui.data.pixel_cache import folder_of
 from xray_tui.data.pixels import Broken, Pixels
 from xray_tui.engine import checkpoints, process, results
 from xray_tui.engine.batches import Batch, Batches
@@ -25,7 +24,7 @@ from xray_tui.engine.features import Features
 from xray_tui.engine.plan import Plan
 from xray_tui.engine.reading import Reader
 from xray_tui.engine.reporting import Reporter
-from xray_tui.engine.stage import StageUnderWay
+from xray_tui.engine.stage import StageUnderWay, optimizer_of
 from xray_tui.engine.standing import Standing
 from xray_tui.engine.times import Times
 from xray_tui.errors import UserError
@@ -138,9 +137,8 @@ class Recipe:
         self._began = time.monotonic()
         self._standing = standing
         self._unfreeze_now = False
-        self.features = Features(
-            self.model, self.batches, plan.hardware, cache_folder() / "features", self.times, self.world
-        )
+        kept_in = folder_of(plan.settings.data)
+        self.features = Features(self.model, self.batches, plan.hardware, kept_in, self.times, self.world)
         if standing is not None:
             position = standing.position
             self.next_epoch, self.best_epoch = position.next_epoch, position.best_epoch
@@ -236,7 +234,7 @@ class Recipe:
                 total_parameters=total,
             )
         )
-        optimizer = Adam(self.model.trainable_parameters(), lr=settings.learning_rate)
+        optimizer = optimizer_of(self.model, settings.learning_rate)
         at = StageUnderWay(stage, self.next_epoch, settings.epochs, optimizer, time.monotonic())
         self._save_last(at)
         return at

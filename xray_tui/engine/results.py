@@ -33,7 +33,7 @@ def mistakes(stage: Stage, epoch: int, found: Predictions, validation: Pixels) -
     wrong = np.flatnonzero(predicted != found.actual)
     # A loss that is not a number counts as the worst.
     worst = wrong[np.argsort(-np.nan_to_num(found.losses[wrong], nan=np.inf), kind="stable")][:WORST]
-    images = [validation.images[i][0].numpy() for i in worst]
+    images = [validation.images[int(i)][0].numpy() for i in worst]
     return Mistakes(
         stage=stage,
         epoch=epoch,

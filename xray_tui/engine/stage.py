@@ -4,11 +4,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from torch.optim import Optimizer
+from torch.optim import Adam, Optimizer
 
 from xray_tui.engine.checkpoints import Position
 from xray_tui.engine.epoch import TrainPass
 from xray_tui.events import Stage, finite
+from xray_tui.models.classifier import Classifier
 
 
 @dataclass
@@ -46,3 +47,9 @@ class StageUnderWay:
             stage_seconds=now - self.began,
             **of_run,
         )
+
+
+def optimizer_of(model: Classifier, learning_rate: float) -> Adam:
+    """A fresh Adam of what learns now; on CPU and GPU all parameters are updated in one pass."""
+    parameters = model.trainable_parameters()
+    return Adam(parameters, lr=learning_rate, fused=parameters[0].device.type in ("cpu", "cuda"))

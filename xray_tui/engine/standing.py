@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from xray_tui.engine import checkpoints
 from xray_tui.engine.checkpoints import Position
 from xray_tui.engine.epoch import TrainPass
 from xray_tui.engine.plan import Plan
+from xray_tui.engine.stage import optimizer_of
 from xray_tui.errors import UserError
 
 
@@ -77,6 +78,6 @@ def put_back(plan: Plan, folder: Path) -> Standing:
     else:
         plan.model.unfreeze(keep_statistics=training.batchnorm == "keep", from_group=training.unfreeze_from)
         settings = training.unfrozen
-    optimizer = Adam(plan.model.trainable_parameters(), lr=position.learning_rate or settings.learning_rate)
+    optimizer = optimizer_of(plan.model, position.learning_rate or settings.learning_rate)
     checkpoints.load_last(folder, plan.model, optimizer, world)
     return Standing(position, optimizer)

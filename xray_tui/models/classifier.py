@@ -1,12 +1,14 @@
 """The network that is trained: a pretrained body, a pool, and the recipe's head."""
 
-from typing import Self
+from collections.abc import Callable
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from xray_tui.models.backbones import Backbone
+from xray_tui.models.convolutions import replace_convolutions
 from xray_tui.models.folding import Fingerprint, fingerprint, fold_batchnorm
 from xray_tui.models.groups import cut
 from xray_tui.models.seeded import initial_weights, replace_random_layers
@@ -77,7 +79,13 @@ class Classifier(nn.Module):
         with initial_weights(seed):
             self.head = make_head(backbone.width, classes, hidden, dropout)
         self._folded: tuple[Fingerprint, nn.Module] | None = None
+        self._compiled: Callable[[Tensor], Tensor] | None = None
+        """Of the folded part, for batches of a size."""
+        self.compile_batch = 0
+        """On a CPU, batches of as many images are run through a compiled copy of the frozen part: others
+        would each be compiled for. 0 compiles nothing."""
         replace_random_layers(self)
+        replace_convolutions(self.body)
         self.eval()
 
     @property
@@ -181,7 +189,7 @@ class Classifier(nn.Module):
     def _run_frozen(self, lower: nn.Module, images: Tensor) -> Tensor:
         if any(module.training for module in lower.modules()):  # someone called train() on a part of it
             lower.eval()
-        run = lower
+        run: Callable[[Tensor], Tensor] = lower
         if (
             images.device.type == "cpu"
             and images.dtype == torch.float32
@@ -189,8 +197,17 @@ class Classifier(nn.Module):
         ):
             now = fingerprint(lower)  # weights may be loaded while frozen
             if self._folded is None or self._folded[0] != now:
-                self._folded = (now, fold_batchnorm(lower))
+                self._folded, self._compiled = (now, fold_batchnorm(lower)), None
             run = self._folded[1]
+            if len(images) == self.compile_batch:
+                if self._compiled is None:
+                    # Frozen weights become constants. Worker processes cannot be started under a dashboard.
+                    options: dict[str, str | int | bool | Callable[..., Any]] = {
+                        "freezing": True,
+                        "compile_threads": 1,
+                    }
+                    self._compiled = torch.compile(run, dynamic=False, options=options)
+                run = self._compiled
         with torch.no_grad():  # not inference_mode: such tensors cannot feed a layer that trains
             feature_map: Tensor = run(images)
         return feature_map

@@ -258,9 +258,13 @@ def test_full_batches_of_a_frozen_part_are_compiled(
 
     monkeypatch.setattr(torch, "compile", compile_)
     model.compile_batch = 4
+    names = list(model.state_dict())
     model(images)
     model.freeze()
     model.fixed(images[:3])
+    model.compile_batch = 0
+    model.fixed(images[:0])
+    model.compile_batch = 4
     assert not compiled  # what learns is not, nor a batch of another size
     for _ in range(2):
         model.fixed(images)
@@ -269,3 +273,4 @@ def test_full_batches_of_a_frozen_part_are_compiled(
         next(model.body.parameters()).add_(0.1)
     model.fixed(images)
     assert len(compiled) == 2
+    assert list(model.state_dict()) == names  # a checkpoint has no second copy

@@ -79,7 +79,7 @@ class Classifier(nn.Module):
         with initial_weights(seed):
             self.head = make_head(backbone.width, classes, hidden, dropout)
         self._folded: tuple[Fingerprint, nn.Module] | None = None
-        self._compiled: Callable[[Tensor], Tensor] | None = None
+        self._compiled: tuple[Callable[[Tensor], Tensor]] | None = None
         """Of the folded part, for batches of a size."""
         self.compile_batch = 0
         """On a CPU, batches of as many images are run through a compiled copy of the frozen part: others
@@ -199,15 +199,15 @@ class Classifier(nn.Module):
             if self._folded is None or self._folded[0] != now:
                 self._folded, self._compiled = (now, fold_batchnorm(lower)), None
             run = self._folded[1]
-            if len(images) == self.compile_batch:
+            if self.compile_batch and len(images) == self.compile_batch:
                 if self._compiled is None:
                     # Frozen weights become constants. Worker processes cannot be started under a dashboard.
                     options: dict[str, str | int | bool | Callable[..., Any]] = {
                         "freezing": True,
                         "compile_threads": 1,
                     }
-                    self._compiled = torch.compile(run, dynamic=False, options=options)
-                run = self._compiled
+                    self._compiled = (torch.compile(run, dynamic=False, options=options),)
+                (run,) = self._compiled
         with torch.no_grad():  # not inference_mode: such tensors cannot feed a layer that trains
             feature_map: Tensor = run(images)
         return feature_map

@@ -1,12 +1,16 @@
 """The feature cache, seen through the runs that use it."""
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.engine.conftest import Run, essence, resume
+from xray_tui.engine import features
 from xray_tui.engine.controls import Controls
 from xray_tui.errors import UserError
 from xray_tui.events import EpochEnded, Event, Progress
@@ -81,3 +85,20 @@ def test_upper_groups_are_fine_tuned_on_what_the_lower_ones_gave(
 def test_an_unknown_group_is_told_before_an_image_is_read(chest: Path, recipe: Recipe) -> None:
     with pytest.raises(UserError, match="no such group"):
         recipe(chest, {"training.unfreeze_from": "layer9"})
+
+
+@pytest.mark.parametrize("cache", ["auto", "off"])
+def test_no_room_for_features_is_said_with_the_way_out(
+    chest: Path, recipe: Recipe, cache: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if cache == "auto":
+        monkeypatch.setattr(os, "posix_fallocate", full)
+    else:
+        little = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=1000))
+        monkeypatch.setattr(features, "psutil", little)
+    with pytest.raises(UserError, match="no room for") as told:
+        recipe(chest, FROZEN | {"training.augment_views": "2", "data.cache": cache})
+    assert "--augment-views off" in told.value.hint

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -106,6 +107,8 @@ class Features:
         if like.is_cuda and size_bytes < _GPU_SHARE * torch.cuda.mem_get_info(like.device)[0]:
             flat = torch.empty(math.prod(shape), dtype=like.dtype, device=like.device)
         elif self._folder is None:
+            if size_bytes > psutil.virtual_memory().available:
+                raise _no_room(size_bytes, "memory", "use --cache auto, or --augment-views off")
             flat = torch.empty(math.prod(shape), dtype=like.dtype)
         else:
             flat = _nameless(self._folder, math.prod(shape), size_bytes, like.dtype)
@@ -130,7 +133,9 @@ def _nameless(folder: Path, numbers: int, size_bytes: int, dtype: torch.dtype) -
                 file.truncate(size_bytes)
             return torch.from_file(file.name, shared=True, size=numbers, dtype=dtype)
     except OSError as error:
-        raise UserError(
-            f"no room for {size_bytes / 1e9:.1f} GB of features in {folder}: {error.strerror or error}",
-            "make room there, or use --augment-views off",
-        ) from None
+        where = f"{folder} ({error.strerror or error})"
+        raise _no_room(size_bytes, where, "make room there, or use --augment-views off") from None
+
+
+def _no_room(size_bytes: int, where: str, hint: str) -> UserError:
+    return UserError(f"no room for {size_bytes / 1e9:.1f} GB of features in {where}", hint)

@@ -19,7 +19,6 @@ from xray_tui.errors import UserError
 from xray_tui.events import Emit, Progress
 from xray_tui.models.backbones import Backbone, load_backbone
 from xray_tui.models.classifier import Classifier
-from xray_tui.models.groups import cut
 from xray_tui.models.names import check_name
 
 AUTO_VIEWS = 3
@@ -96,8 +95,7 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False, world: Worl
     ).to(chosen.device)
     model = world.prepare(model.to(memory_format=torch.channels_last), chosen.device)
     world.same(model.state_dict().values())
-    if training.unfreeze_from:
-        cut(model.body, training.unfreeze_from)  # is there such a group?
+    model.unfreeze(from_group=training.unfreeze_from)  # is there such a group, and room for what learns?
     if training.unfrozen.epochs:
         room.check(model, chosen, world.on_host(training.batch_size, chosen.device), training.image_size)
     views = str(AUTO_VIEWS) if training.augment_views == "auto" else training.augment_views

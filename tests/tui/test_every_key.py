@@ -57,7 +57,7 @@ def live(tmp_path: Path, chest: Path) -> Script:
 
 def seen(app: XrayApp, source: Script) -> list[object]:
     """All that a key can change for a person: what is painted, said, and asked of the run."""
-    painted = [str(strip) for strip in app.screen._compositor.render_strips()]
+    painted = [list(strip) for strip in app.screen._compositor.render_strips()]
     return [painted, toasts(app), list(source.asked), app.screen_stack[-1], app.return_value]
 
 

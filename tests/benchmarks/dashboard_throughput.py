@@ -35,6 +35,7 @@ OPTIONS = [
     "--split=recipe",
     "--device=cpu",
     "--frozen-epochs=99999",
+    "--augment-views=off",
     "--unfrozen-epochs=0",
 ]
 

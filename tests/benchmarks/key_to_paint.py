@@ -91,7 +91,7 @@ def main() -> None:
         }
         data = make_demo(Path(folder) / "demo", counts=counts)
         options = ["--backbone=efficientnet_lite0", "--image-size=128", "--batch-size=16", "--split=recipe"]
-        options += ["--frozen-epochs=9999", "--unfrozen-epochs=0", "--device=cpu"]
+        options += ["--frozen-epochs=9999", "--augment-views=off", "--unfrozen-epochs=0", "--device=cpu"]
         with Clock(str(data), *options, folder=Path(folder), size=(160, 45)) as terminal:
             terminal.wait_for("NORMAL")
             terminal.press("s")

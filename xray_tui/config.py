@@ -195,6 +195,9 @@ Origin = Literal[
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
+_BEFORE: Mapping[str, Any] = MappingProxyType({"training.augment_views": "off", "hardware.compile": "off"})
+"""What runs did before these settings were there."""
+
 
 class Loaded(NamedTuple):
     settings: Settings
@@ -213,6 +216,18 @@ def load(overrides: Mapping[str, Any], *, file: Path | None = None) -> Settings:
         UserError: the file cannot be read, or a key or a value does not fit.
     """
     return trace(file=file, given=overrides).settings
+
+
+def load_kept(file: Path) -> Settings:
+    """The settings of a run, as its directory keeps them.
+
+    What an older version had no setting for is as that version did it, not as new runs do: a resumed run
+    stays the one that it was.
+
+    Raises:
+        UserError: as :func:`load`.
+    """
+    return trace(file=file, demo=_BEFORE).settings
 
 
 def trace(

@@ -146,7 +146,7 @@ def _put_back(
     from xray_tui.engine.standing import put_back
     from xray_tui.engine.world import ALONE
 
-    settings = config.load({}, file=directory.config)
+    settings = config.load_kept(directory.config)
     root = Path(settings.data.root)
     if not root.is_dir():
         raise UserError(

@@ -102,3 +102,20 @@ def test_no_room_for_features_is_said_with_the_way_out(
     with pytest.raises(UserError, match="no room for") as told:
         recipe(chest, FROZEN | {"training.augment_views": "2", "data.cache": cache})
     assert "--augment-views off" in told.value.hint
+
+
+def test_a_run_from_before_the_cache_is_resumed_as_it_began(chest: Path, recipe: Recipe) -> None:
+    settings = FROZEN | {"training.augment_views": "off"}
+    whole = recipe(chest, settings)
+
+    def stop(event: Event, controls: Controls) -> None:
+        if isinstance(event, Progress) and event.phase == "train" and event.epoch == 1:
+            controls.stop()
+
+    first = recipe(chest, settings, react=stop)
+    kept = first.directory.config.read_text().splitlines()
+    older = [line for line in kept if not line.startswith(("augment_views", "compile"))]
+    assert len(older) == len(kept) - 2
+    first.directory.config.write_text("\n".join(older))
+    rest = resume(first.directory)
+    assert essence(first.of(EpochEnded) + rest.of(EpochEnded)) == essence(whole.of(EpochEnded))

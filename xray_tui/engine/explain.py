@@ -60,7 +60,7 @@ class Explainer:
         with self._lock:
             file, held = self._choose(epoch)
             model, normalise = self._load(file)
-            training = config.load({}, file=self._settings_file).training
+            training = config.load_kept(self._settings_file).training
             try:
                 grey = decode(radiograph, training.resize)  # as the run saw it
             except Unreadable as error:
@@ -111,7 +111,7 @@ class Explainer:
         return self._loaded[1], self._loaded[2]
 
     def _build(self, file: Path) -> tuple[Classifier, Normalisation]:
-        settings = config.load({}, file=self._settings_file).model
+        settings = config.load_kept(self._settings_file).model
         backbone = load_backbone(settings.backbone, "none")  # all of its weights are in the checkpoint
         model = Classifier(backbone, self._classes, hidden=settings.hidden, dropout=settings.dropout)
         try:

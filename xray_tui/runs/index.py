@@ -201,7 +201,7 @@ def _events(directory: RunDirectory) -> list[Event]:
 def _settings(directory: RunDirectory) -> dict[str, Any]:
     """Of a run that never said what it was."""
     try:
-        return config.to_tree(config.load({}, file=directory.config))
+        return config.to_tree(config.load_kept(directory.config))
     except UserError:
         return {}
 

@@ -276,14 +276,10 @@ class XrayApp(Display):
             super().action_focus_previous()
 
     def on_descendant_focus(self) -> None:
-        self._keys_may_differ()
+        KeyLine.renew_in(self)
 
     def on_descendant_blur(self) -> None:
-        self._keys_may_differ()
-
-    def _keys_may_differ(self) -> None:
-        for line in self.screen_stack[0].query(KeyLine):
-            line.renew()
+        KeyLine.renew_in(self)
 
     # Leaving
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from rich.text import Text
 from textual import events
+from textual.app import App
 from textual.widget import Widget
 
 from xray_tui.runs.record import Later
@@ -232,6 +233,12 @@ class KeyLine(SpotLine):
     def __init__(self, shown: Callable[[], Sequence[tuple[Action, str]]], **named: Any) -> None:
         super().__init__(**named)
         self._shown = shown
+
+    @classmethod
+    def renew_in(cls, app: App[Any]) -> None:
+        """Other keys may make sense now."""
+        for line in app.screen_stack[0].query(cls):
+            line.renew()
 
     def words(self) -> Text:
         palette, width, line = Palette.of(self.app), self.content_size.width, self.start_line()

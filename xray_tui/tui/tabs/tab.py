@@ -48,8 +48,7 @@ class Tab(Container):
 
     def renew_keys(self) -> None:
         """Other keys make sense now, without one having been pressed."""
-        for line in self.app.screen_stack[0].query(KeyLine):
-            line.renew()
+        KeyLine.renew_in(self.app)
 
     def why_not(self, action: str) -> str:
         """Why an action of this tab makes no sense now; empty where it does."""

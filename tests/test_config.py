@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from xray_tui import cli, config, settings_file
-from xray_tui.config import Settings
 from xray_tui.errors import UserError
+from xray_tui.settings import OPTIONS, PRESETS, AugmentationSettings, Settings
 
 
 def test_the_defaults_are_the_recipe() -> None:
@@ -17,7 +17,7 @@ def test_the_defaults_are_the_recipe() -> None:
     assert (training.frozen.epochs, training.frozen.learning_rate) == (10, 1e-3)
     assert (training.unfrozen.epochs, training.unfrozen.learning_rate) == (5, 1e-6)
     assert (training.batch_size, training.image_size, training.resize) == (128, 256, 300)
-    assert training.augmentation == config.AugmentationSettings(scale=0.8, rotation=10, jitter=0.4, flip=0.5)
+    assert training.augmentation == AugmentationSettings(scale=0.8, rotation=10, jitter=0.4, flip=0.5)
 
 
 def test_resize_keeps_the_recipes_proportion() -> None:
@@ -45,13 +45,13 @@ def test_precedence_is_given_then_file_then_preset_then_default(tmp_path: Path) 
 
 
 def test_every_option_leads_to_a_described_setting() -> None:
-    for option, path in config.OPTIONS.items():
+    for option, path in OPTIONS.items():
         assert config.describe(path), option
         config.get(Settings(), path)
 
 
 def test_every_preset_is_valid() -> None:
-    for preset in config.PRESETS:
+    for preset in PRESETS:
         assert config.load({"preset": preset}).preset == preset
 
 

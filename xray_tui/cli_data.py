@@ -8,8 +8,8 @@ from msgspec import structs
 
 from xray_tui import config, settings_file
 from xray_tui.cli_options import option
-from xray_tui.config import Split
 from xray_tui.errors import UserError
+from xray_tui.settings import Split
 from xray_tui.talking import talk
 
 data_app = App(

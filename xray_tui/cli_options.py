@@ -9,19 +9,8 @@ from cyclopts import App, ArgumentCollection, Parameter, Token
 from cyclopts.config import Env
 
 from xray_tui import config, settings_file
-from xray_tui.config import (
-    NOTHING,
-    OPTIONS,
-    BatchNorm,
-    Compile,
-    Loaded,
-    Precision,
-    Preset,
-    Settings,
-    Split,
-    Unfreeze,
-    describe,
-)
+from xray_tui.config import NOTHING, Loaded, describe
+from xray_tui.settings import OPTIONS, BatchNorm, Compile, Precision, Preset, Settings, Split, Unfreeze
 
 
 def option(path: str) -> Parameter:

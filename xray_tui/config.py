@@ -1,7 +1,6 @@
-"""The settings of a run: one tree, validated, TOML in and out.
+"""Settings read, validated, traced to where they come from, and written: TOML in and out.
 
-Every number of the recipe is a setting, and its default stands here once. A value comes from the
-first of: command line, environment, config file, preset, default.
+A value comes from the first of: command line, environment, config file, preset, default.
 """
 
 from collections.abc import Mapping
@@ -10,175 +9,14 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from xray_tui.errors import UserError
+from xray_tui.settings import OPTIONS, PRESETS, Settings, TrainingSettings
 from xray_tui.settings_file import SECTIONS, leaves, nearest, read_settings
 from xray_tui.settings_file import DashboardSettings as DashboardSettings
 from xray_tui.settings_file import read_dashboard as read_dashboard
 from xray_tui.settings_file import read_keys as read_keys
-
-Split = Literal["auto", "recipe", "folders", "holdout"]
-Unfreeze = Literal["auto", "ask"]
-Precision = Literal["auto", "float32", "bfloat16"]
-Compile = Literal["auto", "on", "off"]
-BatchNorm = Literal["learn", "keep"]
-Preset = Literal["recipe", "tuned"]
-
-Count = Annotated[int, Meta(ge=0)]
-Positive = Annotated[int, Meta(ge=1)]
-Fraction = Annotated[float, Meta(ge=0, le=1)]
-Rate = Annotated[float, Meta(gt=0)]
-
-
-class DataSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    root: Annotated[str, Meta(description="folder with train/, test/ and perhaps val/")] = ""
-    split: Annotated[Split, Meta(description="which folder plays which role")] = "auto"
-    positive: Annotated[
-        str, Meta(description="class that sensitivity and AUC speak of (default: the last by name)")
-    ] = ""
-    limit: Annotated[Count, Meta(description="images per split, stratified (0: all)")] = 0
-    holdout: Annotated[
-        Fraction, Meta(description="part of the patients that --split holdout validates on")
-    ] = 0.15
-    unreadable: Annotated[Fraction, Meta(description="part of the images that may be unreadable")] = 0.05
-    cache: Annotated[
-        str,
-        Meta(
-            min_length=1,
-            description="decoded pixels: auto (in your cache folder), off (in memory) or a folder",
-        ),
-    ] = "auto"
-    cache_gigabytes: Annotated[
-        Rate, Meta(description="what the cached pixels of all runs may take on the disk, in GB")
-    ] = 20.0
-
-
-class ModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    backbone: Annotated[str, Meta(description="efficientnet_lite0 or a torchvision classifier")] = "resnet50"
-    weights: Annotated[str, Meta(description="auto (ImageNet), none (random) or a file")] = "auto"
-    hidden: Annotated[Positive, Meta(description="width of the head's hidden layer")] = 512
-    dropout: Annotated[Fraction, Meta(description="dropout of the head")] = 0.5
-
-
-class StageSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    epochs: Annotated[Count, Meta(description="epochs of the stage (0: leave it out)")]
-    learning_rate: Annotated[Rate, Meta(description="Adam's learning rate in the stage")]
-
-
-class AugmentationSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    scale: Annotated[Rate, Meta(le=1, description="smallest part of the area that a random crop keeps")] = 0.8
-    rotation: Annotated[float, Meta(ge=0, le=180, description="largest rotation, in degrees")] = 10.0
-    jitter: Annotated[Fraction, Meta(description="brightness, contrast and saturation jitter")] = 0.4
-    flip: Annotated[Fraction, Meta(description="probability of a horizontal flip")] = 0.5
-
-
-class TrainingSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    frozen: Annotated[StageSettings, Meta(description="only the head learns")] = StageSettings(
-        epochs=10, learning_rate=1e-3
-    )
-    unfrozen: Annotated[StageSettings, Meta(description="everything learns")] = StageSettings(
-        epochs=5, learning_rate=1e-6
-    )
-    batchnorm: Annotated[
-        BatchNorm,
-        Meta(description="the body's BatchNorm statistics once unfrozen: learn (as published) or keep"),
-    ] = "learn"
-    unfreeze: Annotated[Unfreeze, Meta(description="after the frozen stage: go on, or wait for a person")] = (
-        "auto"
-    )
-    unfreeze_from: Annotated[
-        str, Meta(description="lowest group of the backbone that learns once unfrozen (default: all do)")
-    ] = ""
-    augment_views: Annotated[
-        str,
-        Meta(
-            pattern=r"^(auto|off|[1-9]\d*)$",
-            description="augmented views that a frozen part sees in turn (off: a new one an epoch)",
-        ),
-    ] = "auto"
-    batch_size: Annotated[int, Meta(ge=2, description="images per batch")] = 128
-    image_size: Annotated[int, Meta(ge=32, le=2048, description="side of the crop, in pixels")] = 256
-    seed: Annotated[Count, Meta(description="seed of everything random")] = 0
-    augmentation: AugmentationSettings = AugmentationSettings()
-
-    @property
-    def views(self) -> int | None:
-        """Augmented views of an image; ``None`` for a new one in every epoch."""
-        return None if self.augment_views == "off" else int(self.augment_views)
-
-    @property
-    def resize(self) -> int:
-        """Short side, in pixels, that images have before the crop: the recipe's 300 for its 256."""
-        return round(self.image_size * 300 / 256)
-
-
-class HardwareSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    device: Annotated[
-        str, Meta(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda[:N] or mps")
-    ] = "auto"
-    precision: Annotated[Precision, Meta(description="arithmetic of the body")] = "auto"
-    threads: Annotated[Count, Meta(description="CPU threads (0: one a core)")] = 0
-    compile: Annotated[
-        Compile, Meta(description="torch.compile for the frozen part (auto: on a CPU, for a long run)")
-    ] = "auto"
-
-
-class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    runs_dir: Annotated[str, Meta(description="folder that keeps the runs")] = "runs"
-    name: Annotated[str, Meta(description="name of the run")] = ""
-
-
-class Settings(Struct, frozen=True, forbid_unknown_fields=True):
-    preset: Annotated[Preset, Meta(description="recipe (as published) or tuned")] = "recipe"
-    data: DataSettings = DataSettings()
-    model: ModelSettings = ModelSettings()
-    training: TrainingSettings = TrainingSettings()
-    hardware: HardwareSettings = HardwareSettings()
-    run: RunSettings = RunSettings()
-
-
-# What a preset changes, as dotted paths into the tree.
-PRESETS: dict[Preset, dict[str, Any]] = {
-    "recipe": {},
-    "tuned": {
-        "training.frozen.epochs": 4,
-        "training.unfrozen.epochs": 4,
-        "training.unfrozen.learning_rate": 1e-5,
-        "training.batchnorm": "keep",
-        "training.batch_size": 64,
-    },
-}
-
-# The short names that the command line, the environment and the start form share.
-OPTIONS: dict[str, str] = {
-    "data": "data.root",
-    "backbone": "model.backbone",
-    "weights": "model.weights",
-    "preset": "preset",
-    "split": "data.split",
-    "positive": "data.positive",
-    "unfreeze": "training.unfreeze",
-    "unfreeze_from": "training.unfreeze_from",
-    "batchnorm": "training.batchnorm",
-    "augment_views": "training.augment_views",
-    "frozen_epochs": "training.frozen.epochs",
-    "unfrozen_epochs": "training.unfrozen.epochs",
-    "frozen_lr": "training.frozen.learning_rate",
-    "unfrozen_lr": "training.unfrozen.learning_rate",
-    "batch_size": "training.batch_size",
-    "image_size": "training.image_size",
-    "limit": "data.limit",
-    "unreadable": "data.unreadable",
-    "cache": "data.cache",
-    "device": "hardware.device",
-    "precision": "hardware.precision",
-    "compile": "hardware.compile",
-    "seed": "training.seed",
-    "runs_dir": "run.runs_dir",
-    "name": "run.name",
-}
-
 
 Origin = Literal[
     "default",

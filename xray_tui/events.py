@@ -53,7 +53,7 @@ class RunStarted(Event, frozen=True, kw_only=True):
     run: str
     """Name of the run directory."""
     settings: dict[str, Any]
-    """The resolved settings, as the tree of ``config.Settings``."""
+    """The resolved settings, as the tree of ``settings.Settings``."""
     device: str
     """The device in words: ``cuda:0 (NVIDIA H100)``, ``cpu (2 threads)``."""
     backbone: str

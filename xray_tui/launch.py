@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from xray_tui import config
 from xray_tui.board.writer import BoardWriter
-from xray_tui.config import Settings
 from xray_tui.engine.controls import Controls
 from xray_tui.errors import UserError
 from xray_tui.events import Control, Emit, EpochEnded, Event, Resumed, RunEnded, Warning
@@ -20,6 +19,7 @@ from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.handover import hand_over
 from xray_tui.runs.recorder import Recorder
 from xray_tui.runs.report import write_report
+from xray_tui.settings import Settings
 
 if TYPE_CHECKING:
     from xray_tui.engine.plan import Plan

@@ -19,7 +19,6 @@ import torch
 from torch.optim import Adam
 
 from xray_tui import config, metrics
-from xray_tui.config import OPTIONS, Settings
 from xray_tui.data.augmentation import Normalisation
 from xray_tui.data.pixel_cache import folder_of
 from xray_tui.engine import plan as plans
@@ -33,6 +32,7 @@ from xray_tui.engine.reading import Reader
 from xray_tui.engine.reporting import Reporter
 from xray_tui.engine.times import Times
 from xray_tui.models.classifier import Classifier
+from xray_tui.settings import OPTIONS, Settings
 
 
 @dataclass(frozen=True)

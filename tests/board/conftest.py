@@ -22,6 +22,7 @@ from xray_tui.events import (
     StageStarted,
     TestEvaluated,
 )
+from xray_tui.settings import Settings
 
 T0 = 1_800_000_000.0
 """When the run starts, in seconds since the Unix epoch; an epoch takes 60."""
@@ -105,7 +106,7 @@ def make_run() -> MakeRun:
             "training.frozen.epochs": frozen,
             "training.unfrozen.epochs": unfrozen,
         }
-        settings = config.replace(config.Settings(), changes)
+        settings = config.replace(Settings(), changes)
         events: list[Event] = [
             RunStarted(
                 t=T0,

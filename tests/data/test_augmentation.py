@@ -6,8 +6,8 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from xray_tui.config import AugmentationSettings
 from xray_tui.data.augmentation import Draw, Normalisation, augment, draw, plain, rotate
+from xray_tui.settings import AugmentationSettings
 
 SETTINGS = AugmentationSettings()
 STILL = Draw(0, 0, 60, 60, angle=0.0, brightness=1.0, contrast=1.0, contrast_first=False, flip=False)

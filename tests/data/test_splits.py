@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import write_folder
-from xray_tui.config import DataSettings
 from xray_tui.data.folders import ImageFile, Listing, scan
 from xray_tui.data.splits import Roles, assign, limit, patient_of
 from xray_tui.errors import UserError
+from xray_tui.settings import DataSettings
 
 
 def listing(**counts: int) -> Listing:

@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from xray_tui.config import TrainingSettings
 from xray_tui.data import folders
 from xray_tui.data.augmentation import Normalisation
 from xray_tui.data.folders import ImageFile
@@ -13,6 +12,7 @@ from xray_tui.data.pixel_cache import PixelCache
 from xray_tui.data.pixels import Pixels, read_train
 from xray_tui.engine.batches import Batches
 from xray_tui.engine.times import Times
+from xray_tui.settings import TrainingSettings
 
 CPU = torch.device("cpu")
 

@@ -20,7 +20,6 @@ from tests.conftest import write_folder
 from tests.engine.conftest import SMALL, essence, resume
 from tests.engine.ranks import in_ranks
 from xray_tui import config, launch
-from xray_tui.config import Settings
 from xray_tui.data import pixels
 from xray_tui.data.augmentation import Normalisation
 from xray_tui.engine import epoch, plan, process, recipe
@@ -43,6 +42,7 @@ from xray_tui.events import (
 )
 from xray_tui.runs import follow
 from xray_tui.runs.directory import RunDirectory, list_runs
+from xray_tui.settings import Settings
 
 
 @pytest.fixture(scope="module")

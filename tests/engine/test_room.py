@@ -4,11 +4,11 @@ import weakref
 import pytest
 import torch
 
-from xray_tui.config import HardwareSettings
 from xray_tui.engine import hardware, room
 from xray_tui.errors import UserError
 from xray_tui.models.backbones import load_backbone
 from xray_tui.models.classifier import Classifier
+from xray_tui.settings import HardwareSettings
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from xray_tui.events import (
 )
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.recorder import Recorder
+from xray_tui.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def kept_run(
     return KeptRun(directory, told, actual, found)
 
 
-def settings_positive(settings: config.Settings, classes: Sequence[str]) -> int:
+def settings_positive(settings: Settings, classes: Sequence[str]) -> int:
     return list(classes).index(settings.data.positive)
 
 

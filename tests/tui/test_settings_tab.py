@@ -21,6 +21,7 @@ from tui_support import (
 )
 
 from xray_tui import config, settings_file
+from xray_tui.settings import PRESETS
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.panes.form import preset_words
@@ -372,7 +373,7 @@ def test_the_last_start_is_recalled_only_for_its_own_preset() -> None:
 
 
 def test_the_presets_are_told_as_they_are() -> None:
-    for name in config.PRESETS:
+    for name in PRESETS:
         training = config.load({"preset": name}).training
         assert f"{training.frozen.epochs} + {training.unfrozen.epochs} epochs" in preset_words(name)
 

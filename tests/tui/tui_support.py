@@ -11,11 +11,11 @@ from PIL import Image
 from textual.pilot import Pilot
 
 from xray_tui import config, events
-from xray_tui.config import Settings
 from xray_tui.engine.controls import Controls
 from xray_tui.errors import UserError
 from xray_tui.events import CheckpointSaved, Control, Emit, Event, Progress, RunEnded
 from xray_tui.runs.directory import RunDirectory
+from xray_tui.settings import Settings
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.panes.form import Checks
 from xray_tui.tui.panes.lines import HeaderLine, KeyLine

@@ -15,7 +15,7 @@ from torch.nn.functional import embedding, grid_sample
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from xray_tui.config import AugmentationSettings
+from xray_tui.settings import AugmentationSettings
 
 _RATIO = (3 / 4, 4 / 3)  # aspect ratios of a random resized crop, torchvision's default
 

@@ -8,7 +8,6 @@ from statistics import median
 from msgspec import Struct
 
 from xray_tui import config
-from xray_tui.config import Settings
 from xray_tui.data.check_cache import Fact
 from xray_tui.data.facts import Reading, read_facts
 from xray_tui.data.findings import Finding, Survey, find
@@ -16,6 +15,7 @@ from xray_tui.data.folders import scan
 from xray_tui.data.pixel_cache import Usage
 from xray_tui.data.splits import assign
 from xray_tui.errors import UserError
+from xray_tui.settings import Settings
 from xray_tui.words import bytes_in_words, count, percent
 
 _BINS = 40

@@ -9,10 +9,10 @@ from typing import Literal
 
 from msgspec import Struct
 
-from xray_tui.config import Settings
 from xray_tui.data.check_cache import Fact
 from xray_tui.data.folders import ImageFile, Listing
 from xray_tui.data.splits import Roles, named_patient
+from xray_tui.settings import Settings
 from xray_tui.words import count, percent
 
 Severity = Literal["spoils", "look", "note"]

@@ -19,10 +19,10 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from xray_tui.config import DataSettings
 from xray_tui.data.pixel_file import Index, Kept, ending, lock, map_file, read_index, side_bytes
 from xray_tui.errors import UserError
 from xray_tui.files import cache_folder
+from xray_tui.settings import DataSettings
 from xray_tui.words import bytes_in_words, count
 
 _VERSION = 1

@@ -9,9 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from xray_tui.config import DataSettings
 from xray_tui.data.folders import ImageFile, Listing
 from xray_tui.errors import UserError
+from xray_tui.settings import DataSettings
 
 _PATIENT = re.compile(r"^(person\d+|NORMAL2-IM-\d+|IM-\d+)(?=[-_.]|$)", re.IGNORECASE)
 

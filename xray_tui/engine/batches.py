@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xray_tui.config import TrainingSettings
 from xray_tui.data.augmentation import Normalisation, augment, draw, move
 from xray_tui.data.pixels import MappedImages, Pixels
 from xray_tui.engine.times import Times
 from xray_tui.engine.world import ALONE, World
+from xray_tui.settings import TrainingSettings
 
 _GPU_SHARE = 0.2
 """Of the device's free memory, that the pixel cache may take."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import psutil
 import torch
 
-from xray_tui.config import HardwareSettings, Settings
 from xray_tui.engine import process
 from xray_tui.engine.world import ALONE, World
 from xray_tui.errors import UserError
+from xray_tui.settings import HardwareSettings, Settings
 
 _WORTH_COMPILING = 40_000
 """Images of 256 px, from which on compiling pays."""

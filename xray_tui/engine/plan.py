@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 
 from xray_tui import config
-from xray_tui.config import Settings
 from xray_tui.data import folders, splits
 from xray_tui.data.folders import Listing
 from xray_tui.data.splits import Roles
@@ -20,6 +19,7 @@ from xray_tui.events import Emit, Progress
 from xray_tui.models.backbones import Backbone, load_backbone
 from xray_tui.models.classifier import Classifier
 from xray_tui.models.names import check_name
+from xray_tui.settings import Settings
 
 AUTO_VIEWS = 3
 """Augmented views of a train image that a frozen part is shown, by default."""

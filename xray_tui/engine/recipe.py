@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 
 from xray_tui import metrics
-from xray_tui.config import StageSettings
 from xray_tui.data.augmentation import Normalisation
 from xray_tui.data.pixel_cache import folder_of
 from xray_tui.data.pixels import Broken, Pixels
@@ -40,6 +39,7 @@ from xray_tui.events import (
     StageStarted,
     finite,
 )
+from xray_tui.settings import StageSettings
 
 _log = logging.getLogger(__name__)
 

@@ -46,7 +46,7 @@ def called(directory: RunDirectory, settings: Mapping[str, Any]) -> str:
     """What a run is called: as the person says, else as its settings do, else as its directory is.
 
     Args:
-        settings: of the run, as the tree of ``config.Settings``; may be empty.
+        settings: of the run, as the tree of ``settings.Settings``; may be empty.
     """
     return read(directory).name or str(settings.get("run", {}).get("name", "")) or directory.name
 

@@ -12,10 +12,10 @@ from typing import get_args
 import msgspec
 
 from xray_tui import config
-from xray_tui.config import Settings
 from xray_tui.errors import UserError
 from xray_tui.events import Control
 from xray_tui.files import replace_bytes
+from xray_tui.settings import Settings
 
 _LONGEST_VALUE = 64
 """Bytes of a request's file that are read."""

@@ -14,11 +14,11 @@ from functools import cache
 from typing import Any, Literal, NamedTuple, get_args
 
 from xray_tui import config
-from xray_tui.config import OPTIONS, Settings
 from xray_tui.errors import UserError
 from xray_tui.events import Stage
 from xray_tui.runs.index import Summary
 from xray_tui.runs.state import Status
+from xray_tui.settings import OPTIONS, Settings
 from xray_tui.settings_file import leaves
 
 Test = Callable[[Summary], bool]

@@ -55,7 +55,7 @@ class Summary:
     data: str
     """Name of the data folder."""
     settings: dict[str, Any]
-    """The resolved settings, as the tree of ``config.Settings``; empty where none can be read."""
+    """The resolved settings, as the tree of ``settings.Settings``; empty where none can be read."""
 
 
 class _Facts(Struct, frozen=True):

@@ -8,7 +8,6 @@ from pathlib import Path
 from PIL import Image
 from rich.text import Text
 
-from xray_tui.config import Settings
 from xray_tui.data import checks
 from xray_tui.data.check_cache import Fact
 from xray_tui.data.checks import DataReport
@@ -16,6 +15,7 @@ from xray_tui.data.facts import Gate
 from xray_tui.data.findings import Finding, Survey
 from xray_tui.data.folders import ImageFile
 from xray_tui.data.splits import named_patient
+from xray_tui.settings import Settings
 from xray_tui.tui.panes.bars import class_colours
 from xray_tui.tui.panes.gallery import Shot
 from xray_tui.tui.themes import Palette

@@ -13,11 +13,12 @@ from textual.message import Message
 from textual.widget import Widget
 
 from xray_tui import config
-from xray_tui.config import Origin, Settings
+from xray_tui.config import Origin
 from xray_tui.events import CheckpointSaved, Phase, Progress, Warning
 from xray_tui.runs import state
 from xray_tui.runs.advice import advice
 from xray_tui.runs.directory import RunDirectory
+from xray_tui.settings import Settings
 from xray_tui.tui import remembered
 from xray_tui.tui.actions import ACTIONS, STEERING
 from xray_tui.tui.desk import Desk

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xray_tui.config import Settings
 from xray_tui.engine.controls import Controls
 from xray_tui.events import Emit, RunEnded
 from xray_tui.runs.directory import RunDirectory
+from xray_tui.settings import Settings
 from xray_tui.tui.panes.form import Checks
 from xray_tui.tui.pictures import PictureClass, half_block_picture, read_radiograph
 from xray_tui.tui.sources import Launch, Resume

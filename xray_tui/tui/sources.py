@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from xray_tui.config import Settings
 from xray_tui.engine.controls import Controls
 from xray_tui.errors import UserError
 from xray_tui.events import (
@@ -28,6 +27,7 @@ from xray_tui.events import (
 from xray_tui.runs import state
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.follow import Follower, read, replay
+from xray_tui.settings import Settings
 from xray_tui.tui import remembered
 
 _FOLLOW_SECONDS = 0.25

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from xray_tui import config
-from xray_tui.config import PRESETS, Origin, Settings
+from xray_tui.config import Origin
 from xray_tui.errors import UserError
+from xray_tui.settings import PRESETS, Settings
 from xray_tui.settings_file import leaves
 from xray_tui.tui import remembered
 from xray_tui.tui.kinds import parse, written

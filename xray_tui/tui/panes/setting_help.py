@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.widget import Widget
 
 from xray_tui import config
-from xray_tui.config import PRESETS, Settings
+from xray_tui.settings import PRESETS, Settings
 from xray_tui.tui.actions import Action
 from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.kinds import allowed, choices, written

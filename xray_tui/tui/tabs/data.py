@@ -16,8 +16,8 @@ from textual.containers import Container, Vertical
 from textual.timer import Timer
 from textual.widgets import Static
 
-from xray_tui.config import Settings, TrainingSettings
 from xray_tui.errors import UserError
+from xray_tui.settings import Settings, TrainingSettings
 from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.panes.bars import CountsPane, SizesPane
 from xray_tui.tui.panes.findings import FindingsPane

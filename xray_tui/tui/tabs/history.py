@@ -13,10 +13,10 @@ from textual.message import Message
 from textual.widgets import Static
 
 from xray_tui import config
-from xray_tui.config import Settings
 from xray_tui.errors import UserError
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.index import Summary
+from xray_tui.settings import Settings
 from xray_tui.tui.keeping import Keeping, RunKeeper, tell_error
 from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.panes.charts import View

@@ -214,20 +214,33 @@ def watch(
     )
 
 
-@app.command(help_epilogue="Example:\n  xray-tui board --port 6010 --runs-dir /data/runs\n")
-def board(*, port: int | None = None, runs_dir: RunsDir = RUNS) -> int:
+@app.command(
+    help_epilogue="""Examples:
+  xray-tui board --port 6010 --runs-dir /data/runs
+  xray-tui board --host 0.0.0.0    for every machine of the network: TensorBoard
+                                   has no password
+"""
+)
+def board(*, port: int | None = None, host: str = "127.0.0.1", runs_dir: RunsDir = RUNS) -> int:
     """Start TensorBoard on the runs folder and keep it until Ctrl-C.
 
     Args:
-        port: on 127.0.0.1 (default: the first free one from 6006).
+        port: to listen on (default: the first free one from 6006).
+        host: the address to listen on; any but this machine's own lets others see radiographs and results.
     """
     from xray_tui.board.server import Board
 
-    server = Board(runs_dir, runs_dir / "tensorboard.log", port)
+    server = Board(runs_dir, runs_dir / "tensorboard.log", port, host)
+    if exposed := server.exposed:
+        talk(
+            f"warning: with --host {host} everybody on that network sees the radiographs and the results of "
+            "these runs: TensorBoard has no password"
+        )
     talk("starting TensorBoard …")
     try:
         print(server.start(), flush=True)
-        talk(f"from another machine: {server.ssh_line}")
+        elsewhere = server.url_elsewhere if exposed else server.ssh_line
+        talk(f"from another machine: {elsewhere}")
         talk("Ctrl-C stops it")
         server.open_browser()
         signal.pause()

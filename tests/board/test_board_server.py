@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -198,13 +199,13 @@ def test_it_moves_on_when_a_port_is_lost_between_look_and_bind(
     fake.chmod(0o755)
     taken, looks = server._taken, []
 
-    def free_at_first_look(port: int) -> bool:
+    def free_at_first_look(port: int, host: str) -> bool:
         looks.append(port)
-        return len(looks) > 1 and taken(port)
+        return len(looks) > 1 and taken(port, host)
 
     monkeypatch.setattr(sys, "executable", str(fake))
     monkeypatch.setattr(server, "_taken", free_at_first_look)
-    monkeypatch.setattr(server, "_answers", lambda port, logdir: port > free_ports)
+    monkeypatch.setattr(server, "_answers", lambda port, logdir, host: port > free_ports)
     board = Board(tmp_path, tmp_path / "log")
     with listening(free_ports):
         url = board.start()
@@ -348,3 +349,94 @@ def test_a_user_without_a_name_still_gets_a_line(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(server.getpass, "getuser", nameless)
     assert f"user@{os.uname().nodename}" in Board(tmp_path, tmp_path / "log").ssh_line
+
+
+# Who may reach it
+
+
+def listened_on(board_process: int) -> set[str]:
+    """The addresses that a process and those below it listen on."""
+    family = [psutil.Process(board_process), *psutil.Process(board_process).children(recursive=True)]
+    return {
+        connection.laddr.ip
+        for process in family
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+
+
+@contextlib.contextmanager
+def board_command(runs: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`xray-tui board`, once it has printed its address."""
+    command = [sys.executable, "-m", "xray_tui", "board", "--runs-dir", str(runs), *options]
+    environment = {name: value for name, value in os.environ.items() if "DISPLAY" not in name}
+    started = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+    try:
+        assert started.stdout is not None
+        yield started, started.stdout.readline().strip()
+    finally:
+        started.send_signal(signal.SIGINT)
+        started.wait(30)
+
+
+def test_the_command_listens_on_this_machine_only_and_says_nothing_of_others(tmp_path: Path) -> None:
+    port = _free_port()
+    with board_command(tmp_path, "--port", str(port)) as (started, url):
+        assert url == f"http://localhost:{port}/"
+        assert listened_on(started.pid) == {"127.0.0.1"}
+    assert started.stderr is not None
+    assert "warning" not in started.stderr.read()
+
+
+def test_with_a_host_it_listens_on_every_network_and_warns(tmp_path: Path) -> None:
+    port = _free_port()
+    with board_command(tmp_path, "--port", str(port), "--host", "0.0.0.0") as (started, url):
+        assert url == f"http://localhost:{port}/"
+        assert listened_on(started.pid) - {"127.0.0.1"} == {"0.0.0.0"}
+        fetch(url, "/data/environment")
+    assert started.stderr is not None
+    said = started.stderr.read()
+    assert "warning: with --host 0.0.0.0 everybody on that network sees the radiographs" in said
+    assert "TensorBoard has no password" in said
+    assert f"from another machine: http://{socket.gethostname()}:{port}/" in said
+
+
+@pytest.mark.parametrize(
+    ("host", "url", "elsewhere", "exposed"),
+    [
+        ("127.0.0.1", "http://localhost:6010/", "http://localhost:6010/", False),
+        ("localhost", "http://localhost:6010/", "http://localhost:6010/", False),
+        ("127.0.0.2", "http://127.0.0.2:6010/", "http://127.0.0.2:6010/", False),
+        ("::1", "http://[::1]:6010/", "http://[::1]:6010/", False),
+        ("[::1]", "http://[::1]:6010/", "http://[::1]:6010/", False),
+        ("0.0.0.0", "http://localhost:6010/", "http://ward7:6010/", True),
+        ("::", "http://localhost:6010/", "http://ward7:6010/", True),
+        ("192.0.2.7", "http://192.0.2.7:6010/", "http://192.0.2.7:6010/", True),
+        ("2001:db8::7", "http://[2001:db8::7]:6010/", "http://[2001:db8::7]:6010/", True),
+    ],
+)
+def test_the_address_of_a_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, url: str, elsewhere: str, exposed: bool
+) -> None:
+    monkeypatch.setattr(server.socket, "gethostname", lambda: "ward7")
+    board = Board(tmp_path, tmp_path / "log", 6010, host)
+    assert (board.url, board.url_elsewhere, board.exposed) == (url, elsewhere, exposed)
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
+def test_it_starts_on_an_ipv6_address(tmp_path: Path) -> None:
+    board = Board(tmp_path, tmp_path / "log", _free_port(), "::1")
+    try:
+        board.start()
+        assert board._process is not None
+        assert listened_on(board._process.pid) - {"127.0.0.1"} == {"::1"}
+    finally:
+        board.stop()
+
+
+@pytest.mark.parametrize("host", ["no such host", "", "192.0.2.7", "a" * 300])
+def test_a_host_that_is_not_this_machine(tmp_path: Path, host: str) -> None:
+    with pytest.raises(UserError, match=r"no such host|cannot listen there"):
+        Board(tmp_path, tmp_path / "log", host=host).start()

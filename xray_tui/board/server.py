@@ -1,8 +1,9 @@
-"""The server: a TensorBoard of our own, on this machine only, which ends with the app."""
+"""The server: a TensorBoard of our own, which ends with the app; seen by this machine only unless asked."""
 
 import atexit
 import contextlib
 import getpass
+import ipaddress
 import json
 import os
 import shlex
@@ -20,7 +21,7 @@ PORTS_TRIED = 100
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 5.0
 RELOAD_SECONDS = 5
-_HOST = "127.0.0.1"
+LOCAL = "127.0.0.1"
 _LOG_LINES = 3
 _BROWSER_TIMEOUT_SECONDS = 10.0
 
@@ -36,11 +37,13 @@ class Board:
         logdir: where event files are, at any depth: a run's ``tensorboard`` folder or all runs.
         log_file: takes everything that TensorBoard prints, appended.
         port: to listen on; ``None`` takes the first free one from 6006.
+        host: the address of this machine to listen on, or its name; ``0.0.0.0`` and ``::`` are all of them.
     """
 
-    def __init__(self, logdir: Path, log_file: Path, port: int | None = None) -> None:
+    def __init__(self, logdir: Path, log_file: Path, port: int | None = None, host: str = LOCAL) -> None:
         self._logdir = logdir.absolute()
         self._log_file = log_file
+        self._host = host.removeprefix("[").removesuffix("]")  # as an IPv6 address stands in a URL
         self._asked = port
         self._port = port or FIRST_PORT
         self._process: subprocess.Popen[bytes] | None = None
@@ -51,8 +54,23 @@ class Board:
 
     @property
     def url(self) -> str:
-        """Where it is, or will be once started: ``http://localhost:6006/``."""
-        return f"http://localhost:{self._port}/"
+        """Where it is for this machine, or will be once started: ``http://localhost:6006/``."""
+        return f"http://{_named(self._host)}:{self._port}/"
+
+    @property
+    def url_elsewhere(self) -> str:
+        """Where it is for other machines, if it is for them: ``http://workstation:6006/``."""
+        host = socket.gethostname() if _everywhere(self._host) else _named(self._host)
+        return f"http://{host}:{self._port}/"
+
+    @property
+    def exposed(self) -> bool:
+        """Whether other machines may reach it.
+
+        Raises:
+            UserError: no such host.
+        """
+        return not all(ipaddress.ip_address(address).is_loopback for _, address in _addresses(self._host))
 
     @property
     def ssh_line(self) -> str:
@@ -61,14 +79,15 @@ class Board:
             user = getpass.getuser()
         except (KeyError, OSError):  # a container's user without a name
             user = "user"
-        return f"ssh -L {self._port}:localhost:{self._port} {user}@{socket.gethostname()}"
+        target = f"{_named(self._host)}:{self._port}"
+        return f"ssh -L {self._port}:{target} {user}@{socket.gethostname()}"
 
     def start(self) -> str:
         """Start it, wait until it answers, and return its URL.
 
         Raises:
-            UserError: no such folder; the asked port is taken; the log cannot be written; it ended
-                or stayed silent for a minute (with the last lines of its log).
+            UserError: no such folder; the host is none of this machine's; the asked port is taken; the log
+                cannot be written; it ended or stayed silent for a minute (with the last lines of its log).
         """
         if self.running:
             return self.url
@@ -76,9 +95,10 @@ class Board:
             raise UserError(f"no folder {self._logdir} for TensorBoard to read", "start a run first")
         if self._asked and not 0 < self._asked < 65536:
             raise UserError(f"{self._asked} is no port", "ports go from 1 to 65535")
+        _check_ours(self._host)
         ports = [self._asked] if self._asked else range(FIRST_PORT, FIRST_PORT + PORTS_TRIED)
         for port in ports:
-            if not _taken(port) and self._start_on(port):
+            if not _taken(port, self._host) and self._start_on(port):
                 return self.url
         if self._asked:
             raise UserError(f"port {self._asked} is taken", "choose another with --port, or leave it out")
@@ -125,13 +145,13 @@ class Board:
         process = self._process
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while process and process.poll() is None and time.monotonic() < deadline:
-            if _answers(port, self._logdir):
+            if _answers(port, self._logdir, self._host):
                 self._port = port
                 return True
             time.sleep(0.1)
         ended = process is None or process.poll() is not None
         self.stop()
-        if ended and _taken(port):
+        if ended and _taken(port, self._host):
             return False
         what = (
             "ended as it started" if ended else f"did not answer within {START_TIMEOUT_SECONDS:.0f} seconds"
@@ -141,7 +161,7 @@ class Board:
     def _launch(self, port: int) -> int:
         """Start the process; return where its output begins in the log file, in bytes."""
         guard = Path(__file__).with_name("guard.py")
-        command = [sys.executable, "-P", str(guard), "--logdir", str(self._logdir), "--host", _HOST]
+        command = [sys.executable, "-P", str(guard), "--logdir", str(self._logdir), "--host", self._host]
         command += [
             "--port",
             str(port),
@@ -172,26 +192,29 @@ class Board:
         return "\n".join([*last, f"all of it is in {self._log_file}"])
 
 
-def _taken(port: int) -> bool:
+def _taken(port: int, host: str = LOCAL) -> bool:
     """Whether something listens on the port, or nothing may."""
     # Asked by name first: a listener on ::1 only would get the browser's localhost before us.
-    with contextlib.suppress(OSError), socket.create_connection(("localhost", port), timeout=1):
-        return True
-    with socket.socket() as probe:
-        if os.name == "posix":  # there it means: a connection that lingers is no hindrance
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_HOST, port))
-        except OSError:
+    if host == LOCAL or _everywhere(host):
+        with contextlib.suppress(OSError), socket.create_connection(("localhost", port), timeout=1):
             return True
+    for family, address in _addresses(host):
+        with socket.socket(family) as probe:
+            if os.name == "posix":  # there it means: a connection that lingers is no hindrance
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except OSError:
+                return True
     return False
 
 
-def _answers(port: int, logdir: Path) -> bool:
+def _answers(port: int, logdir: Path, host: str = LOCAL) -> bool:
     """Whether a TensorBoard on this folder answers: another program may hold the port."""
     import http.client  # here, for the dashboard's first frame does not wait for it
 
-    connection = http.client.HTTPConnection(_HOST, port, timeout=5)
+    asked = {"0.0.0.0": LOCAL, "::": "::1"}.get(host, host)
+    connection = http.client.HTTPConnection(asked, port, timeout=5)
     try:
         connection.request("GET", "/data/environment")
         place = json.loads(connection.getresponse().read())["data_location"]
@@ -200,6 +223,50 @@ def _answers(port: int, logdir: Path) -> bool:
     finally:
         connection.close()
     return bool(place == str(logdir))
+
+
+def _named(host: str) -> str:
+    """The host as it stands in a URL that this machine opens."""
+    if host == LOCAL or _everywhere(host):
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+def _everywhere(host: str) -> bool:
+    return host in ("0.0.0.0", "::")
+
+
+def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
+    """What a host's name stands for.
+
+    Raises:
+        UserError: there is no such host.
+    """
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM) if host else []
+    except (OSError, UnicodeError):
+        found = []
+    if not found:
+        raise UserError(
+            f"--host {host}: no such host", f"such as {LOCAL} (this machine only) or 0.0.0.0 (every network)"
+        )
+    return [(family, str(address[0])) for family, _, _, _, address in found]
+
+
+def _check_ours(host: str) -> None:
+    """
+    Raises:
+        UserError: the host is no address of this machine.
+    """
+    for family, address in _addresses(host):
+        with socket.socket(family) as probe:
+            try:
+                probe.bind((address, 0))
+            except OSError as error:
+                raise UserError(
+                    f"--host {host}: cannot listen there: {error.strerror or error}",
+                    f"{LOCAL} is this machine only, 0.0.0.0 every network it is in",
+                ) from None
 
 
 def _end(process: subprocess.Popen[bytes], *, by_force: bool = False) -> None:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from xray_tui.files import cache_folder, replace_bytes
 
-_VERSION = 1
+_VERSION = 2
 
 
 class Fact(Struct, frozen=True, array_like=True, gc=False):

@@ -14,7 +14,6 @@ from xray_tui.data.findings import Finding, Survey, find
 from xray_tui.data.folders import scan
 from xray_tui.data.pixel_cache import Usage
 from xray_tui.data.splits import assign
-from xray_tui.errors import UserError
 from xray_tui.settings import Settings
 from xray_tui.words import bytes_in_words, count, percent
 
@@ -95,14 +94,10 @@ def survey(root: Path, settings: Settings) -> Survey:
     All images get their roles: a run's ``limit`` says nothing of the data.
 
     Raises:
-        UserError: the folder is none, or does not allow the split.
-        OSError: it cannot be looked into.
+        UserError: the folder is none, cannot be looked into, or does not allow the split.
     """
     everything = config.replace(settings, {"data.limit": 0})
-    try:
-        listing = scan(root)
-    except RuntimeError as error:  # a link that leads to itself, a home of nobody
-        raise UserError(f"cannot look into {root}: {error}", "name the folder that holds train/") from None
+    listing = scan(root)
     return Survey(listing, assign(listing, everything.data, everything.training.seed), everything)
 
 

@@ -1,5 +1,13 @@
-"""One radiograph file to one grey image, whatever kind of JPEG or PNG it is."""
+"""One radiograph file to one grey image, whatever kind of JPEG or PNG it is.
 
+A data folder comes from strangers. What is opened is a regular file; what is decoded is of a size that a
+radiograph can have, looked up in the file's head before any memory is taken for its pixels; and whatever a
+decoder does about broken bytes becomes :class:`Unreadable`, which says why in a few words.
+"""
+
+import errno
+import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,10 +15,43 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
+from PIL.JpegImagePlugin import jpeg_factory
+from PIL.PngImagePlugin import PngImageFile
+
+from xray_tui.regular_files import NotRegular, open_regular
+from xray_tui.words import harmless
+
+LEAST_SIDE_PX = 8
+"""Less is an icon or a mistake; the smallest images that anybody trains on have 28."""
+MOST_TIMES_LONGER = 10
+"""The long side to the short one. Whole spines have 4; a strip whose short side becomes 300 fills memory."""
+MOST_PIXELS = 50_000_000
+"""A detector of 43 cm has 18 million pixels, digitised film 35. Pillow only warns, and from 89 million on."""
+MOST_BYTES = 500_000_000
+"""Of a file: more than that many pixels take, uncompressed, in colour and with 16 bits."""
 
 _ORIENTATION = 0x0112
 """The EXIF tag; from 5 on the image lies on its side."""
+_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+_OTHERS = {
+    b"GIF8": "a GIF",
+    b"BM": "a BMP",
+    b"II*\0": "a TIFF",
+    b"MM\0*": "a TIFF",
+    b"RIFF": "a WebP",
+    b"%PDF": "a PDF",
+    b"PK": "a zip file",
+    b"\x1f\x8b": "a gzip file",
+    b"<": "HTML or XML",
+    b"version https://git-lfs": "a Git LFS pointer",
+}
+"""What else a file begins with that has the name of an image."""
+_WHY_WIDTH = 120
+
+# Pillow warns of broken metadata, which no pixel depends on, and a warning would fall into the middle of a
+# screen. For the whole process and once: `warnings.catch_warnings` is not to be used from several threads.
+warnings.filterwarnings("ignore", module=r"PIL\.|xray_tui\.data\.decoding$")
 
 
 class Unreadable(Exception):
@@ -50,13 +91,12 @@ def decode(path: Path, short_side: int | None = None) -> NDArray[np.uint8]:
         uint8 (H, W), black is 0.
 
     Raises:
-        Unreadable: the file is missing, a pipe, empty, truncated, too large, or not a JPEG or PNG.
+        Unreadable: the file is missing, no regular file, empty, truncated, animated, not a JPEG or PNG, or
+            of a size that no radiograph has.
     """
     with _said_in_words():
         path.name.encode()
-        if path.is_fifo():  # would be waited for
-            raise Unreadable("a pipe")
-        with path.open("rb") as file, _open(file) as image:
+        with open_regular(path) as file, _open(file) as image:
             return _grey(ImageOps.exif_transpose(_shrunk(image, short_side) if short_side else image))
 
 
@@ -80,28 +120,81 @@ def measure(file: BinaryIO) -> Measured:
         return Measured(width, height, mode)
 
 
+def head(file: BinaryIO) -> Measured:
+    """Size and mode of an image, from its head alone.
+
+    Raises:
+        Unreadable: as :func:`decode`, as far as that can be known by then.
+    """
+    with _said_in_words(), _open(file) as image:
+        width, height = image.size
+        if image.getexif().get(_ORIENTATION, 1) >= 5:
+            width, height = height, width
+        return Measured(width, height, image.mode)
+
+
 def _open(file: BinaryIO) -> Image.Image:
-    if not file.read(1):
-        raise Unreadable("empty")
+    """The image, its pixels not decoded yet."""
+    if file.seek(0, os.SEEK_END) > MOST_BYTES:
+        raise Unreadable(f"larger than {MOST_BYTES / 1e6:.0f} MB: no radiograph")
     file.seek(0)
-    return Image.open(file, formats=("JPEG", "PNG"))
+    begins = file.read(32)
+    file.seek(0)
+    if not begins:
+        raise Unreadable("empty")
+    kind = next((kind for kind, first in (("JPEG", _JPEG), ("PNG", _PNG)) if begins.startswith(first)), None)
+    if kind is None:
+        other = next((other for first, other in _OTHERS.items() if begins.startswith(first)), None)
+        raise Unreadable(f"not a JPEG or PNG image but {other}" if other else "not a JPEG or PNG image")
+    try:  # not through Image.open, which warns of large images instead of refusing them
+        image: Image.Image = jpeg_factory(file) if kind == "JPEG" else PngImageFile(file)
+    except (SyntaxError, OSError) as error:  # Pillow's words for a head that ends too early or is none
+        if isinstance(error, OSError) and error.strerror:  # those of the file system
+            raise
+        raise Unreadable(f"a damaged {kind}: its head cannot be read") from None
+    try:
+        _check_size(image)
+    except Unreadable:
+        image.close()
+        raise
+    return image
+
+
+def _check_size(image: Image.Image) -> None:
+    """Before anything is decoded, and before a JPEG is drafted, which changes what it says of its size."""
+    short, long = sorted(image.size)
+    if short < LEAST_SIDE_PX or long > MOST_TIMES_LONGER * short or short * long > MOST_PIXELS:
+        raise Unreadable(f"{image.width} × {image.height} pixels: no radiograph")
+    frames = getattr(image, "n_frames", 1) if image.format == "PNG" else 1
+    if frames != 1:  # a second image in a JPEG is a camera's preview
+        raise Unreadable(f"animated, {frames} images: no radiograph")
 
 
 @contextmanager
 def _said_in_words() -> Iterator[None]:
-    """What Pillow and the file system raise, as :class:`Unreadable`."""
+    """Whatever is raised, as :class:`Unreadable`: few exceptions are not raised by some broken bytes."""
     try:
         yield
+    except Unreadable:
+        raise
     except UnicodeEncodeError:
         raise Unreadable("its name is not UTF-8") from None
-    except UnidentifiedImageError:
-        raise Unreadable("not a JPEG or PNG image") from None
-    except Image.DecompressionBombError:
-        raise Unreadable("too large to be a radiograph") from None
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on broken files
-        if isinstance(error, OSError) and error.strerror:  # Pillow's own have no number
-            raise Unreadable(error.strerror, for_now=True) from None
-        raise Unreadable(str(error)) from None
+    except NotRegular as error:
+        raise Unreadable(str(error.strerror)) from None
+    except MemoryError:
+        raise Unreadable("no memory for it", for_now=True) from None
+    except OSError as error:
+        if error.strerror:  # Pillow's own have no number
+            lasts = error.errno in (errno.ELOOP, errno.ENAMETOOLONG)
+            raise Unreadable(error.strerror, for_now=not lasts) from None
+        raise Unreadable(_in_a_line(error)) from None
+    except Exception as error:
+        raise Unreadable(_in_a_line(error)) from None
+
+
+def _in_a_line(error: Exception) -> str:
+    words = harmless(str(error)) if isinstance(error, OSError | SyntaxError | ValueError) else ""
+    return (words or f"damaged ({type(error).__name__})")[:_WHY_WIDTH]
 
 
 def _shrunk(image: Image.Image, short_side: int) -> Image.Image:
@@ -117,13 +210,14 @@ def _shrunk(image: Image.Image, short_side: int) -> Image.Image:
 
 
 def _grey(image: Image.Image) -> NDArray[np.uint8]:
-    if image.mode.startswith(("I", "F")):
-        deep = np.asarray(image).astype(np.float64)
-        brightest = max(float(deep.max()), 0.0)
-        bits = min(max(8, int(brightest).bit_length()), 16)
-        scaled = np.clip(deep, 0, None) * (255 / (2**bits - 1))
-        rounded: NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-        return rounded
+    if image.mode.startswith("I"):
+        deep = np.clip(np.asarray(image), 0, 2**16 - 1).astype(np.uint16)
+        bits = max(8, int(deep.max()).bit_length())
+        # A table: the same sum on each pixel would take eight bytes of each.
+        scaled = np.arange(2**16) * (255 / (2**bits - 1))
+        table: NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+        grey: NDArray[np.uint8] = table[deep]
+        return grey
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)

@@ -12,14 +12,8 @@ from typing import NamedTuple
 
 from xray_tui.data import check_cache
 from xray_tui.data.check_cache import Fact
-from xray_tui.data.decoding import Unreadable, measure
-
-_SPECIAL = {
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
+from xray_tui.data.decoding import MOST_BYTES, Unreadable, measure
+from xray_tui.regular_files import NotRegular, kind_of, open_regular
 
 
 class NotOpened(Exception):
@@ -56,8 +50,7 @@ class Gate:
         if stat.S_ISDIR(found.st_mode):
             raise NotOpened(Fact("unreadable", "a folder"))
         if not stat.S_ISREG(found.st_mode):
-            kind = _SPECIAL.get(stat.S_IFMT(found.st_mode), "no regular file")
-            raise NotOpened(Fact("special", kind))
+            raise NotOpened(Fact("special", kind_of(found.st_mode)))
         return place, found
 
     def _is_inside(self, folder: Path) -> bool:
@@ -146,16 +139,13 @@ def _read(unread: tuple[str, Path], stopped: Callable[[], bool]) -> Fact | None:
     path, place = unread
     if stopped():
         return None
-    # It may have become another file since it was looked at: never follow a link, never wait for a pipe.
-    flags = os.O_RDONLY
-    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):
-        flags |= getattr(os, name, 0)
     try:
         path.encode()
-        with open(os.open(place, flags), "rb") as file:  # noqa: PTH123  # a descriptor has no path
+        with open_regular(place, follow=False) as file:  # a link may stand there by now
             found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                return Fact("special", "no regular file any more")
+            if found.st_size > MOST_BYTES:  # it would be hashed to its end
+                why = f"larger than {MOST_BYTES / 1e6:.0f} MB: no radiograph"
+                return Fact("unreadable", why, found.st_size, found.st_mtime_ns)
             digest = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).hexdigest()
             seen = found.st_size, found.st_mtime_ns, digest
             file.seek(0)
@@ -165,6 +155,8 @@ def _read(unread: tuple[str, Path], stopped: Callable[[], bool]) -> Fact | None:
                 return Fact("unreadable", str(error), *seen)
     except UnicodeEncodeError:
         return Fact("unreadable", "its name is not UTF-8")
+    except NotRegular as error:
+        return Fact("special", f"{error.strerror}, by now")
     except OSError as error:
         return Fact("unreadable", error.strerror or str(error))
 

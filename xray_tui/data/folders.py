@@ -14,9 +14,16 @@ _LAYOUT = "wanted: train/CLASS/*.jpeg and test/CLASS/*.jpeg (val/ is optional), 
 @dataclass(frozen=True, slots=True)  # there may be a hundred thousand
 class ImageFile:
     path: str
-    """Relative to the data folder, with forward slashes."""
+    """What it is called: relative to the data folder, with forward slashes."""
     label: int
     """Its class, as a number into the listing's classes."""
+    hidden: str = ""
+    """Its path, where it is called by a pseudonym instead."""
+
+    @property
+    def place(self) -> str:
+        """Where it lies, for who opens it. Whatever is written or shown has ``path``."""
+        return self.hidden or self.path
 
 
 @dataclass(frozen=True)
@@ -41,9 +48,21 @@ def scan(root: Path) -> Listing:
     """List a data folder, or the one doubled inside it (Kaggle's ``chest_xray/chest_xray``).
 
     Raises:
-        UserError: the folder is not there, has not the layout, or its classes do not fit together.
+        UserError: the folder is not there, cannot be looked into, has not the layout, or its classes do not
+            fit together.
     """
-    root = root.expanduser().resolve()
+    try:
+        return _scan(root.expanduser().resolve())
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+    ) as error:  # a link to itself, a home of nobody, a NUL
+        why = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise UserError(f"cannot look into {root}: {why}", "name the folder that holds train/") from None
+
+
+def _scan(root: Path) -> Listing:
     if not root.is_dir():
         raise UserError(f"no such folder: {root}", "name the folder that holds train/ and test/")
     doubled = [child for child in (root / root.name, root / "chest_xray") if (child / "train").is_dir()]
@@ -57,6 +76,9 @@ def scan(root: Path) -> Listing:
         raise UserError(f"no images in {root}", _LAYOUT)
     if "val" in found and not any(found["val"].values()):
         del found["val"]
+    for names in found.values():
+        for name in names:
+            _check_name(name)
     classes = sorted(found["train"])
     if len(classes) < 2:
         there = classes[0] if classes else "none"
@@ -86,6 +108,15 @@ def scan(root: Path) -> Listing:
             for split, by_class in found.items()
         },
     )
+
+
+def _check_name(name: str) -> None:
+    """The names of classes go into settings, journal and TensorBoard, which are text."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = name.encode(errors="backslashreplace").decode()
+        raise UserError(f"the name of the class folder {shown} is not UTF-8", "rename it") from None
 
 
 def _classes(folder: Path) -> dict[str, list[str]]:

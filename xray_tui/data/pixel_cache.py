@@ -12,6 +12,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from io import FileIO
 from pathlib import Path
 
@@ -21,11 +22,11 @@ from numpy.typing import NDArray
 
 from xray_tui.data.pixel_file import Index, Kept, ending, lock, map_file, read_index, side_bytes
 from xray_tui.errors import UserError
-from xray_tui.files import cache_folder
+from xray_tui.files import Insist, at_once, cache_folder
 from xray_tui.settings import DataSettings
 from xray_tui.words import bytes_in_words, count
 
-_VERSION = 1
+_VERSION = 2
 """Of the layout, and of how images are decoded and fitted: with another, none of the old files is found."""
 _NAME = re.compile(r"[0-9a-f]{32}(\.pixels|\.[0-9a-f]+\.part)")
 _WAY_OUT = "name another folder with --cache DIR, or keep the pixels in memory with --cache off"
@@ -59,10 +60,10 @@ def key_of(root: Path, paths: Iterable[str], form: str) -> str:
     return digest.hexdigest()
 
 
-def cache_of(settings: DataSettings) -> "PixelCache | None":
+def cache_of(settings: DataSettings, insist: Insist = at_once) -> "PixelCache | None":
     """The cache that the settings name; ``None`` where pixels stay in memory."""
     folder = folder_of(settings)
-    return PixelCache(folder / "pixels", settings.cache_gigabytes * 1e9) if folder else None
+    return PixelCache(folder / "pixels", settings.cache_gigabytes * 1e9, insist) if folder else None
 
 
 def folder_of(settings: DataSettings) -> Path | None:
@@ -80,10 +81,12 @@ class PixelCache:
     Args:
         folder: made when first written to.
         bound_bytes: beyond it, the files that were not used for longest go; those in use stay.
+        insist: waits where the disk has no room for more pixels.
     """
 
-    def __init__(self, folder: Path, bound_bytes: float) -> None:
+    def __init__(self, folder: Path, bound_bytes: float, insist: Insist = at_once) -> None:
         self.folder = folder
+        self.insist = insist
         self._bound_bytes = bound_bytes
 
     def find(self, key: str) -> Kept | None:
@@ -224,7 +227,9 @@ class Part:
     def _write(self, content: memoryview) -> None:
         with self._cache._told(self._needed):
             while content:  # a disk that fills up takes a part first
-                written = self._file.write(content)
+                written = self._cache.insist(
+                    partial(self._file.write, content), f"{self._cache.folder}{self._needed()}"
+                )
                 self._bytes += written
                 content = content[written:]
 

@@ -182,7 +182,7 @@ class _Reading:
 
     def one(self, file: ImageFile) -> Tensor | Broken:
         try:
-            grey = decode(self.root / file.path, self.short_side)
+            grey = decode(self.root / file.place, self.short_side)
         except Unreadable as error:
             return _broken(file, str(error), error.for_now)
         return self.fit(torch.from_numpy(grey.copy())[None])
@@ -215,7 +215,7 @@ def _read(reading: _Reading, progress: Callable[[int], None], cache: PixelCache 
 
 def _on_disk(reading: _Reading, progress: Callable[[int], None], cache: PixelCache) -> Pixels:
     files = reading.files
-    key = key_of(reading.root, (file.path for file in files), f"{reading.form}, {_MADE_BY}")
+    key = key_of(reading.root, (file.place for file in files), f"{reading.form}, {_MADE_BY}")
     kept = cache.find(key)
     if kept is not None:
         progress(len(files))

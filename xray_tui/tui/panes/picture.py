@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.widgets import Static
 
+from xray_tui.errors import UserError
 from xray_tui.tui.pictures import PictureClass as PictureClass
 from xray_tui.tui.pictures import cell_size
 from xray_tui.tui.text import clean
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 _LONGEST_PX = 768
 """Nothing on a terminal is larger; kept images stay small."""
 _KEPT = 64
-_ORIENTATION, _LYING = 0x0112, 5
-"""The EXIF tag, and from what value on an image lies on its side."""
 _SETTLE_SECONDS = 0.06
 """Running down the list with a key held decodes where it stops, not on the way."""
 
@@ -38,8 +37,9 @@ class Picture(Protocol):
 def read_radiograph(path: Path) -> Image.Image:
     """Decode a radiograph for display. Runs in a thread."""
     from xray_tui.data.decoding import decode  # late: the data part is not needed for the first frame
+    from xray_tui.data.pseudonyms import locate
 
-    pixels = decode(path)
+    pixels = decode(locate(path))
     image = Image.fromarray(pixels)
     image.thumbnail((_LONGEST_PX, _LONGEST_PX), Image.Resampling.BOX)
     return image
@@ -47,13 +47,16 @@ def read_radiograph(path: Path) -> Image.Image:
 
 def pixels_of(path: Path) -> tuple[int, int] | None:
     """Width and height of an image file, upright; ``None`` where it has none. Reads its head only."""
+    from xray_tui.data.decoding import Unreadable, head  # late: as above
+    from xray_tui.data.pseudonyms import locate
+    from xray_tui.regular_files import open_regular
+
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            lies = image.getexif().get(_ORIENTATION, 1) >= _LYING
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # what Pillow raises
+        with open_regular(locate(path)) as file:
+            found = head(file)
+    except (OSError, Unreadable, UserError):
         return None
-    return (height, width) if lies else (width, height)
+    return found.width, found.height
 
 
 class RadiographView(Container):

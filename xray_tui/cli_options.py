@@ -45,6 +45,7 @@ class RunOptions:
     unreadable: Annotated[float | None, option("data.unreadable")] = None
     cache: Annotated[str | None, option("data.cache")] = None
     device: Annotated[str | None, option("hardware.device")] = None
+    hash_names: Annotated[bool | None, option("data.hash_names")] = None
     precision: Annotated[Precision | None, option("hardware.precision")] = None
     compile: Annotated[Compile | None, option("hardware.compile")] = None
     seed: Annotated[int | None, option("training.seed")] = None

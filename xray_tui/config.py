@@ -220,6 +220,7 @@ def _explain(
     for theirs, ours in (
         ("`str`", "text"),
         ("`int`", "a whole number"),
+        ("`bool`", "true or false"),
         ("`float`", "a number"),
         ("`object`", "a section"),
         ("`array`", "a list"),

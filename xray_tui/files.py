@@ -41,3 +41,13 @@ def cache_folder() -> Path:
     import platformdirs  # late: settings read small files before the first frame, and need no cache
 
     return platformdirs.user_cache_path("xray-tui")
+def state_folder() -> Path:
+    """Where what outlasts a sitting is kept: ``XRAY_TUI_STATE_DIR``, else the user's state folder."""
+    given = os.environ.get("XRAY_TUI_STATE_DIR")
+    if given:
+        return Path(given)
+    import platformdirs  # late: as below
+
+    return platformdirs.user_state_path("xray-tui")
+
+

@@ -142,6 +142,7 @@ def _put_back(
     directory: RunDirectory, past: list[Event], emit: Emit, world: "World | None"
 ) -> "tuple[Plan, Standing | None]":
     """The plan of the run's own settings, and its last checkpoint in it."""
+    from xray_tui.data.pseudonyms import check_key
     from xray_tui.engine import checkpoints, plan
     from xray_tui.engine.standing import put_back
     from xray_tui.engine.world import ALONE
@@ -153,6 +154,8 @@ def _put_back(
             f"the run's data folder {root} is not there",
             f"put it back, or write where it is now under [data] into {directory.config}",
         )
+    if settings.data.hash_names:
+        check_key(root, directory.called())
     saved = (directory.checkpoints / checkpoints.LAST).is_file()
     if not saved and any(isinstance(event, EpochEnded) for event in past):
         raise UserError(

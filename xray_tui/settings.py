@@ -39,6 +39,13 @@ class DataSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Rate, Meta(description="what the cached pixels of all runs may take on the disk, in GB")
     ] = 20.0
 
+    hash_names: Annotated[
+        bool,
+        Meta(
+            description="call images by keyed digests instead of file names in all that a run writes or "
+            "shows; hides neither the data folder's path nor what the pixels show"
+        ),
+    ] = False
 
 class ModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
     backbone: Annotated[str, Meta(description="efficientnet_lite0 or a torchvision classifier")] = "resnet50"
@@ -164,3 +171,4 @@ OPTIONS: dict[str, str] = {
     "runs_dir": "run.runs_dir",
     "name": "run.name",
 }
+    "hash_names": "data.hash_names",

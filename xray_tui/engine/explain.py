@@ -15,6 +15,7 @@ from torch import Tensor
 from xray_tui import config
 from xray_tui.data.augmentation import Normalisation, plain
 from xray_tui.data.decoding import Unreadable, decode
+from xray_tui.data.pseudonyms import locate
 from xray_tui.engine import checkpoints
 from xray_tui.engine.explanation import Box, Explanation
 from xray_tui.errors import UserError
@@ -50,7 +51,7 @@ class Explainer:
         """Grad-CAM for the class that the weights predict.
 
         Args:
-            radiograph: its file.
+            radiograph: its file, whose name may be a pseudonym.
             epoch: that the person looks at. Where a checkpoint holds the weights of just that epoch, it is
                 asked; else the best one, else the last.
 
@@ -62,7 +63,7 @@ class Explainer:
             model, normalise = self._load(file)
             training = config.load_kept(self._settings_file).training
             try:
-                grey = decode(radiograph, training.resize)  # as the run saw it
+                grey = decode(locate(radiograph), training.resize)  # as the run saw it
             except Unreadable as error:
                 raise UserError(f"{radiograph.name} cannot be read: {error}") from None
             pixels = plain(torch.from_numpy(grey.copy())[None], training.resize, training.image_size)

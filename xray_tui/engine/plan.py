@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 
 from xray_tui import config
-from xray_tui.data import folders, splits
+from xray_tui.data import folders, pseudonyms, splits
 from xray_tui.data.folders import Listing
+from xray_tui.data.pseudonyms import OWN_NAMES, Names, Pseudonyms
 from xray_tui.data.splits import Roles
 from xray_tui.engine import hardware, process, room
 from xray_tui.engine.hardware import Hardware
@@ -36,6 +37,8 @@ class Plan:
     model: Classifier
     """On the device, channels_last."""
     world: World = ALONE
+    names: Names = OWN_NAMES
+    """What images are called; those of the roles are called so."""
 
     @property
     def positive(self) -> int:
@@ -79,7 +82,10 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False, world: Worl
         raise UserError(
             f"--positive {positive}: no such class", f"the classes are {', '.join(listing.classes)}"
         )
-    roles = splits.assign(listing, settings.data, training.seed)
+    roles, names = splits.assign(listing, settings.data, training.seed), OWN_NAMES
+    if settings.data.hash_names:
+        names = Pseudonyms(world.tell(pseudonyms.own_key() if world.main else b""))
+        roles = names.hide(roles)
     chosen = hardware.choose(settings.hardware, world)
     emit(Progress(phase="weights", note=f"loading {settings.model.backbone}"))
     weights = "none" if untrained else settings.model.weights
@@ -120,7 +126,7 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False, world: Worl
             "run.runs_dir": str(Path(settings.run.runs_dir).expanduser().absolute()),
         },
     )
-    plan = Plan(resolved, listing, roles, chosen, backbone, model, world)
+    plan = Plan(resolved, listing, roles, chosen, backbone, model, world, names)
     if world.size > 1:
         world.check_same(plan.digest, f"{listing.root} holds other images")
     return plan

@@ -7,7 +7,6 @@ from xray_tui.data import pixels
 from xray_tui.data.augmentation import plain
 from xray_tui.data.pixel_cache import cache_of
 from xray_tui.data.pixels import Broken, Pixels
-from xray_tui.data.splits import patient_of
 from xray_tui.engine.plan import Plan
 from xray_tui.engine.reporting import Reporter
 from xray_tui.errors import UserError
@@ -87,7 +86,7 @@ class Reader:
             split_note=plan.roles.note,
             unreadable=len(train.broken) + len(validation.broken),
             parameters=plan.model.parameter_counts()[1],
-            validation=[Source(f.path, f.label, patient_of(f.path)) for f in validation.files],
+            validation=[Source(f.path, f.label, plan.names.patient(f)) for f in validation.files],
             grid=self._grid(train),
         )
 

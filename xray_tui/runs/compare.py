@@ -182,6 +182,8 @@ def _in_words(path: str, value: Any) -> str:
         return ABSENT
     if path == "data.root":
         return Path(value).name
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -169,6 +169,10 @@ class RunDirectory:
             next(rows)
             return [(path, actual, patient) for path, actual, patient in rows]
 
+    def called(self) -> list[str]:
+        """What the validation images are called; none where the run has not come to telling them."""
+        return [path for path, _, _ in self.sources()] if (self.predictions / "images.csv").exists() else []
+
 
 def list_runs(runs_dir: Path) -> list[RunDirectory]:
     """The runs of a folder, newest first."""

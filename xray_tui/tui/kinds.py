@@ -6,10 +6,14 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from xray_tui import config
 from xray_tui.errors import UserError
 
+_TRUTH = {"false": False, "true": True}
+
 
 def choices(path: str) -> tuple[str, ...]:
     """The values that a setting may have, where those are a few; else none."""
     kind = _plain(path)
+    if kind is bool:
+        return tuple(_TRUTH)
     return get_args(kind) if get_origin(kind) is Literal else ()
 
 
@@ -37,6 +41,8 @@ def allowed(path: str) -> str:
 def parse(path: str, text: str) -> Any:
     """The value that the text means; the text itself where a number is wanted and none stands there."""
     kind, text = _plain(path), text.strip()
+    if kind is bool:
+        return _TRUTH.get(text, text)
     try:
         if kind is int:
             return int(text)
@@ -48,7 +54,9 @@ def parse(path: str, text: str) -> Any:
 
 
 def written(value: Any) -> str:
-    """A value as a person would type it: ``1e-6``, not ``1e-06``."""
+    """A value as a person would type it, and TOML: ``1e-6``, not ``1e-06``; ``true``."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, float):
         text = f"{value:.12g}"
         mantissa, e, exponent = text.partition("e")

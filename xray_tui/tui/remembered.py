@@ -1,21 +1,13 @@
 """What is kept between sittings: the start form's last used values, and the theme."""
 
-import os
 import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
-import platformdirs
 
 from xray_tui.files import replace_bytes
-
-
-def state_folder() -> Path:
-    """Where the dashboard keeps what it remembers, and its log of TensorBoard."""
-    given = os.environ.get("XRAY_TUI_STATE_DIR")
-    return Path(given) if given else platformdirs.user_state_path("xray-tui")
+from xray_tui.files import state_folder as state_folder
 
 
 def load() -> dict[str, Any]:

@@ -47,6 +47,7 @@ def data_check(
     image_size: Annotated[int | None, option("training.image_size")] = None,
     unreadable: Annotated[float | None, option("data.unreadable")] = None,
     cache: Annotated[str | None, option("data.cache")] = None,
+    hash_names: Annotated[bool | None, option("data.hash_names")] = None,
     config_file: Annotated[
         Path | None, Parameter(name="config", help="a TOML file of settings (default: your own)")
     ] = None,
@@ -69,6 +70,7 @@ def data_check(
         "training.image_size": image_size,
         "data.unreadable": unreadable,
         "data.cache": cache,
+        "data.hash_names": hash_names,
     }
     settings = config.load(given, file=config_file or settings_file.existing_user_file())
     if not settings.data.root:

@@ -13,6 +13,7 @@ from xray_tui.data.facts import Reading, read_facts
 from xray_tui.data.findings import Finding, Survey, find
 from xray_tui.data.folders import scan
 from xray_tui.data.pixel_cache import Usage
+from xray_tui.data.pseudonyms import OWN_NAMES, Pseudonyms, own_key
 from xray_tui.data.splits import assign
 from xray_tui.settings import Settings
 from xray_tui.words import bytes_in_words, count, percent
@@ -98,7 +99,9 @@ def survey(root: Path, settings: Settings) -> Survey:
     """
     everything = config.replace(settings, {"data.limit": 0})
     listing = scan(root)
-    return Survey(listing, assign(listing, everything.data, everything.training.seed), everything)
+    roles = assign(listing, everything.data, everything.training.seed)
+    names = Pseudonyms(own_key()) if settings.data.hash_names else OWN_NAMES
+    return Survey(listing, names.hide(roles), everything, names)
 
 
 def judge(survey: Survey, facts: Mapping[str, Fact]) -> DataReport:
@@ -134,8 +137,8 @@ def read(
     gentle: bool = False,
 ) -> Reading:
     """Read every image file that has a role; see :func:`read_facts`."""
-    paths = [file.path for files in survey.by_role.values() for file in files]
-    return read_facts(survey.listing.root, paths, progress=progress, stopped=stopped, gentle=gentle)
+    every = [file for files in survey.by_role.values() for file in files]
+    return read_facts(survey.listing.root, every, progress=progress, stopped=stopped, gentle=gentle)
 
 
 def sizes_in_words(sizes: Sizes) -> list[str]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from xray_tui.data import check_cache
 from xray_tui.data.check_cache import Fact
 from xray_tui.data.decoding import MOST_BYTES, Unreadable, measure
+from xray_tui.data.folders import ImageFile
 from xray_tui.regular_files import NotRegular, kind_of, open_regular
 
 
@@ -64,7 +65,7 @@ class Reading(NamedTuple):
     """What was found out about the files of a folder."""
 
     facts: dict[str, Fact]
-    """By path; not of all files where the reading was stopped."""
+    """By what a file is called; not of all files where the reading was stopped."""
     fresh: int
     """Files that had to be read; of the others all was known."""
     unkept: str = ""
@@ -73,7 +74,7 @@ class Reading(NamedTuple):
 
 def read_facts(
     root: Path,
-    paths: Sequence[str],
+    files: Sequence[ImageFile],
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
     stopped: Callable[[], bool] = lambda: False,
@@ -86,42 +87,42 @@ def read_facts(
 
     Args:
         root: the data folder.
-        paths: relative to it.
+        files: in it.
         progress: called with how many of how many are done, from the thread that called this.
         stopped: asked between files; once it says yes, the facts so far are kept and returned.
         gentle: leave the processor to others: one thread, idle half of the time.
     """
     known, gate = check_cache.load(root), Gate(root)
     facts: dict[str, Fact] = {}
-    unread: list[tuple[str, Path]] = []
-    for path in paths:
+    unread: list[tuple[ImageFile, Path]] = []
+    for file in files:
         if stopped():
             return Reading(facts, 0)
         try:
-            place, found = gate.find(path)
+            place, found = gate.find(file.place)
         except NotOpened as closed:
-            facts[path] = closed.fact
+            facts[file.path] = closed.fact
             continue
-        fact = known.get(path)
+        fact = known.get(file.path)
         if fact and (fact.size_bytes, fact.mtime_ns) == (found.st_size, found.st_mtime_ns):
-            facts[path] = fact
+            facts[file.path] = fact
         else:
-            unread.append((path, place))
-    progress(len(facts), len(paths))
+            unread.append((file, place))
+    progress(len(facts), len(files))
     if not unread:
         return Reading(facts, 0)
     pool = ThreadPoolExecutor(1 if gentle else os.cpu_count() or 1)
     read, before = partial(_read_gently if gentle else _read, stopped=stopped), len(facts)
     unkept = ""
     try:
-        for (path, _), fact in zip(unread, pool.map(read, unread), strict=True):
+        for (file, _), fact in zip(unread, pool.map(read, unread), strict=True):
             if fact is None:
                 break
-            facts[path] = fact
-            progress(len(facts), len(paths))
+            facts[file.path] = fact
+            progress(len(facts), len(files))
     finally:
         pool.shutdown(cancel_futures=True)
-        unkept = _keep(root, facts if len(facts) == len(paths) else known | facts)
+        unkept = _keep(root, facts if len(facts) == len(files) else known | facts)
     return Reading(facts, len(facts) - before, unkept)
 
 
@@ -134,23 +135,23 @@ def _keep(root: Path, facts: Mapping[str, Fact]) -> str:
     return ""
 
 
-def _read(unread: tuple[str, Path], stopped: Callable[[], bool]) -> Fact | None:
+def _read(unread: tuple[ImageFile, Path], stopped: Callable[[], bool]) -> Fact | None:
     """The fact of one file; ``None`` where it is no longer wanted."""
-    path, place = unread
+    file, place = unread
     if stopped():
         return None
     try:
-        path.encode()
-        with open_regular(place, follow=False) as file:  # a link may stand there by now
-            found = os.fstat(file.fileno())
+        file.place.encode()
+        with open_regular(place, follow=False) as opened:  # a link may stand there by now
+            found = os.fstat(opened.fileno())
             if found.st_size > MOST_BYTES:  # it would be hashed to its end
                 why = f"larger than {MOST_BYTES / 1e6:.0f} MB: no radiograph"
                 return Fact("unreadable", why, found.st_size, found.st_mtime_ns)
-            digest = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).hexdigest()
+            digest = hashlib.file_digest(opened, partial(hashlib.blake2b, digest_size=16)).hexdigest()
             seen = found.st_size, found.st_mtime_ns, digest
-            file.seek(0)
+            opened.seek(0)
             try:
-                return Fact("ok", "", *seen, *measure(file))
+                return Fact("ok", "", *seen, *measure(opened))
             except Unreadable as error:
                 return Fact("unreadable", str(error), *seen)
     except UnicodeEncodeError:
@@ -161,7 +162,7 @@ def _read(unread: tuple[str, Path], stopped: Callable[[], bool]) -> Fact | None:
         return Fact("unreadable", error.strerror or str(error))
 
 
-def _read_gently(unread: tuple[str, Path], stopped: Callable[[], bool]) -> Fact | None:
+def _read_gently(unread: tuple[ImageFile, Path], stopped: Callable[[], bool]) -> Fact | None:
     begun = time.perf_counter()
     fact = _read(unread, stopped)
     time.sleep(time.perf_counter() - begun)

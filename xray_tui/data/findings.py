@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from xray_tui.data.check_cache import Fact
 from xray_tui.data.folders import ImageFile, Listing
-from xray_tui.data.splits import Roles, named_patient
+from xray_tui.data.pseudonyms import OWN_NAMES, Names
+from xray_tui.data.splits import Roles
 from xray_tui.settings import Settings
 from xray_tui.words import count, percent
 
@@ -56,6 +57,7 @@ class Survey:
     listing: Listing
     roles: Roles
     settings: Settings
+    names: Names = OWN_NAMES
 
     @property
     def by_role(self) -> dict[str, list[ImageFile]]:
@@ -190,7 +192,7 @@ def _patients(survey: Survey, _: Facts) -> Iterable[Finding]:
     for role, files in survey.by_role.items():
         images = by_role[role] = defaultdict(list)
         for file in files:
-            patient = named_patient(file.path)
+            patient = survey.names.named_patient(file)
             if patient is not None:
                 images[patient].append(file.path)
     for first, second in combinations(by_role, 2):
@@ -210,7 +212,8 @@ def _patients(survey: Survey, _: Facts) -> Iterable[Finding]:
 
 
 def _nameless(survey: Survey, _: Facts) -> Iterable[Finding]:
-    nameless = [f.path for files in survey.by_role.values() for f in files if named_patient(f.path) is None]
+    every = (file for files in survey.by_role.values() for file in files)
+    nameless = [file.path for file in every if survey.names.named_patient(file) is None]
     if nameless:
         yield Finding(
             "nameless",

@@ -21,7 +21,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from xray_tui.data.folders import SUFFIXES, ImageFile, scan
-from xray_tui.data.splits import Roles, patient_of
+from xray_tui.data.splits import Roles, named_patient, patient_of
 from xray_tui.errors import UserError
 from xray_tui.files import state_folder
 
@@ -40,7 +40,12 @@ class Names:
         return roles
 
     def patient(self, file: ImageFile) -> str:
-        return patient_of(file.path)
+        """The patient of an image; one whose name tells none is its own."""
+        return patient_of(file.place)
+
+    def named_patient(self, file: ImageFile) -> str | None:
+        """The patient of an image where the name of its file tells one."""
+        return named_patient(file.place) and self.patient(file)
 
 
 OWN_NAMES = Names()

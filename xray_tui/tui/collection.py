@@ -14,7 +14,6 @@ from xray_tui.data.checks import DataReport
 from xray_tui.data.facts import Gate
 from xray_tui.data.findings import Finding, Survey
 from xray_tui.data.folders import ImageFile
-from xray_tui.data.splits import named_patient
 from xray_tui.settings import Settings
 from xray_tui.tui.panes.bars import class_colours
 from xray_tui.tui.panes.gallery import Shot
@@ -43,6 +42,7 @@ class Collection:
     def __post_init__(self) -> None:
         self.gate = Gate(self.survey.listing.root)
         self.report = checks.judge(self.survey, self.facts)
+        self._places = {file.path: file.place for _, _, file in self._files()}
         self._mixed = {role: _mixed(files) for role, files in self.survey.by_role.items()}
 
     @property
@@ -67,7 +67,7 @@ class Collection:
         Raises:
             NotOpened: it is one of those.
         """
-        return decode(self.gate.find(path)[0])
+        return decode(self.gate.find(self._places.get(path, path))[0])
 
     def of_role(self, role: str, palette: Palette) -> list[Shot]:
         """The classes evenly mixed, so that every page shows what the role holds."""
@@ -87,8 +87,9 @@ class Collection:
 
     def about(self, path: str, palette: Palette) -> Text:
         """Class, role, patient and size of one radiograph, and which others are the same."""
-        words = next(([name, role] for role, name, file in self._files() if file.path == path), [])
-        patient, fact = named_patient(path), self.facts.get(path)
+        role, name, file = next(found for found in self._files() if found[2].path == path)
+        words, fact = [name, role], self.facts.get(path)
+        patient = self.survey.names.named_patient(file)
         words.append(f"patient {patient}" if patient else "no patient in its name")
         if fact is not None and fact.state == "ok":
             words.append(f"{count(fact.width)} × {count(fact.height)} px {fact.mode}")

@@ -51,7 +51,7 @@ def open_regular(path: Path, *, follow: bool = True, buffer_bytes: int = 1 << 16
         flags = os.O_RDONLY
         for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY", "" if follow else "O_NOFOLLOW"):
             flags |= getattr(os, name, 0) if name else 0
-        file = BufferedReader(FileIO(os.open(path, flags)), buffer_bytes)
+        file: BufferedReader = BufferedReader(FileIO(os.open(path, flags)), buffer_bytes)
     except ValueError as error:  # a NUL in the name
         raise OSError(errno.EINVAL, str(error), str(path)) from None
     mode = os.fstat(file.fileno()).st_mode

@@ -5,18 +5,21 @@ Nothing here unpickles anything but tensors: a file of weights may come from any
 
 import pickle
 import re
+import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from xray_tui.errors import UserError
 from xray_tui.models.names import OFFLINE
+from xray_tui.regular_files import NotRegular, open_regular
+from xray_tui.words import bytes_in_words, harmless
 
 HEAD_PARTS = frozenset(
     {"AuxLogits", "_fc", "aux1", "aux2", "avgpool", "classifier", "dropout", "fc", "flatten", "head"}
@@ -27,19 +30,9 @@ _NESTS = ("state_dict", "model_state_dict", "model")  # where training scripts p
 _WRAPPERS = ("module.", "_orig_mod.")  # DataParallel's and torch.compile's
 _OWN_BODY = "body."  # the prefix in our best.safetensors
 
-# What torch.load raises on a file that is cut short, is no checkpoint at all, or holds more than tensors.
-_UNREADABLE = (
-    OSError,
-    RuntimeError,
-    EOFError,
-    ValueError,
-    KeyError,
-    AttributeError,
-    IndexError,
-    TypeError,
-    SafetensorError,
-    pickle.UnpicklingError,
-)
+_LONGEST_WHY = 200
+_MOST_TIMES_PACKED = 4
+"""torch.save packs nothing. A zip archive that unpacks to much more is made to fill memory."""
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -51,22 +44,29 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         UserError: there is no such file, or it holds no weights, or other objects than tensors.
     """
-    if not path.is_file():
-        raise UserError(f"There is no weights file {path}.", "Check --weights: auto, none, or a file.")
+    hint = "It may be cut short: copy it again."
     try:
+        open_regular(path).close()
         if path.suffix == ".safetensors":
             loaded: Any = load_file(path)
         else:
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
+            _check_packing(path)
+            loaded = _load(path)
+    except (FileNotFoundError, NotRegular):
+        raise UserError(
+            f"There is no weights file {path}.", "Check --weights: auto, none, or a file."
+        ) from None
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} is refused: it is no file of weights, or holds other Python objects beside them.",
             "Such objects can run code and are never loaded. Save a state_dict alone, best as .safetensors.",
         ) from error
-    except _UNREADABLE as error:
-        raise UserError(
-            f"{path} cannot be read as weights: {_first_line(error)}.", "It may be cut short: copy it again."
-        ) from error
+    except MemoryError as error:
+        raise UserError(f"{path} claims more weights than memory holds.", hint) from error
+    except UserError:
+        raise
+    except Exception as error:  # there is hardly one that a damaged file does not make the unpickler raise
+        raise UserError(f"{path} cannot be read as weights: {_first_line(error)}.", hint) from error
 
     for nest in _NESTS:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(nest), Mapping):
@@ -109,7 +109,7 @@ def read_published(name: str, weights: Any) -> dict[str, Tensor]:
             ) from error
     try:
         loaded = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except _UNREADABLE as error:
+    except Exception as error:  # as in read_weights
         raise UserError(
             f"{path} is damaged: {_first_line(error)}.",
             "Delete it to have it downloaded again, or put a whole copy in its place.",
@@ -135,7 +135,13 @@ def fit(body: nn.Module, tensors: Mapping[str, Tensor], *, name: str, origin: st
     missing = [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")]
     unexpected = [key for key in given if key not in wanted]
     misshapen = [key for key in given if key in wanted and given[key].shape != wanted[key].shape]
-    found = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
+    foreign = [key for key in given if key in wanted and not _is_plain(given[key])]
+    found = {
+        "missing": missing,
+        "unexpected": unexpected,
+        "of another shape": misshapen,
+        "sparse, quantised or complex": foreign,
+    }
     if any(found.values()):
         problems = (
             f"{len(keys)} {what} ({', '.join(keys[:3])}{', …' if len(keys) > 3 else ''})"
@@ -147,6 +153,30 @@ def fit(body: nn.Module, tensors: Mapping[str, Tensor], *, name: str, origin: st
             "Name the backbone that the file was made with: --backbone NAME.",
         )
     body.load_state_dict(given, strict=False)
+
+
+def _load(path: Path) -> Any:
+    """Torch's own format; nothing but tensors is unpickled."""
+    with warnings.catch_warnings():  # of bytes that no version has written
+        warnings.simplefilter("ignore")
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _check_packing(path: Path) -> None:
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > _MOST_TIMES_PACKED * path.stat().st_size:
+        raise UserError(
+            f"{path} is refused: it would unpack to {bytes_in_words(unpacked)}.",
+            "Weights are not packed. Save a state_dict alone, best as .safetensors.",
+        )
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether it can be copied into a parameter as it is."""
+    return tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_complex()
 
 
 def _tensors(loaded: Any) -> dict[str, Tensor]:
@@ -174,5 +204,5 @@ def _hash_prefix(filename: str) -> str | None:
 
 
 def _first_line(error: object) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".:") if lines else type(error).__name__
+    lines = [harmless(line) for line in str(error).strip().splitlines()]
+    return lines[0][:_LONGEST_WHY].rstrip(".:") if lines else type(error).__name__

@@ -7,8 +7,8 @@ noise and a processed detector response. `make_demo` lays out a folder of them a
 import json
 import multiprocessing
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
@@ -164,11 +164,11 @@ def make_demo(
             "Name an empty folder for the demo radiographs, or move what is there.",
         )
     root.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix=f".{root.name}-making-", dir=root.parent))
+    making = root.parent / f".{root.name}-making-{secrets.token_hex(4)}"
+    making.mkdir()  # by hand: tempfile's folders are not as the user's umask wants them
     try:
         _fill(making, seed, counts, size_px, progress)
         (making / MARKER).write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
-        making.chmod(0o755)  # mkdtemp's folders are its user's alone
         if root.exists():
             shutil.rmtree(root)
         try:

@@ -133,7 +133,10 @@ def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _save(file: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
     with replacing(file) as part:
+        part.touch()
+        mode = part.stat().st_mode & 0o777  # as the user's umask wants it; safetensors' own file is private
         save_file(tensors, part, metadata)
+        part.chmod(mode)
     return file
 
 

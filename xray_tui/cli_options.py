@@ -10,7 +10,7 @@ from cyclopts.config import Env
 
 from xray_tui import config, settings_file
 from xray_tui.config import NOTHING, Loaded, describe
-from xray_tui.settings import OPTIONS, BatchNorm, Compile, Precision, Preset, Settings, Split, Unfreeze
+from xray_tui.settings import OPTIONS, BatchNorm, Compile, OnNan, Precision, Preset, Settings, Split, Unfreeze
 
 
 def option(path: str) -> Parameter:
@@ -34,6 +34,7 @@ class RunOptions:
     unfreeze: Annotated[Unfreeze | None, option("training.unfreeze")] = None
     unfreeze_from: Annotated[str | None, option("training.unfreeze_from")] = None
     batchnorm: Annotated[BatchNorm | None, option("training.batchnorm")] = None
+    on_nan: Annotated[OnNan | None, option("training.on_nan")] = None
     augment_views: Annotated[str | None, option("training.augment_views")] = None
     frozen_epochs: Annotated[int | None, option("training.frozen.epochs")] = None
     unfrozen_epochs: Annotated[int | None, option("training.unfrozen.epochs")] = None
@@ -44,13 +45,14 @@ class RunOptions:
     limit: Annotated[int | None, option("data.limit")] = None
     unreadable: Annotated[float | None, option("data.unreadable")] = None
     cache: Annotated[str | None, option("data.cache")] = None
-    device: Annotated[str | None, option("hardware.device")] = None
     hash_names: Annotated[bool | None, option("data.hash_names")] = None
+    device: Annotated[str | None, option("hardware.device")] = None
     precision: Annotated[Precision | None, option("hardware.precision")] = None
     compile: Annotated[Compile | None, option("hardware.compile")] = None
     seed: Annotated[int | None, option("training.seed")] = None
     runs_dir: Annotated[str | None, option("run.runs_dir")] = None
     name: Annotated[str | None, option("run.name")] = None
+    checkpoint_minutes: Annotated[float | None, option("run.checkpoint_minutes")] = None
     config: Annotated[Path | None, Parameter(help="a TOML file of settings (default: your own)")] = None
     from_environment: Annotated[tuple[str, ...], Parameter(show=False)] = ()
     """Which of them the environment gave, as :class:`Environment` noted."""

@@ -1,9 +1,23 @@
 """Writing a file so that a reader sees the old one or the new one, never half of one; where caches lie."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol, TypeVar
+
+_T = TypeVar("_T")
+
+
+class Insist(Protocol):
+    """Does a write to the disk. Whoever waits for room meanwhile says what it is that has none."""
+
+    def __call__(self, write: Callable[[], _T], what: str = "") -> _T: ...
+
+
+def at_once(write: Callable[[], _T], what: str = "") -> _T:
+    """Where nobody is to wait."""
+    return write()
 
 
 @contextmanager
@@ -11,7 +25,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends well.
 
     Args:
-        durable: wait until the content is on the disk, so that a power cut leaves no empty file.
+        durable: wait until content and name are on the disk: a power cut leaves the old file or the new one.
 
     Raises:
         OSError: as the file system says.
@@ -23,8 +37,21 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
             with part.open("rb") as written:
                 os.fsync(written.fileno())
         part.replace(path)
+        if durable:
+            keep_names(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def keep_names(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    if os.name == "nt":  # there a folder cannot be opened
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def replace_bytes(path: Path, content: bytes, *, durable: bool = False) -> None:
@@ -33,14 +60,6 @@ def replace_bytes(path: Path, content: bytes, *, durable: bool = False) -> None:
         part.write_bytes(content)
 
 
-def cache_folder() -> Path:
-    """Where what can be found out again is kept: ``XRAY_TUI_CACHE_DIR``, else the user's cache folder."""
-    given = os.environ.get("XRAY_TUI_CACHE_DIR")
-    if given:
-        return Path(given)
-    import platformdirs  # late: settings read small files before the first frame, and need no cache
-
-    return platformdirs.user_cache_path("xray-tui")
 def state_folder() -> Path:
     """Where what outlasts a sitting is kept: ``XRAY_TUI_STATE_DIR``, else the user's state folder."""
     given = os.environ.get("XRAY_TUI_STATE_DIR")
@@ -51,3 +70,11 @@ def state_folder() -> Path:
     return platformdirs.user_state_path("xray-tui")
 
 
+def cache_folder() -> Path:
+    """Where what can be found out again is kept: ``XRAY_TUI_CACHE_DIR``, else the user's cache folder."""
+    given = os.environ.get("XRAY_TUI_CACHE_DIR")
+    if given:
+        return Path(given)
+    import platformdirs  # late: settings read small files before the first frame, and need no cache
+
+    return platformdirs.user_cache_path("xray-tui")

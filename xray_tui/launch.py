@@ -5,14 +5,16 @@ alike.
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xray_tui import config
 from xray_tui.board.writer import BoardWriter
-from xray_tui.engine.controls import Controls
+from xray_tui.engine.controls import Controls, Stop
+from xray_tui.engine.patience import Patience
 from xray_tui.errors import UserError
-from xray_tui.events import Control, Emit, EpochEnded, Event, Resumed, RunEnded, Warning
+from xray_tui.events import Control, Emit, EpochEnded, Event, Progress, Resumed, RunEnded, Warning
 from xray_tui.runs import follow, state
 from xray_tui.runs.claim import Claim, check_resumable
 from xray_tui.runs.directory import RunDirectory
@@ -187,52 +189,132 @@ def _train(
     """
     from xray_tui.engine import recipe
 
-    one_at_a_time = threading.RLock()  # the recorder's thread has something to tell as well
-    board = BoardWriter(directory.tensorboard)
-    mirror: Emit | None = board
-
-    def tell(event: Event) -> None:
-        nonlocal mirror
-        with one_at_a_time:
-            recorder(event)
-            emit(event)
-            if mirror is not None:
-                try:
-                    mirror(event)
-                except OSError as error:  # the mirror is worth less than the run
-                    mirror = None
-                    tell(Warning(kind="tensorboard", message=f"the TensorBoard mirror stopped: {error}"))
-
-    def refuse(trouble: str) -> None:
-        tell(Warning(kind="request", message=trouble))
-
-    def use(control: Control, value: float | None) -> None:
-        if control == "detach" and planned.world.size > 1:
-            refuse("a run of several processes cannot be detached: stop it, and resume it as it was started")
-        else:
-            controls.use(control, value)
-
-    recorder = Recorder(directory, use, refuse, claim)
+    observers = _Observers(directory, claim, planned, emit, controls)
     detached = False
     try:
         if past is not None:
-            board.recall(past)
             position = standing.position if standing else None
-            tell(
-                Resumed(
-                    epoch=position.next_epoch if position else 0, stage=position.stage if position else None
-                )
-            )
+            epoch, stage = (position.next_epoch, position.stage) if position else (0, None)
+            observers.go_on(past, Resumed(epoch=epoch, stage=stage))
         for event in news:
-            tell(event)
-        ended = recipe.train(planned, directory.checkpoints, directory.name, tell, controls, standing)
+            observers(event)
+        ended = recipe.train(
+            planned,
+            directory.checkpoints,
+            directory.name,
+            observers,
+            controls,
+            standing,
+            observers.patience,
+        )
         detached = ended is None
         return ended
     finally:
-        board.close()
-        recorder.close()
-        if not detached:
-            write_report(directory)
+        observers.close(report=not detached)
+
+
+class _Observers:
+    """All who watch a run: its journal, then whoever started it, then the TensorBoard mirror.
+
+    What fails to be written on a full disk is waited for.
+    """
+
+    def __init__(
+        self, directory: RunDirectory, claim: Claim, planned: "Plan", emit: Emit, controls: Controls
+    ) -> None:
+        self._directory = directory
+        self._emit = emit
+        self._controls = controls
+        self._alone = planned.world.size == 1
+        self._one_at_a_time = threading.RLock()  # the recorder's thread has something to tell as well
+        self.patience = Patience(controls, self._wait, self._waited)
+        self._board = BoardWriter(directory.tensorboard)
+        self._mirror: Emit | None = self._board
+        self._waits = ""
+        self._recorder = self.patience(
+            lambda: Recorder(directory, self._use, self._refuse, claim), str(directory.path)
+        )
+
+    def __call__(self, event: Event) -> None:
+        """Tell an event.
+
+        Raises:
+            Stop: the disk is full, and somebody asked the run to stop.
+            UserError: the run directory cannot be written any more.
+        """
+        with self._one_at_a_time:
+            try:
+                self.patience(lambda: self._recorder(event), str(self._directory.path))
+            except Stop:
+                if not isinstance(event, RunEnded):
+                    raise
+                # The last word finds no room. Without it the run counts as interrupted, which it is.
+            except OSError as error:
+                why = f"{error.strerror or error}: {error.filename or self._directory.path}"
+                raise UserError(
+                    f"the run directory cannot be written any more: {why}",
+                    f"`xray-tui resume {self._directory.name}` goes on from the last checkpoint",
+                ) from error
+            self._emit(event)
+            self._reflect(event)
+
+    def go_on(self, past: Sequence[Event], resumed: Resumed) -> None:
+        """Tell that the run goes on, all of them knowing its past."""
+        self._board.recall(past)
+        self(resumed)
+
+    def close(self, *, report: bool) -> None:
+        """
+        Args:
+            report: the run has ended: sum it up.
+        """
+        self._board.close()
+        self._recorder.close()
+        if report:
+            with suppress(Stop):
+                self.patience(lambda: write_report(self._directory), str(self._directory.report))
+
+    def _reflect(self, event: Event) -> None:
+        if self._mirror is None:
+            return
+
+        told = False
+
+        def write() -> None:
+            nonlocal told
+            if not told and self._mirror is not None:
+                told = True
+                self._mirror(event)
+            else:  # what was told is kept until it is written
+                self._board.flush()
+
+        try:
+            self.patience(write, str(self._directory.tensorboard))
+        except OSError as error:  # the mirror is worth less than the run
+            self._mirror = None
+            self(Warning(kind="tensorboard", message=f"the TensorBoard mirror stopped: {error}"))
+
+    def _wait(self, what: str) -> None:
+        self._waits = what
+        message = f"the disk is full, the run waits for room: {what}"
+        # Told to those who need no disk; the journal hears of it when it can be written.
+        self._emit(Warning(kind="disk_full", message=message))
+        self._emit(Progress(phase="paused", note=message))
+
+    def _waited(self, seconds: float) -> None:
+        message = f"the disk was full, the run waited {seconds:.0f} s for room: {self._waits}"
+        self(Warning(kind="disk_full", message=message))
+
+    def _refuse(self, trouble: str) -> None:
+        self(Warning(kind="request", message=trouble))
+
+    def _use(self, control: Control, value: float | None) -> None:
+        if control == "detach" and not self._alone:
+            self._refuse(
+                "a run of several processes cannot be detached: stop it, and resume it as it was started"
+            )
+        else:
+            self._controls.use(control, value)
 
 
 def _hand_over(directory: RunDirectory, emit: Emit, controls: Controls) -> RunEnded | None:

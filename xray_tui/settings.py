@@ -9,6 +9,7 @@ Unfreeze = Literal["auto", "ask"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Compile = Literal["auto", "on", "off"]
 BatchNorm = Literal["learn", "keep"]
+OnNan = Literal["stop", "rollback"]
 Preset = Literal["recipe", "tuned"]
 
 Count = Annotated[int, Meta(ge=0)]
@@ -38,7 +39,6 @@ class DataSettings(Struct, frozen=True, forbid_unknown_fields=True):
     cache_gigabytes: Annotated[
         Rate, Meta(description="what the cached pixels of all runs may take on the disk, in GB")
     ] = 20.0
-
     hash_names: Annotated[
         bool,
         Meta(
@@ -46,6 +46,7 @@ class DataSettings(Struct, frozen=True, forbid_unknown_fields=True):
             "shows; hides neither the data folder's path nor what the pixels show"
         ),
     ] = False
+
 
 class ModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
     backbone: Annotated[str, Meta(description="efficientnet_lite0 or a torchvision classifier")] = "resnet50"
@@ -93,6 +94,10 @@ class TrainingSettings(Struct, frozen=True, forbid_unknown_fields=True):
     batch_size: Annotated[int, Meta(ge=2, description="images per batch")] = 128
     image_size: Annotated[int, Meta(ge=32, le=2048, description="side of the crop, in pixels")] = 256
     seed: Annotated[Count, Meta(description="seed of everything random")] = 0
+    on_nan: Annotated[
+        OnNan,
+        Meta(description="where a loss is not a number: stop, or go back and halve the learning rate"),
+    ] = "stop"
     augmentation: AugmentationSettings = AugmentationSettings()
 
     @property
@@ -120,6 +125,9 @@ class HardwareSettings(Struct, frozen=True, forbid_unknown_fields=True):
 class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
     runs_dir: Annotated[str, Meta(description="folder that keeps the runs")] = "runs"
     name: Annotated[str, Meta(description="name of the run")] = ""
+    checkpoint_minutes: Annotated[
+        float, Meta(ge=0, description="minutes between two checkpoints within an epoch (0: at its end only)")
+    ] = 3.0
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -154,6 +162,7 @@ OPTIONS: dict[str, str] = {
     "unfreeze": "training.unfreeze",
     "unfreeze_from": "training.unfreeze_from",
     "batchnorm": "training.batchnorm",
+    "on_nan": "training.on_nan",
     "augment_views": "training.augment_views",
     "frozen_epochs": "training.frozen.epochs",
     "unfrozen_epochs": "training.unfrozen.epochs",
@@ -164,11 +173,12 @@ OPTIONS: dict[str, str] = {
     "limit": "data.limit",
     "unreadable": "data.unreadable",
     "cache": "data.cache",
+    "hash_names": "data.hash_names",
     "device": "hardware.device",
     "precision": "hardware.precision",
     "compile": "hardware.compile",
     "seed": "training.seed",
     "runs_dir": "run.runs_dir",
     "name": "run.name",
+    "checkpoint_minutes": "run.checkpoint_minutes",
 }
-    "hash_names": "data.hash_names",

@@ -15,7 +15,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch.optim import Adam
 
 from xray_tui import config, metrics
@@ -90,7 +89,7 @@ class Trial:
         scores = []
         for epoch in range(self.epochs):
             kept = self.features.view(self.train, epoch % views, lambda: no_step)
-            so_far = TrainPass(torch.zeros((), device=hardware.device), time.monotonic())
+            so_far = TrainPass.begin(hardware.device)
             train_epoch(
                 model,
                 model.learned,

@@ -63,7 +63,7 @@ def main() -> None:
     optimizer = optimizer_of(model, training.unfrozen.learning_rate)
 
     def speed(source: Iterator[Batch], step: Step, clock: Times) -> float:
-        so_far = TrainPass(torch.zeros((), device=hardware.device), time.monotonic())
+        so_far = TrainPass.begin(hardware.device)
         train_epoch(
             model, model, source, optimizer, hardware, seed=0, epoch=0, so_far=so_far, step=step, times=clock
         )

@@ -32,6 +32,7 @@ from xray_tui.events import (
     TestEvaluated,
     Warning,
 )
+from xray_tui.models.classifier import Classifier
 
 Recipe = Callable[..., Run]
 
@@ -281,11 +282,20 @@ def test_too_many_unreadable_files_stop_the_run(chest: Path, recipe: Recipe) -> 
     assert run.of(RunEnded)[0].outcome == "failed"
 
 
-def test_a_loss_that_is_not_a_number_is_null_and_warned_of(chest: Path, recipe: Recipe) -> None:
-    run = recipe(chest, {"training.frozen.learning_rate": 1e30, "training.unfrozen.epochs": 0})
-    assert any(e.validation_loss is None for e in run.of(EpochEnded))
+def test_a_validation_loss_that_is_not_a_number_is_null_and_warned_of(
+    chest: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = Classifier.forward
+
+    def overflow(model: Classifier, images: torch.Tensor) -> torch.Tensor:
+        return forward(model, images) * (1.0 if model.training else math.nan)
+
+    monkeypatch.setattr(Classifier, "forward", overflow)
+    run = recipe(chest, {"training.frozen.epochs": 0, "training.unfrozen.epochs": 2})
+    assert [e.validation_loss for e in run.of(EpochEnded)] == [None, None]
+    assert all(e.train_loss is not None for e in run.of(EpochEnded))
     assert read_whole(run.directory) == [without_arrays(event) for event in run.journaled]
-    assert any(w.kind == "not_a_number" for w in run.of(Warning))
+    assert [w.kind for w in run.of(Warning)] == ["not_a_number"] * 2
     assert run.ended.outcome == "done"
 
 
@@ -310,12 +320,12 @@ def test_what_a_person_can_mend_leaves_nothing_behind(
 def test_a_bug_ends_the_run_loudly_and_in_the_journal(
     chest: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from xray_tui.engine import recipe as module
+    from xray_tui.engine import passes
 
     def broken(*_: object, **__: object) -> float:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(module, "train_epoch", broken)
+    monkeypatch.setattr(passes, "train_epoch", broken)
     seen: list[Event] = []
     with pytest.raises(ZeroDivisionError):
         recipe(chest, react=lambda event, _: seen.append(event))

@@ -8,12 +8,14 @@ Scalars, images and histograms are written in TensorBoard's first format (``simp
 converts them as it loads. PR curves and hyperparameters exist as plugin data only.
 """
 
+import errno
 import io
 import itertools
 import os
 import socket
 import time
 from collections.abc import Collection, Iterable, Mapping
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -46,28 +48,22 @@ class EventFile:
     """One event file of one TensorBoard run.
 
     Written in the caller's thread: TensorBoard's own ``EventFileWriter`` writes in a thread of its
-    own, which reports a full disk by printing a traceback over whatever is on the screen. Here the
-    ``OSError`` reaches the caller. A record cut short by it is completed by the next flush that
-    succeeds, as a buffered file keeps what it could not write.
+    own, which reports a full disk by printing a traceback over whatever is on the screen. Here
+    everything is put together in memory, and :meth:`flush` writes it to the disk, whole or not at all:
+    TensorBoard reads no further than the first record that is cut short.
 
     Args:
-        folder: of the TensorBoard run; made where it is missing.
-
-    Raises:
-        OSError: the file cannot be made or written (here, and in every method).
+        folder: of the TensorBoard run; made with the first flush where it is missing.
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        # TensorBoard reads the files of a run by name and never goes back, so a later file needs a
-        # later name, even where a run is handed over within a second or the clock was set back.
-        taken = [path.name.removeprefix(_PREFIX).partition(".")[0] for path in folder.glob(f"{_PREFIX}*")]
-        seconds = max([int(time.time()), *(int(stamp) + 1 for stamp in taken if stamp.isdecimal())])
-        name = f"{_PREFIX}{seconds:010d}.{socket.gethostname()}.{os.getpid()}.{next(_serial)}"
-        self._file = (folder / name).open("xb")
-        self._records = RecordWriter(self._file)
+        self._folder = folder
+        self._file: FileIO | None = None
+        self._pending = io.BytesIO()
+        self._records = RecordWriter(self._pending)
         self._write(event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2"))
-        if not taken:  # TensorBoard's slow loader takes a run's first START for its start, and voids nothing
+        if not any(folder.glob(f"{_PREFIX}*")):
+            # TensorBoard's slow loader takes a run's first START for its start, and voids nothing.
             self.purge(0, time.time())
 
     def write(self, values: Iterable[Value], *, step: int, t: float) -> None:
@@ -82,11 +78,38 @@ class EventFile:
         self._write(event_pb2.Event(wall_time=t, step=step, session_log=log))
 
     def flush(self) -> None:
-        """Hand everything to the file system, where a TensorBoard beside the run finds it."""
-        self._file.flush()
+        """Hand everything to the file system, where a TensorBoard beside the run finds it.
+
+        Raises:
+            OSError: the file cannot be made or written. Nothing is lost: call it again.
+        """
+        if self._file is None:
+            self._file = self._open()
+        content = self._pending.getvalue()
+        whole = self._file.tell()
+        try:
+            if self._file.write(content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._folder))
+        except OSError:
+            self._file.truncate(whole)
+            self._file.seek(whole)
+            raise
+        self._pending.seek(0)
+        self._pending.truncate()
 
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _open(self) -> FileIO:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # TensorBoard reads the files of a run by name and never goes back, so a later file needs a
+        # later name, even where a run is handed over within a second or the clock was set back.
+        names = (path.name.removeprefix(_PREFIX) for path in self._folder.glob(f"{_PREFIX}*"))
+        taken = [int(stamp) for name in names if (stamp := name.partition(".")[0]).isdecimal()]
+        seconds = max([int(time.time()), *(stamp + 1 for stamp in taken)])
+        name = f"{_PREFIX}{seconds:010d}.{socket.gethostname()}.{os.getpid()}.{next(_serial)}"
+        return (self._folder / name).open("xb", buffering=0)
 
     def _write(self, event: Any) -> None:
         self._records.write(event.SerializeToString())

@@ -56,7 +56,7 @@ class BoardWriter:
     """An observer of a run: call it with every event, from one thread at a time.
 
     A folder comes into being when its stage starts, so a run without unfrozen epochs has only
-    ``frozen``. Everything is flushed as its event arrives; memory holds an epoch's numbers, never
+    ``frozen``. Everything is written as its event arrives; memory holds an epoch's numbers, never
     its arrays.
 
     A run that is resumed starts with a new writer: give it the journal's past with :meth:`recall`,
@@ -67,7 +67,8 @@ class BoardWriter:
         mistakes_per_epoch: how many of an epoch's mistakes become images, the worst first.
 
     Raises:
-        OSError: an event file cannot be written; the caller decides what that means for the run.
+        OSError: an event file cannot be written, and :meth:`flush` may try again; the caller decides what
+            that means for the run.
         RuntimeError: a stage or an epoch before any ``RunStarted``, live or recalled.
     """
 
@@ -87,6 +88,15 @@ class BoardWriter:
 
     def __call__(self, event: Event) -> None:
         self._remember(event)
+        self._tell(event)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what was told."""
+        for file in self._files.values():
+            file.flush()
+
+    def _tell(self, event: Event) -> None:
         match event:
             case RunStarted():
                 self._grid = event.grid
@@ -106,7 +116,6 @@ class BoardWriter:
                     if (self._directory / stage).is_dir():
                         # Never step 0: the grid and the hyperparameters stand there.
                         self._file(stage).purge(max(1, event.epoch), event.t)
-                        self._file(stage).flush()
             case RunEnded() if event.outcome == "failed" and self._stage in self._files:
                 # An interrupted run may be resumed, and TensorBoard keeps the first end it sees.
                 self._end_stage(self._stage, succeeded=False, t=event.t)
@@ -147,9 +156,7 @@ class BoardWriter:
         return self._files[stage]
 
     def _write(self, stage: Stage, values: Iterable[Value], step: int, t: float) -> None:
-        file = self._file(stage)
-        file.write(values, step=step, t=t)
-        file.flush()
+        self._file(stage).write(values, step=step, t=t)
 
     def _start_stage(self, event: StageStarted) -> None:
         from xray_tui.board import summaries

@@ -226,10 +226,9 @@ class Part:
 
     def _write(self, content: memoryview) -> None:
         with self._cache._told(self._needed):
+            room = f"{self._cache.folder}{self._needed()} (or stop, and use --cache)"
             while content:  # a disk that fills up takes a part first
-                written = self._cache.insist(
-                    partial(self._file.write, content), f"{self._cache.folder}{self._needed()}"
-                )
+                written = self._cache.insist(partial(self._file.write, content), room)
                 self._bytes += written
                 content = content[written:]
 

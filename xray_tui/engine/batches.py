@@ -27,6 +27,8 @@ class Batch:
     """int64 (N,), on the device."""
     shares: Sequence[int]
     """Images that each rank has, of this batch in training, of this round else; this rank has N."""
+    numbers: Sequence[int]
+    """Which images those are, of all ranks."""
 
     @property
     def whole(self) -> int:
@@ -58,6 +60,8 @@ class Batches:
         times: Times,
         world: World = ALONE,
     ) -> None:
+        self.size = settings.batch_size
+        """Images of a batch, from the next pass on."""
         self._settings = settings
         self._normalise = normalisation
         self._device = device
@@ -75,10 +79,9 @@ class Batches:
         """One epoch of train: shuffled, augmented. A last batch of one image is left out (BatchNorm).
 
         Args:
-            first: number of the batch to begin with; those before it are not made.
+            first: how many images of the epoch have been in earlier batches; those are not made.
         """
-        parts = self._shuffled(len(pixels), epoch)[first:]
-        yield from self._augmented(pixels, parts, epoch)
+        yield from self._augmented(pixels, self._shuffled(len(pixels), epoch, first), epoch)
 
     def view(self, pixels: Pixels, view: int) -> Iterator[Batch]:
         """All of train in the order of its files, augmented as in epoch ``view``."""
@@ -92,12 +95,12 @@ class Batches:
             epoch: in its order and without a last batch of one, as :meth:`train`; ``None`` for all in order.
         """
         count = len(kept)
-        for ranks in self._dealt(count) if epoch is None else self._shuffled(count, epoch)[first:]:
+        for ranks in self._dealt(count) if epoch is None else self._shuffled(count, epoch, first):
             at = torch.tensor(self._mine(ranks), dtype=torch.int64)
             chosen = kept[move(at, kept.device)]
             if chosen.ndim == 4:
                 chosen = chosen.contiguous(memory_format=torch.channels_last)
-            yield Batch(move(chosen, self._device), move(labels[at], self._device), _sizes(ranks))
+            yield Batch(move(chosen, self._device), move(labels[at], self._device), *_shares(ranks))
 
     def plain(self, pixels: Pixels) -> Iterator[Batch]:
         """Validation or test: in order, as cached."""
@@ -107,10 +110,10 @@ class Batches:
             images = pixels.stacked(numbers) if part else self._none()
             yield self._batch(images, pixels.labels[numbers], ranks)
 
-    def _shuffled(self, count: int, epoch: int) -> list[list[list[int]]]:
-        """Numbers of the images of each batch of an epoch, by rank."""
-        parts = self._parts(np.random.default_rng((self._settings.seed, epoch)).permutation(count).tolist())
-        return [self._world.share(part) for part in (parts[:-1] if len(parts[-1]) == 1 else parts)]
+    def _shuffled(self, count: int, epoch: int, first: int) -> list[list[list[int]]]:
+        """Numbers of the images of each batch of an epoch, by rank, after the ``first`` so many images."""
+        order = np.random.default_rng((self._settings.seed, epoch)).permutation(count).tolist()
+        return [self._world.share(part) for part in self._parts(order[first:]) if len(part) > 1]
 
     def _dealt(self, count: int) -> list[list[list[int]]]:
         """Numbers of all images in order, of each round of batches by rank."""
@@ -124,8 +127,7 @@ class Batches:
         return torch.empty(0, 1, side, side, dtype=torch.uint8)
 
     def _parts(self, order: Sequence[int]) -> list[list[int]]:
-        size = self._settings.batch_size
-        return [list(order[start : start + size]) for start in range(0, len(order), size)]
+        return [list(order[at : at + self.size]) for at in range(0, len(order), self.size)]
 
     def _augmented(self, pixels: Pixels, batches: list[list[list[int]]], epoch: int) -> Iterator[Batch]:
         parts = [part for ranks in batches if (part := self._mine(ranks))]
@@ -194,11 +196,12 @@ class Batches:
 
     def _batch(self, images: Tensor, labels: Tensor, ranks: list[list[int]]) -> Batch:
         inputs = self._normalise(move(images, self._device))
-        return Batch(inputs, move(labels, self._device), _sizes(ranks))
+        return Batch(inputs, move(labels, self._device), *_shares(ranks))
 
 
-def _sizes(ranks: list[list[int]]) -> list[int]:
-    return [len(part) for part in ranks]
+def _shares(ranks: list[list[int]]) -> tuple[list[int], list[int]]:
+    """How many images each rank has, and which ones all of them have."""
+    return [len(part) for part in ranks], [number for part in ranks for number in part]
 
 
 def _one_thread_each() -> None:

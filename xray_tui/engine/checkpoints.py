@@ -4,6 +4,8 @@
 needs: weights, Adam's state by parameter name, and where the run stands (as metadata).
 """
 
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,7 +42,11 @@ class Position(Struct, frozen=True):
     images: int = 0
     """In those batches."""
     loss_sum: float | None = 0.0
-    """Over those images, exactly; ``None`` where it is not a number."""
+    """Over those of them that count, exactly; ``None`` where it is not a number."""
+    left_out: int = 0
+    """Of those images, in batches that do not count: their loss was not a number."""
+    batch_size: int = 0
+    """That memory had room for; 0 where it is the settings' one."""
     epoch_seconds: float = 0.0
     """Spent on those batches."""
     stage_seconds: float = 0.0
@@ -109,14 +115,16 @@ def load_last(folder: Path, model: nn.Module, optimizer: Optimizer, world: World
     prefix = "model."
     _put(model, {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}, file)
     parameters = dict(model.named_parameters())
-    for name, tensor in tensors.items():
-        if name.startswith("adam."):
-            slot, _, parameter_name = name.removeprefix("adam.").partition(".")
-            parameter = parameters[parameter_name]
-            if slot == "step":
-                optimizer.state[parameter][slot] = tensor
-            else:
-                optimizer.state[parameter][slot] = torch.empty_like(parameter).copy_(tensor)
+    optimizer.state.clear()
+    try:
+        for name, tensor in tensors.items():
+            if name.startswith("adam."):
+                slot, _, parameter_name = name.removeprefix("adam.").partition(".")
+                parameter = parameters[parameter_name]
+                fits = tensor if slot == "step" else torch.empty_like(parameter).copy_(tensor)
+                optimizer.state[parameter][slot] = fits
+    except (KeyError, RuntimeError) as error:
+        raise UserError(f"{file} does not fit this model: {error}") from None
 
 
 def _adam_state(model: nn.Module, optimizer: Optimizer) -> Iterator[tuple[str, str, Tensor]]:
@@ -135,9 +143,20 @@ def _save(file: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> P
     with replacing(file) as part:
         part.touch()
         mode = part.stat().st_mode & 0o777  # as the user's umask wants it; safetensors' own file is private
-        save_file(tensors, part, metadata)
+        try:
+            save_file(tensors, part, metadata)
+        except SafetensorError as error:
+            raise _of_the_system(error, file) from None
         part.chmod(mode)
     return file
+
+
+def _of_the_system(error: SafetensorError, file: Path) -> OSError:
+    """What kept safetensors from writing: it tells the system's error as text only."""
+    number = re.search(r"os error (\d+)", str(error))
+    if number is None:
+        return OSError(str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1])), str(file))
 
 
 def _load(file: Path) -> dict[str, Tensor]:

@@ -147,6 +147,11 @@ class Controls:
             time.sleep(_POLL_SECONDS)
 
     @property
+    def asked_to_stop(self) -> str:
+        """By whom; empty where nobody has."""
+        return self._stop
+
+    @property
     def asked(self) -> bool:
         """Whether anything waits to be obeyed."""
         return bool(self._pause or self._unfreeze or self._rate or self._leaving)

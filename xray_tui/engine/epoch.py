@@ -1,5 +1,6 @@
 """One pass over train, one pass over validation or test. Nothing here knows of stages."""
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from xray_tui.engine.batches import Batch
+from xray_tui.engine.guard import Guard
 from xray_tui.engine.hardware import Hardware
 from xray_tui.engine.times import Times
 from xray_tui.engine.world import ALONE, World
@@ -29,16 +31,25 @@ class TrainPass:
     """How far one pass over train has come: a resume goes on from here."""
 
     loss_sum: Tensor
-    """Over the images so far: float32 (), on the device, where it is summed so that a GPU never waits."""
+    """Over the images that count so far: float32 (), on the device, so that a GPU never waits."""
+    left_out: Tensor
+    """Images of batches that were left out: int64 (), on the device."""
     began: float
     """On the monotonic clock, less what an earlier process spent on it."""
     batches: int = 0
     images: int = 0
 
+    @classmethod
+    def begin(cls, device: torch.device) -> "TrainPass":
+        """Before the first batch."""
+        nothing, none = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
+        return cls(nothing, none, time.monotonic())
+
     @property
     def mean_loss(self) -> float | None:
-        """Over images; ``None`` where it is not a number."""
-        return finite(self.loss_sum.item() / self.images)
+        """Over the images that count; ``None`` where none does."""
+        counting = self.images - int(self.left_out)
+        return finite(self.loss_sum.item() / counting) if counting else None
 
 
 @dataclass(frozen=True)
@@ -72,26 +83,39 @@ def train_epoch(
     Args:
         forward: of the model, or of its part that learns.
         batches: those that ``so_far`` has not.
-        so_far: kept up to date: it is right whenever ``step`` is called.
+        so_far: kept up to date: it is right whenever ``step`` is called, and where this raises.
+
+    Raises:
+        NotFinite: a batch was left out; a GPU may have trained on one or two more since.
+        RuntimeError: of torch, such as memory that is full; the model is as after the last batch that counts.
     """
     model.train()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    for number, batch in enumerate(times.waiting("waiting for batches", batches), so_far.batches):
-        reseed(model, world.seed(seed), epoch, number)
-        optimizer.zero_grad()
-        # Of a rank without images SyncBatchNorm expects float32, as its statistics are.
-        with times("forward"), hardware.autocast(enabled=len(batch) > 0):
-            log_probabilities = forward(batch.inputs)
-            loss = world.loss(log_probabilities, batch.labels, batch.whole)
-        with times("backward"):
-            loss.backward()
-            loss = world.add_up(loss, parameters)
-        with times("optimiser"):
-            optimizer.step()
-        so_far.loss_sum += loss.detach() * batch.whole
-        so_far.batches += 1
-        so_far.images += batch.whole
-        step(so_far.images)
+    guard = Guard(model, optimizer)
+    try:
+        for number, batch in enumerate(times.waiting("waiting for batches", batches), so_far.batches):
+            guard.begin()
+            reseed(model, world.seed(seed), epoch, number)
+            optimizer.zero_grad()
+            # Of a rank without images SyncBatchNorm expects float32, as its statistics are.
+            with times("forward"), hardware.autocast(enabled=len(batch) > 0):
+                log_probabilities = forward(batch.inputs)
+                loss = world.loss(log_probabilities, batch.labels, batch.whole)
+            with times("backward"):
+                loss.backward()
+                loss = world.add_up(loss, parameters)
+            with times("optimiser"):
+                left_out = guard.step(loss, parameters)
+            so_far.loss_sum += torch.where(left_out, 0.0, loss.detach() * batch.whole)
+            so_far.left_out += left_out * batch.whole
+            so_far.batches += 1
+            so_far.images += batch.whole
+            guard.tell(number, batch.numbers, left_out)
+            step(so_far.images)
+        guard.look()
+    except RuntimeError:
+        guard.undo()
+        raise
 
 
 @torch.no_grad()

@@ -23,7 +23,9 @@ from xray_tui.engine.hardware import Hardware
 from xray_tui.engine.times import Times
 from xray_tui.engine.world import ALONE, World
 from xray_tui.errors import UserError
+from xray_tui.files import Insist, at_once
 from xray_tui.models.classifier import Classifier
+from xray_tui.words import bytes_in_words
 
 _GPU_SHARE = 0.5
 """Of the device's free memory, that one view may take."""
@@ -38,6 +40,7 @@ class Features:
     Args:
         folder: the cache folder: those of a CPU run lie there while it lives, in files without a name, so
             that memory stays free for what is used. ``None`` for memory.
+        insist: waits where there is no room for them.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Features:
         folder: Path | None,
         times: Times,
         world: World = ALONE,
+        insist: Insist = at_once,
     ) -> None:
         self._model = model
         self._batches = batches
@@ -55,6 +59,7 @@ class Features:
         self._folder = folder / "features" if folder else None
         self._times = times
         self._world = world
+        self._insist = insist
         self._views: dict[int, Tensor] = {}
         self._validation: Tensor | None = None
 
@@ -103,15 +108,25 @@ class Features:
     def _room(self, count: int, like: Tensor) -> Tensor:
         """For as many images, in the memory format of these."""
         shape = (count, *like.shape[1:])
-        size_bytes = math.prod(shape) * like.element_size()
+        numbers = math.prod(shape)
+        size_bytes = numbers * like.element_size()
+        what = f"{bytes_in_words(size_bytes)} of features"
         if like.is_cuda and size_bytes < _GPU_SHARE * torch.cuda.mem_get_info(like.device)[0]:
-            flat = torch.empty(math.prod(shape), dtype=like.dtype, device=like.device)
+            flat = torch.empty(numbers, dtype=like.dtype, device=like.device)
         elif self._folder is None:
             if size_bytes > psutil.virtual_memory().available:
-                raise _no_room(size_bytes, "memory", "use --cache auto, or --augment-views off")
-            flat = torch.empty(math.prod(shape), dtype=like.dtype)
+                raise UserError(f"no memory for {what}", "use --cache auto, or --augment-views off")
+            flat = torch.empty(numbers, dtype=like.dtype)
         else:
-            flat = _nameless(self._folder, math.prod(shape), size_bytes, like.dtype)
+            folder = self._folder
+            room = f"{folder}, {what} (or stop, and use --augment-views off)"
+            try:
+                flat = self._insist(lambda: _nameless(folder, numbers, size_bytes, like.dtype), room)
+            except OSError as error:
+                raise UserError(
+                    f"cannot keep {what} in {folder}: {error.strerror or error}",
+                    "name another folder with --cache DIR, or use --augment-views off",
+                ) from None
         if like.ndim == 4:
             n, channels, height, width = shape
             return flat.view(n, height, width, channels).permute(0, 3, 1, 2)
@@ -119,23 +134,11 @@ class Features:
 
 
 def _nameless(folder: Path, numbers: int, size_bytes: int, dtype: torch.dtype) -> Tensor:
-    """Lives in a file that is gone with the process, however that ends.
-
-    Raises:
-        UserError: there is no room for it.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix="features-") as file:
-            if hasattr(os, "posix_fallocate"):  # else a full disk kills the process, later
-                os.posix_fallocate(file.fileno(), 0, size_bytes)
-            else:
-                file.truncate(size_bytes)
-            return torch.from_file(file.name, shared=True, size=numbers, dtype=dtype)
-    except OSError as error:
-        where = f"{folder} ({error.strerror or error})"
-        raise _no_room(size_bytes, where, "make room there, or use --augment-views off") from None
-
-
-def _no_room(size_bytes: int, where: str, hint: str) -> UserError:
-    return UserError(f"no room for {size_bytes / 1e9:.1f} GB of features in {where}", hint)
+    """Lives in a file that is gone with the process, however that ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix="features-") as file:
+        if hasattr(os, "posix_fallocate"):  # else a full disk kills the process, later
+            os.posix_fallocate(file.fileno(), 0, size_bytes)
+        else:
+            file.truncate(size_bytes)
+        return torch.from_file(file.name, shared=True, size=numbers, dtype=dtype)

@@ -11,6 +11,7 @@ from xray_tui.engine.plan import Plan
 from xray_tui.engine.reporting import Reporter
 from xray_tui.errors import UserError
 from xray_tui.events import Array, RunStarted, Source, Warning
+from xray_tui.files import Insist, at_once
 
 _GRID = 32
 
@@ -18,12 +19,12 @@ _GRID = 32
 class Reader:
     """Reads each role once: train and validation before the first epoch, test after the last."""
 
-    def __init__(self, plan: Plan, reporter: Reporter) -> None:
+    def __init__(self, plan: Plan, reporter: Reporter, insist: Insist = at_once) -> None:
         self._plan = plan
         self._reporter = reporter
         self._root = plan.listing.root
         self._training = plan.settings.training
-        self._cache = cache_of(plan.settings.data)
+        self._cache = cache_of(plan.settings.data, insist)
 
     def train_and_validation(self) -> tuple[Pixels, Pixels]:
         """Raises a ``UserError`` where too much is unreadable, or too little is left to train on."""

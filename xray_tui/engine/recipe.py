@@ -6,20 +6,18 @@ screen, no file of others, no TensorBoard.
 
 import logging
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 
 from xray_tui import metrics
-from xray_tui.data.augmentation import Normalisation
-from xray_tui.data.pixel_cache import folder_of
-from xray_tui.data.pixels import Broken, Pixels
-from xray_tui.engine import checkpoints, process, results
-from xray_tui.engine.batches import Batch, Batches
+from xray_tui.data.pixels import Broken
+from xray_tui.engine import process, results
 from xray_tui.engine.controls import Controls, Detach, Stop, UnfreezeNow
-from xray_tui.engine.epoch import Forward, Predictions, TrainPass, head_histograms, predict, train_epoch
-from xray_tui.engine.features import Features
+from xray_tui.engine.epoch import Predictions, TrainPass, head_histograms
+from xray_tui.engine.guard import NotFinite
+from xray_tui.engine.keeper import Keeper
+from xray_tui.engine.passes import Passes, SetRate
 from xray_tui.engine.plan import Plan
 from xray_tui.engine.reading import Reader
 from xray_tui.engine.reporting import Reporter
@@ -29,22 +27,24 @@ from xray_tui.engine.times import Times
 from xray_tui.errors import UserError
 from xray_tui.events import (
     Best,
+    ControlUsed,
     Emit,
     Event,
     Outcome,
-    Phase,
     RunEnded,
     Stage,
     StageEnded,
     StageStarted,
     finite,
 )
+from xray_tui.files import Insist, at_once
 from xray_tui.settings import StageSettings
 
 _log = logging.getLogger(__name__)
 
-SetRate = Callable[[float], None]
-"""Changes the learning rate."""
+_MOST_GOING_BACK = 5
+"""Times in one epoch: the learning rate is then a thirty-second of what it was."""
+_GONE_BACK = "a loss that is not a number"
 
 
 def train(
@@ -54,6 +54,7 @@ def train(
     emit: Emit,
     controls: Controls,
     standing: Standing | None = None,
+    insist: Insist = at_once,
 ) -> RunEnded | None:
     """Run the recipe to its end.
 
@@ -61,6 +62,7 @@ def train(
         folder: where the checkpoints go.
         run: name of the run, for its first event.
         standing: where a resumed run goes on; its weights are in the plan's model already.
+        insist: does each write to the disk, and waits where that is full.
 
     Returns:
         How it ended, which was also emitted; ``None`` where it was detached: it has not ended, and
@@ -71,7 +73,7 @@ def train(
         Exception: a bug; likewise.
     """
     training = plan.settings.training
-    recipe = Recipe(plan, folder, emit, controls, standing)
+    recipe = Recipe(plan, folder, emit, controls, standing, insist)
     outcome: Outcome | None = "failed"
     why = ""
     ended: RunEnded | None = None
@@ -104,7 +106,7 @@ def train(
         why = cause.message if cause else f"{type(error).__name__}: {error}"
         raise
     finally:
-        recipe.batches.close()
+        recipe.passes.close()
         _log.debug("where the time went, in this process:\n%s", recipe.times.table())
         if outcome is not None:
             ended = RunEnded(outcome=outcome, why=why, best_epoch=recipe.best_epoch, seconds=recipe.seconds)
@@ -116,34 +118,35 @@ class Recipe:
     """The steps of the recipe and what passes between them."""
 
     def __init__(
-        self, plan: Plan, folder: Path, emit: Emit, controls: Controls, standing: Standing | None = None
+        self,
+        plan: Plan,
+        folder: Path,
+        emit: Emit,
+        controls: Controls,
+        standing: Standing | None = None,
+        insist: Insist = at_once,
     ) -> None:
         self.plan = plan
-        self.world = plan.world
-        self.folder = folder
         self.times = Times()
         self._observers = emit
         self.model = plan.model
         self.reporter = Reporter(self.emit, controls)
-        self.reader = Reader(plan, self.reporter)
-        device = plan.hardware.device
-        normalisation = Normalisation(plan.backbone.mean, plan.backbone.std, device)
-        self.batches = Batches(
-            plan.settings.training, normalisation, device, plan.hardware.threads, self.times, self.world
-        )
+        self.reader = Reader(plan, self.reporter, insist)
+        self.keeper = Keeper(plan, folder, self.emit, self.times, insist)
         self.next_epoch = 0
         self.best_epoch: int | None = None
         self.best_loss = float("inf")
         self._began = time.monotonic()
         self._standing = standing
         self._unfreeze_now = False
-        kept_in = folder_of(plan.settings.data)
-        self.features = Features(self.model, self.batches, plan.hardware, kept_in, self.times, self.world)
+        batch_size = 0
         if standing is not None:
             position = standing.position
             self.next_epoch, self.best_epoch = position.next_epoch, position.best_epoch
             self.best_loss = float("inf") if position.best_loss is None else position.best_loss
             self._began -= position.run_seconds
+            batch_size = position.batch_size
+        self.passes = Passes(plan, self.reporter, self.emit, self.times, insist, batch_size)
 
     def emit(self, event: Event) -> None:
         with self.times("observers"):
@@ -169,7 +172,7 @@ class Recipe:
         else:
             self.emit(self.reader.run_started(run, self.pixels, self.validation))
             self._warn(self.pixels.broken + self.validation.broken)
-        for note in self.world.notes(self.plan.hardware.device, before):
+        for note in self.plan.world.notes(self.plan.hardware.device, before):
             self.emit(note)
 
     def freeze(self) -> None:
@@ -178,7 +181,7 @@ class Recipe:
     def unfreeze(self) -> None:
         training = self.plan.settings.training
         self.model.unfreeze(keep_statistics=training.batchnorm == "keep", from_group=training.unfreeze_from)
-        self.features.forget()
+        self.passes.forget_features()
 
     def fit(self, stage: Stage, settings: StageSettings) -> None:
         """Train a stage's epochs with an Adam of its own."""
@@ -203,7 +206,7 @@ class Recipe:
     def load_best(self) -> None:
         """Go back to the best epoch; where there is none, the weights stay."""
         if self.best_epoch is not None:
-            checkpoints.load_best(self.folder, self.model, self.world)
+            self.keeper.load_best()
 
     def wait_for_a_person(self) -> None:
         if not self._unfreeze_now:  # else one has asked already
@@ -220,7 +223,7 @@ class Recipe:
         if not len(pixels):
             self._emit_test(None, 0, "none of the test images can be read")
             return
-        self._emit_test(self._predict(pixels, "test"), len(pixels), "")
+        self._emit_test(self.passes.predict(pixels, "test"), len(pixels), "")
 
     def _begin(self, stage: Stage, settings: StageSettings) -> StageUnderWay:
         trainable, total = self.model.parameter_counts()
@@ -254,38 +257,17 @@ class Recipe:
         return at
 
     def _run_epoch(self, at: StageUnderWay) -> None:
-        stage, epoch, settings = at.stage, self.next_epoch, self.plan.settings.training
+        stage, epoch = at.stage, self.next_epoch
 
         def set_rate(value: float) -> None:
-            for group in at.optimizer.param_groups:
-                group["lr"] = value
+            at.learning_rate = value
             self._save_last(at)  # or a run that dies in this epoch would be resumed with the old one
 
-        so_far = at.train_pass or TrainPass(
-            torch.zeros((), device=self.plan.hardware.device), time.monotonic()
-        )
-        at.train_pass = so_far
-        forward, batches = self._train_batches(at, epoch, so_far.batches, set_rate)
-        train_epoch(
-            self.model,
-            forward,
-            batches,
-            at.optimizer,
-            self.plan.hardware,
-            seed=settings.seed,
-            epoch=epoch,
-            so_far=so_far,
-            times=self.times,
-            world=self.world,
-            step=self.reporter.steps(
-                "train", len(self.pixels), stage, epoch, first=so_far.images, set_rate=set_rate
-            ),
-        )
-        self.world.same_statistics(self.model)
+        so_far = self._train(at, epoch, set_rate)
         train_loss = so_far.mean_loss
         trained = time.monotonic()
         histograms = head_histograms(self.model.head)
-        found = self._predict(self.validation, "validation", stage, epoch, set_rate)
+        found = self.passes.predict(self.validation, "validation", stage, epoch, set_rate)
         scores = metrics.evaluate(found.probabilities, found.losses, found.actual, self.plan.positive)
         self.emit(
             results.epoch_ended(
@@ -307,6 +289,35 @@ class Recipe:
             self.emit(Best(stage=stage, epoch=epoch, validation_loss=scores.loss, accuracy=scores.accuracy))
         self.emit(results.mistakes(stage, epoch, found, self.validation))
 
+    def _train(self, at: StageUnderWay, epoch: int, set_rate: SetRate) -> TrainPass:
+        """Train on the epoch's images; where a loss is not a number, as ``--on-nan`` says."""
+
+        def keep(done: int) -> None:
+            if self.keeper.is_due:
+                self._save_last(at)
+
+        went_back = 0
+        while True:
+            try:
+                return self.passes.train(self.pixels, at, epoch, keep, set_rate)
+            except NotFinite as found:
+                not_finite = results.not_finite(epoch, found, self.pixels)
+            self.emit(not_finite)
+            if self.plan.settings.training.on_nan == "stop" or went_back == _MOST_GOING_BACK:
+                self._save_last(at)
+                raise UserError(
+                    not_finite.message,
+                    "a lower learning rate may help, or --on-nan rollback; a resume goes on after that batch",
+                )
+            went_back += 1
+            slower = at.learning_rate / 2
+            self.keeper.go_back(at)
+            changed = ControlUsed(
+                control="learning_rate", stage=at.stage, epoch=epoch, why=_GONE_BACK, value=slower
+            )
+            self.emit(changed)
+            set_rate(slower)
+
     def _end_epoch(self, at: StageUnderWay) -> None:
         """Keep the epoch: its events first, then ``last``, then ``best``.
 
@@ -319,62 +330,20 @@ class Recipe:
         if self.best_epoch == self.next_epoch - 1:
             self._save_best()
 
-    def _train_batches(
-        self, at: StageUnderWay, epoch: int, first: int, set_rate: SetRate
-    ) -> tuple[Forward, Iterator[Batch]]:
-        """Of an epoch, from batch ``first`` on, with what is to learn from them."""
-        views = self.plan.settings.training.views
-        # Where no epoch of the stage comes back to a view, nothing is worth keeping.
-        if not self.model.has_fixed or views is None or at.epochs <= views:
-            return self.model, self.batches.train(self.pixels, epoch, first)
-        kept = self.features.view(
-            self.pixels,
-            epoch % views,
-            lambda: self.reporter.steps("features", len(self.pixels), at.stage, epoch, set_rate=set_rate),
-        )
-        return self.model.learned, self.batches.kept(kept, self.pixels.labels, epoch, first)
-
-    def _predict(
-        self,
-        pixels: Pixels,
-        phase: Phase,
-        stage: Stage | None = None,
-        epoch: int | None = None,
-        set_rate: SetRate | None = None,
-    ) -> Predictions:
-        step = self.reporter.steps(phase, len(pixels), stage, epoch, set_rate=set_rate)
-        forward: Forward = self.model
-        batches = self.batches.plain(pixels)
-        if phase == "validation" and self.model.has_fixed:
-            kept = self.features.validation(pixels, step)
-            forward, batches = self.model.learned, self.batches.kept(kept, pixels.labels)
-        return predict(
-            self.model, forward, batches, self.plan.hardware, step=step, times=self.times, world=self.world
-        )
-
     def _save_last(self, at: StageUnderWay) -> None:
-        if not self.world.main:
-            return
-        position = at.position(
+        self.keeper.save_last(
+            at,
             next_epoch=self.next_epoch,
             best_epoch=self.best_epoch,
             best_loss=finite(self.best_loss),
+            batch_size=self.passes.batch_size,
             run_seconds=self.seconds,
             readable=len(self.pixels) + len(self.validation),
-            files=self.plan.digest,
-            processes=self.world.size,
         )
-        with self.times("checkpoints"):
-            path = checkpoints.save_last(self.folder, self.model, at.optimizer, position)
-        self.emit(results.checkpoint_saved("last", path, self.next_epoch))
 
     def _save_best(self) -> None:
-        if not self.world.main:
-            return
         assert self.best_epoch is not None
-        with self.times("checkpoints"):
-            path = checkpoints.save_best(self.folder, self.model)
-        self.emit(results.checkpoint_saved("best", path, self.best_epoch))
+        self.keeper.save_best(self.best_epoch)
 
     def _warn(self, broken: list[Broken]) -> None:
         if broken:

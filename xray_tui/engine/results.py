@@ -8,6 +8,7 @@ import numpy as np
 from xray_tui import metrics
 from xray_tui.data.pixels import Pixels
 from xray_tui.engine.epoch import Predictions
+from xray_tui.engine.guard import NotFinite
 from xray_tui.events import (
     CheckpointSaved,
     EpochEnded,
@@ -101,6 +102,16 @@ def not_a_number(epoch: int) -> Warning:
     return Warning(
         kind="not_a_number",
         message=f"the loss of epoch {epoch} is not a number; a lower learning rate may help",
+    )
+
+
+def not_finite(epoch: int, found: NotFinite, train: Pixels) -> Warning:
+    """A batch was left out of an epoch."""
+    return Warning(
+        kind="not_finite",
+        message=f"a loss or gradient in batch {found.batch} of epoch {epoch} is not a finite number: "
+        "the update was left out",
+        paths=[train.files[number].path for number in found.images],
     )
 
 

@@ -25,13 +25,24 @@ def check(model: Classifier, hardware: Hardware, batch: int, image_size: int) ->
     free = _free_bytes(hardware.device)
     if batch * image <= free:
         return
-    fits = int(free // image)
-    smaller = f"use --batch-size {2 ** (fits.bit_length() - 1)}, a" if fits > 1 else "use a"
+    fits = _power_of_two(free / image)
+    smaller = f"use --batch-size {fits}, a" if fits else "use a"
     raise UserError(
         f"unfreezing this backbone with batches of {batch} at {image_size} px needs about "
         f"{batch * image / 1e9:.0f} GB of memory; {free / 1e9:.0f} GB are free",
         f"{smaller} smaller --image-size, or --unfrozen-epochs 0",
     )
+
+
+def fitting(model: Classifier, hardware: Hardware, image_size: int) -> int:
+    """Images of a batch that would fit into what is free now, a power of two; 0 where not even two would."""
+    image = activation_bytes(model, hardware, image_size) * _OVERHEAD
+    return _power_of_two(_free_bytes(hardware.device) / image)
+
+
+def is_shortage(error: RuntimeError) -> bool:
+    """Whether memory was full: a GPU has an exception for that, a CPU's allocator only words."""
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def activation_bytes(model: Classifier, hardware: Hardware, image_size: int) -> float:
@@ -56,6 +67,10 @@ def activation_bytes(model: Classifier, hardware: Hardware, image_size: int) -> 
         output = model.eval()(images)
     del output  # until here it held what was counted: no storage was counted twice under one address
     return sum(kept.values()) / len(images)
+
+
+def _power_of_two(images: float) -> int:
+    return 1 << int(images).bit_length() - 1 if images >= 2 else 0
 
 
 def _free_bytes(device: torch.device) -> float:

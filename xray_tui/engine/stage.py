@@ -29,6 +29,11 @@ class StageUnderWay:
     def learning_rate(self) -> float:
         return float(self.optimizer.param_groups[0]["lr"])
 
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = value
+
     def position(self, **of_run: Any) -> Position:
         """Where it stands.
 
@@ -43,6 +48,7 @@ class StageUnderWay:
             batches=so_far.batches if so_far else 0,
             images=so_far.images if so_far else 0,
             loss_sum=finite(so_far.loss_sum.item()) if so_far else 0.0,
+            left_out=int(so_far.left_out) if so_far else 0,
             epoch_seconds=now - so_far.began if so_far else 0.0,
             stage_seconds=now - self.began,
             **of_run,
@@ -50,6 +56,5 @@ class StageUnderWay:
 
 
 def optimizer_of(model: Classifier, learning_rate: float) -> Adam:
-    """A fresh Adam of what learns now; on CPU and GPU all parameters are updated in one pass."""
-    parameters = model.trainable_parameters()
-    return Adam(parameters, lr=learning_rate, fused=parameters[0].device.type in ("cpu", "cuda"))
+    """A fresh Adam of what learns now; all parameters are updated in one pass, or none (see `guard`)."""
+    return Adam(model.trainable_parameters(), lr=learning_rate, fused=True)

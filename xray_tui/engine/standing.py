@@ -32,6 +32,7 @@ class Standing:
         loss_sum = math.nan if position.loss_sum is None else position.loss_sum
         return TrainPass(
             torch.tensor(loss_sum, dtype=torch.float32, device=device),
+            torch.tensor(position.left_out, dtype=torch.int64, device=device),
             now - position.epoch_seconds,
             position.batches,
             position.images,

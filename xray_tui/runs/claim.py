@@ -5,6 +5,7 @@ import time
 from types import TracebackType
 
 from xray_tui.errors import UserError
+from xray_tui.files import keep_names
 from xray_tui.runs import state
 from xray_tui.runs.directory import RunDirectory
 
@@ -23,7 +24,10 @@ class Claim:
     """
 
     def __init__(self, directory: RunDirectory, patience_seconds: float = _PATIENCE_SECONDS) -> None:
+        is_new = not directory.journal.exists()
         self.journal = directory.journal.open("ab", buffering=0)
+        if is_new:
+            keep_names(directory.path)
         deadline = time.monotonic() + patience_seconds
         while not self._lock():
             if time.monotonic() >= deadline:

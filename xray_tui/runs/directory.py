@@ -1,8 +1,11 @@
 """Where a run keeps its things, and how another process asks something of it."""
 
 import csv
+import io
 import math
+import os
 import re
+import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,11 +17,16 @@ import msgspec
 from xray_tui import config
 from xray_tui.errors import UserError
 from xray_tui.events import Control
-from xray_tui.files import replace_bytes
+from xray_tui.files import keep_names, replace_bytes
+from xray_tui.regular_files import NotRegular, read_regular
 from xray_tui.settings import Settings
+from xray_tui.words import harmless
 
 _LONGEST_VALUE = 64
 """Bytes of a request's file that are read."""
+_SOURCES = ["path", "actual", "patient"]
+_SOURCES_BYTES = 1 << 29
+"""Of ``images.csv``: some millions of images."""
 _NAME = re.compile(r"^\d{8}-\d{6}-")
 
 
@@ -95,7 +103,8 @@ class RunDirectory:
             made = cls(path)
             for folder in (made.control, made.checkpoints, made.tensorboard, made.predictions):
                 folder.mkdir()
-            replace_bytes(made.config, config.to_toml(settings).encode())
+            replace_bytes(made.config, config.to_toml(settings).encode(), durable=True)
+            keep_names(runs)
         except OSError as error:
             raise UserError(
                 f"cannot write into the runs folder {runs}: {error.strerror}",
@@ -118,7 +127,7 @@ class RunDirectory:
                 )
             return runs[0]
         for path in (Path(name), runs_dir / name):
-            if (path / "config.toml").is_file():
+            if _has_settings(path):
                 return cls(path)
         matching = [run for run in runs if run.name.startswith(name)]
         if len(matching) == 1:
@@ -145,13 +154,17 @@ class RunDirectory:
         Args:
             refuse: told what is wrong with a file that is no request, which is deleted too.
         """
+        if self.control.is_symlink() or not self.control.is_dir():  # nothing elsewhere is ours to delete
+            return
         for file in sorted(self.control.iterdir()):
             if file.name.startswith("."):  # it is still being written
                 continue
+            if file.is_dir() and not file.is_symlink():  # nobody asks like that, and it may hold anything
+                continue
             found = _request(file)
-            file.unlink()
+            file.unlink(missing_ok=True)
             if isinstance(found, str):
-                refuse(f"control/{file.name} is no request: {found}")
+                refuse(f"control/{harmless(file.name)} is no request: {found}")
             else:
                 yield found
 
@@ -161,13 +174,46 @@ class RunDirectory:
             pass
 
     def sources(self) -> list[tuple[str, str, str]]:
-        """The validation images (path, actual class, patient), in the order of ``predictions/*.npz``."""
-        with (self.predictions / "images.csv").open(
-            newline="", encoding="utf-8", errors="surrogateescape"
-        ) as file:
-            rows = iter(csv.reader(file))
-            next(rows)
-            return [(path, actual, patient) for path, actual, patient in rows]
+        """The validation images (path, actual class, patient), in the order of ``predictions/*.npz``.
+
+        Raises:
+            OSError: the file is not there or cannot be read.
+            ValueError: it is no such table, or names files outside the data folder.
+        """
+        content = self.read(self.predictions / "images.csv", _SOURCES_BYTES)
+        try:
+            text = content.decode("utf-8", "surrogateescape")
+            rows = csv.reader(io.StringIO(text, newline=""))
+            begins = next(rows, None)
+            if begins is None:
+                raise ValueError("it is empty")
+            if begins != _SOURCES:
+                raise ValueError(f"it does not begin with {','.join(_SOURCES)}")
+            found = [(path, actual, patient) for path, actual, patient in rows]
+        except csv.Error as error:
+            raise ValueError(str(error)) from None
+        for path, _, _ in found:
+            if path.startswith("/") or "\0" in path or ".." in path.split("/"):
+                raise ValueError(f"{harmless(path)} is no file of a data folder")
+        return found
+
+    def read(self, file: Path, most_bytes: int) -> bytes:
+        """The content of one of the run's files. A link is not followed: it may lead anywhere.
+
+        Raises:
+            OSError: the file is no regular one, larger than that, or as the file system says.
+        """
+        self.check_inside(file)
+        return read_regular(file, most_bytes, follow=False)
+
+    def check_inside(self, file: Path) -> None:
+        """
+        Raises:
+            OSError: the folder of the run that the file is in is a link: it may lead anywhere.
+        """
+        folder = file.parent
+        if folder != self.path and folder.is_symlink():
+            raise NotRegular(stat.S_IFLNK, folder)
 
     def called(self) -> list[str]:
         """What the validation images are called; none where the run has not come to telling them."""
@@ -175,11 +221,24 @@ class RunDirectory:
 
 
 def list_runs(runs_dir: Path) -> list[RunDirectory]:
-    """The runs of a folder, newest first."""
-    if not runs_dir.is_dir():
+    """The runs of a folder, newest first.
+
+    Raises:
+        UserError: it cannot be looked into.
+    """
+    try:
+        named = sorted((path for path in runs_dir.iterdir() if _NAME.match(path.name)), reverse=True)
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    named = sorted((path for path in runs_dir.iterdir() if _NAME.match(path.name)), reverse=True)
-    return [RunDirectory(path) for path in named if (path / "config.toml").is_file()]
+    except (OSError, ValueError) as error:
+        why = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise UserError(f"cannot look into the runs folder {runs_dir}: {why}", "see --runs-dir") from None
+    return [RunDirectory(path) for path in named if _has_settings(path)]
+
+
+def _has_settings(path: Path) -> bool:
+    """Whether a folder is a run's, for as much as the system lets us know."""
+    return os.path.isfile(path / "config.toml")  # noqa: PTH113  # Path's own raises where access is denied
 
 
 def _request(file: Path) -> tuple[Control, float | None] | str:
@@ -192,7 +251,7 @@ def _request(file: Path) -> tuple[Control, float | None] | str:
     if control != "learning_rate":
         return control, None
     try:
-        value = msgspec.json.decode(file.read_bytes()[:_LONGEST_VALUE], type=float)
-    except (OSError, msgspec.DecodeError):
+        value = msgspec.json.decode(read_regular(file, _LONGEST_VALUE, follow=False), type=float)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         value = math.nan
     return (control, value) if 0 < value < math.inf else "it holds no positive number"

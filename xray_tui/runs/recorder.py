@@ -1,11 +1,13 @@
 """Writes a run's directory from its events: the journal, the state, the predictions."""
 
 import csv
+import errno
 import io
 import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from io import FileIO
 
 import msgspec
@@ -21,6 +23,8 @@ from xray_tui.events import (
     Resumed,
     RunEnded,
     RunStarted,
+    StageEnded,
+    TestEvaluated,
 )
 from xray_tui.files import replace_bytes, replacing
 from xray_tui.runs import state
@@ -46,7 +50,7 @@ class Recorder:
 
     Raises:
         UserError: another process writes the run.
-        OSError: from a call, where the directory cannot be written any more.
+        OSError: from a call, where the disk is full or the directory cannot be written any more.
     """
 
     def __init__(
@@ -64,35 +68,40 @@ class Recorder:
         self._seq = _mend(directory, self._journal)
         self._status: Status = "running"
         self._progress: Progress | None = None
+        self._journaled: Event | None = None
+        """The last one whose line is written."""
         self._ending = threading.Event()
         state.write(directory, self._status)
         self._thread = threading.Thread(target=self._beat, name="recorder", daemon=True)
         self._thread.start()
 
     def __call__(self, event: Event) -> None:
+        """Write what the event tells. Where that failed, it may be called again with the same event."""
         if isinstance(event, Progress):
             self._progress = event
             return
-        match event:
-            case RunStarted():
-                self._write_sources(event)
-            case EpochEnded():
-                self._write_predictions(event)
-            case Resumed():
-                self._drop_predictions(event.epoch)
-        # One write of one whole line: a reader sees all of it or nothing.
-        self._journal.write(events.encode(event, self._seq) + b"\n")
-        self._seq += 1
+        if event is not self._journaled:
+            match event:
+                case RunStarted():
+                    self._write_sources(event)
+                case EpochEnded():
+                    self._write_predictions(event)
+                case Resumed():
+                    self._drop_predictions(event.epoch)
+            self._append(events.encode(event, self._seq) + b"\n")
+            self._seq += 1
+            self._journaled = event
         match event:
             case ControlUsed(control="pause"):
                 self._enter("paused")
             case ControlUsed(control="resume"):
                 self._enter("running")
-            case Mistakes():
-                # The last of an epoch's events. A checkpoint follows that counts the epoch as done:
-                # after a power cut the journal must not know less than the checkpoint.
+            case Mistakes() | StageEnded() | TestEvaluated():
+                # Of an epoch's events Mistakes is the last. A checkpoint follows that counts the epoch as
+                # done: after a power cut the journal must not know less than the checkpoint.
                 os.fsync(self._journal.fileno())
             case RunEnded(outcome=outcome):
+                os.fsync(self._journal.fileno())
                 self._enter(outcome)
 
     def close(self) -> None:
@@ -100,6 +109,14 @@ class Recorder:
         self._thread.join()
         self._claim.close()
         self._directory.progress.unlink(missing_ok=True)
+
+    def _append(self, line: bytes) -> None:
+        """One write of one whole line: a reader sees all of it or nothing. So does a disk that fills up."""
+        written = self._journal.write(line)
+        if written == len(line):
+            return
+        self._journal.truncate(self._journal.tell() - written)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._directory.journal))
 
     def _enter(self, status: Status) -> None:
         self._status = status
@@ -112,12 +129,14 @@ class Recorder:
             for control, value in self._directory.take_requests(self._refuse):
                 self._obey(control, value)
             progress = self._progress
-            if progress is not written and progress is not None:
-                replace_bytes(self._directory.progress, events.encode(progress))
-                written = progress
-            if time.monotonic() - beaten > _HEARTBEAT_SECONDS and self._status in ("running", "paused"):
-                state.write(self._directory, self._status)
-                beaten = time.monotonic()
+            # A disk without room is the business of the thread that trains; this one tries again.
+            with suppress(OSError):
+                if progress is not written and progress is not None:
+                    replace_bytes(self._directory.progress, events.encode(progress))
+                    written = progress
+                if time.monotonic() - beaten > _HEARTBEAT_SECONDS and self._status in ("running", "paused"):
+                    state.write(self._directory, self._status)
+                    beaten = time.monotonic()
 
     def _drop_predictions(self, first: int) -> None:
         """Of epochs that a resumed run does again: it may come to fewer of them."""
@@ -132,7 +151,7 @@ class Recorder:
         for source in event.validation or []:
             table.writerow([source.path, event.classes[source.actual], source.patient])
         content = text.getvalue().encode("utf-8", "surrogateescape")  # a file name may be any bytes
-        replace_bytes(self._directory.predictions / "images.csv", content)
+        replace_bytes(self._directory.predictions / "images.csv", content, durable=True)
 
     def _write_predictions(self, event: EpochEnded) -> None:
         if event.probabilities is None:
@@ -140,7 +159,7 @@ class Recorder:
         import numpy as np  # here, for a screen that only reads runs does not wait for it
 
         file = self._directory.predictions / f"{event.epoch:04d}.npz"
-        with replacing(file, durable=False) as part, part.open("wb") as out:
+        with replacing(file) as part, part.open("wb") as out:
             np.savez_compressed(
                 out,
                 probabilities=np.asarray(event.probabilities, np.float32),

@@ -1,0 +1,79 @@
+"""Keeps a run's checkpoints: writes them when they are due, and goes back to them."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from xray_tui.engine import checkpoints, results
+from xray_tui.engine.plan import Plan
+from xray_tui.engine.stage import StageUnderWay
+from xray_tui.engine.standing import Standing
+from xray_tui.engine.times import Times
+from xray_tui.events import Emit
+from xray_tui.files import Insist
+
+
+class Keeper:
+    """
+    Args:
+        folder: of the checkpoints; rank 0 alone writes there.
+        insist: waits where the disk is full.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        emit: Emit,
+        times: Times,
+        insist: Insist,
+    ) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._emit = emit
+        self._times = times
+        self._insist = insist
+        self._every_seconds = 60 * plan.settings.run.checkpoint_minutes or math.inf
+        self._saved = time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether so much has been done since the last checkpoint that it should not be lost."""
+        return time.monotonic() - self._saved >= self._every_seconds
+
+    def save_last(self, at: StageUnderWay, **of_run: Any) -> None:
+        """Where the run stands: a resume goes on from here."""
+        plan = self._plan
+        if not plan.world.main:
+            return
+        position = at.position(files=plan.digest, processes=plan.world.size, **of_run)
+        with self._times("checkpoints"):
+            path = self._insist(
+                lambda: checkpoints.save_last(self._folder, plan.model, at.optimizer, position)
+            )
+        self._saved = time.monotonic()
+        self._emit(results.checkpoint_saved("last", path, position.next_epoch))
+
+    def save_best(self, epoch: int) -> None:
+        """The weights of the best epoch, which are the model's now."""
+        if not self._plan.world.main:
+            return
+        with self._times("checkpoints"):
+            path = self._insist(lambda: checkpoints.save_best(self._folder, self._plan.model))
+        self._emit(results.checkpoint_saved("best", path, epoch))
+
+    def load_best(self) -> None:
+        checkpoints.load_best(self._folder, self._plan.model, self._plan.world)
+
+    def go_back(self, at: StageUnderWay) -> None:
+        """To the last checkpoint, which is of the same stage and epoch."""
+        plan = self._plan
+        position = plan.world.tell(checkpoints.read_position(self._folder) if plan.world.main else None)
+        assert position is not None
+        checkpoints.load_last(self._folder, plan.model, at.optimizer, plan.world)
+        at.train_pass = (
+            Standing(position, at.optimizer).train_pass(plan.hardware.device, time.monotonic())
+            if position.batches
+            else None
+        )

@@ -71,7 +71,7 @@ def test_what_is_not_a_number_is_null() -> None:
 
 
 def test_readers_skip_types_and_fields_they_do_not_know() -> None:
-    assert events.decode('{"v": 2, "seq": 0, "t": 1.0, "type": "moon_landed"}') is None
+    assert events.decode('{"v": 1, "seq": 0, "t": 1.0, "type": "moon_landed"}') is None
     line = json.loads(events.encode(epoch(), 0)) | {"colour": "blue"}
     assert isinstance(events.decode(json.dumps(line)), EpochEnded)
 
@@ -81,3 +81,16 @@ def test_a_line_that_is_broken_is_an_error() -> None:
         events.decode('{"type": "epoch_ended", "epoch": "three"}')
     with pytest.raises(msgspec.DecodeError):
         events.decode("{")
+
+
+def test_a_newer_version_is_told_as_one() -> None:
+    newer = events.encode(epoch(), 0).replace(b'"v":1', b'"v":2', 1)
+    for line in ('{"v": 2, "seq": 0, "t": 1.0, "type": "moon_landed"}', newer):
+        with pytest.raises(msgspec.DecodeError, match=r"newer xray-tui \(version 2 of the journal"):
+            events.decode(line)
+
+
+def test_what_is_nested_too_deeply_or_no_text_is_an_error_like_any_other() -> None:
+    for line in (b'{"v":1,"x":' + b"[" * 100_000, b'{"v":1,"type":"\xff"}', b'{"v":1,"type":"\\ud800"}'):
+        with pytest.raises(msgspec.DecodeError):
+            events.decode(line)

@@ -31,6 +31,8 @@ Origin = Literal[
 ]
 """Where a value comes from. The last three happen in the dashboard only."""
 
+_LARGEST = 2**53
+"""Of a setting's number."""
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 _BEFORE: Mapping[str, Any] = MappingProxyType({"training.augment_views": "off", "hardware.compile": "off"})
@@ -192,9 +194,15 @@ def _validated(tree: dict[str, Any], where: str = "", origins: Mapping[str, Orig
             given, default = training.get(stage, {}), msgspec.to_builtins(getattr(TrainingSettings(), stage))
             whole["training"][stage] = default | given if isinstance(given, dict) else given
     try:
-        return msgspec.convert(whole, Settings)
+        settings = msgspec.convert(whole, Settings)
     except msgspec.ValidationError as error:
         raise UserError(*_explain(error, whole, where, origins)) from None
+    for path, value in leaves(to_tree(settings)):
+        # "More than 0" is infinity too, and TOML's whole numbers have no end.
+        if isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:
+            name = path if where else option_of(path) or path
+            raise UserError(f"{name} {value:.6g}: no such number makes sense{where}", describe(path))
+    return settings
 
 
 def _explain(

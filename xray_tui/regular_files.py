@@ -61,14 +61,17 @@ def open_regular(path: Path, *, follow: bool = True, buffer_bytes: int = 1 << 16
     return file
 
 
-def read_regular(path: Path, most_bytes: int) -> bytes:
+def read_regular(path: Path, most_bytes: int, *, follow: bool = True) -> bytes:
     """The content of a file.
+
+    Args:
+        follow: as of :func:`open_regular`.
 
     Raises:
         NotRegular: as :func:`open_regular`.
         OSError: it is larger than ``most_bytes``, or as the file system says.
     """
-    with open_regular(path) as file:
+    with open_regular(path, follow=follow) as file:
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
         raise OSError(errno.EFBIG, f"larger than {most_bytes:,} bytes", str(path))

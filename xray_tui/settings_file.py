@@ -17,6 +17,13 @@ from msgspec import Struct
 
 from xray_tui.errors import UserError
 from xray_tui.files import replace_bytes
+from xray_tui.regular_files import read_regular
+
+_MOST_BYTES = 1 << 18
+_MOST_DOTS = 100
+"""In a line: over a name of some ten thousand parts the parser sits for minutes."""
+_DEEPEST = 20
+"""Tables within tables; our own have three."""
 
 SECTIONS = ("keys", "dashboard")
 """The sections that are no settings of a run."""
@@ -59,11 +66,41 @@ def read(file: Path) -> dict[str, Any]:
         UserError: it cannot be read, or is not TOML.
     """
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return read_toml(file)
     except OSError as error:
         raise UserError(f"cannot read the config file {file}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UserError(f"the config file {file} is not TOML: {error}") from None
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """A TOML file that may come from anywhere.
+
+    Raises:
+        OSError: it is no regular file, or as the file system says.
+        ValueError: it is not TOML; says where, as far as the parser does.
+    """
+    content = read_regular(file, _MOST_BYTES)
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if line.count(b".") > _MOST_DOTS:
+            raise ValueError(f"a name of too many parts (at line {number})")
+    try:
+        tree = tomllib.loads(content.decode("utf-8").replace("\r\n", "\n"))
+        if _is_deep(tree):
+            raise RecursionError
+    except RecursionError:  # the parser's own, or of whoever walks the tree
+        raise ValueError("its tables are nested too deeply") from None
+    except UnicodeDecodeError as error:
+        place = content[: error.start].count(b"\n") + 1
+        raise ValueError(f"not UTF-8 (at line {place})") from None
+    return tree
+
+
+def _is_deep(tree: object, depth: int = 0) -> bool:
+    if not isinstance(tree, dict | list):
+        return False
+    inner = tree.values() if isinstance(tree, dict) else tree
+    return depth > _DEEPEST or any(_is_deep(value, depth + 1) for value in inner)
 
 
 def read_settings(file: Path) -> dict[str, Any]:

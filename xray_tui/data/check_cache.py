@@ -4,14 +4,19 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from xray_tui.files import cache_folder, replace_bytes
+from xray_tui.regular_files import read_regular
 
 _VERSION = 2
+
+
+_MOST_BYTES = 1 << 30
+Side = Annotated[int, Meta(ge=0, le=2**31)]
 
 
 class Fact(Struct, frozen=True, array_like=True, gc=False):
@@ -21,13 +26,13 @@ class Fact(Struct, frozen=True, array_like=True, gc=False):
     """``special`` is no regular file and ``outside`` a link out of the folder: neither was opened."""
     why: str = ""
     """Why it is not ``ok``, in words."""
-    size_bytes: int = 0
+    size_bytes: Annotated[int, Meta(ge=0, le=2**60)] = 0
     mtime_ns: int = 0
     digest: str = ""
     """BLAKE2b (128 bits) of the file's bytes, as hex."""
-    width: int = 0
+    width: Side = 0
     """In pixels, upright; 0 where it is not ``ok``."""
-    height: int = 0
+    height: Side = 0
     mode: str = ""
     """Pillow's word for channels and depth: ``L``, ``RGB``, ``I;16``."""
 
@@ -41,8 +46,8 @@ class _Kept(Struct, frozen=True):
 def load(root: Path) -> dict[str, Fact]:
     """The kept facts of a data folder by path; none where the file is missing, broken or outdated."""
     try:
-        kept = msgspec.msgpack.decode(_file(root).read_bytes(), type=_Kept)
-    except (OSError, msgspec.MsgspecError):
+        kept = msgspec.msgpack.decode(read_regular(_file(root), _MOST_BYTES), type=_Kept)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return {}
     return kept.facts if kept.version == _VERSION else {}
 

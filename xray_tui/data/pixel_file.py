@@ -22,6 +22,8 @@ if sys.platform != "win32":
 
 _MAGIC = b"xray-tui pixels\n"
 _FOOTER = struct.Struct("<QQ16s16s")
+_MOST_INDEX_BYTES = 1 << 30
+_LONGEST_SIDE_PX = 1 << 20
 # A private map counts as memory promised, and one larger than all memory is refused, unless it reserves none.
 _NO_RESERVE = 0x4000 if sys.platform == "linux" else 0  # mmap.MAP_NORESERVE, from Python 3.13 on
 
@@ -66,7 +68,7 @@ def read_index(file: FileIO) -> Index | None:
         return None
     file.seek(size - _FOOTER.size)
     begins, length, digest, magic = _FOOTER.unpack(file.read(_FOOTER.size))
-    if magic != _MAGIC or begins + length + _FOOTER.size != size:
+    if magic != _MAGIC or begins + length + _FOOTER.size != size or length > _MOST_INDEX_BYTES:
         return None
     file.seek(begins)
     encoded = file.read(length)
@@ -74,9 +76,19 @@ def read_index(file: FileIO) -> Index | None:
         return None
     try:
         index = msgspec.msgpack.decode(encoded, type=Index)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
-    return index if _pixel_bytes(index) == begins else None
+    return index if _fits(index, begins) else None
+
+
+def _fits(index: Index, pixel_bytes: int) -> bool:
+    """Whether the sides in an index are those of so many pixels: what is mapped is believed to hold them."""
+    if len(index.heights) != len(index.widths) or len(index.heights) % 4:
+        return False
+    sides = np.frombuffer(index.heights + index.widths, "<u4")
+    if sides.size and not 0 < sides.min() <= sides.max() <= _LONGEST_SIDE_PX:  # a product of more would wrap
+        return False
+    return _pixel_bytes(index) == pixel_bytes
 
 
 def map_file(file: FileIO, index: Index) -> Kept:

@@ -10,6 +10,8 @@ from xray_tui.errors import UserError
 from xray_tui.files import replace_bytes
 from xray_tui.runs.directory import RunDirectory
 
+_MOST_BYTES = 1 << 20
+
 
 class About(Struct, frozen=True, omit_defaults=True):
     name: str = ""
@@ -25,12 +27,12 @@ def load(directory: RunDirectory) -> About:
     """
     file = directory.path / "about.json"
     try:
-        return msgspec.json.decode(file.read_bytes(), type=About)
+        return msgspec.json.decode(directory.read(file, _MOST_BYTES), type=About)
     except FileNotFoundError:
         return About()
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{file} is broken: {error}", "mend it or delete it") from None
 
 

@@ -6,14 +6,18 @@ import msgspec
 
 from xray_tui import events
 from xray_tui.errors import UserError
-from xray_tui.events import Event, Progress, Resumed
+from xray_tui.events import Event, Progress, Resumed, RunStarted
+from xray_tui.regular_files import open_regular
 from xray_tui.runs import state
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.mistakes import unread_mistakes
-from xray_tui.runs.recorder import read_progress
+from xray_tui.runs.soundness import check
 
 _READ_BYTES = 1 << 20
 """At a time: a journal of ten thousand epochs is some 50 MB, and is never in memory twice."""
+_LONGEST_BYTES = 1 << 24
+"""Of a line: an epoch's mistakes are a few thousand."""
+_PROGRESS_BYTES = 1 << 16
 
 
 class Follower:
@@ -23,6 +27,7 @@ class Follower:
         self._directory = directory
         self._offset = 0
         self._line = 0
+        self._classes: list[str] | None = None
         self._progress: Progress | None = None
 
     def poll(self) -> list[Event]:
@@ -31,20 +36,24 @@ class Follower:
         Mistakes come as ``UnreadMistakes``; a :class:`RunRecord` reads them when they are looked at.
 
         Raises:
-            UserError: the journal holds a line that is no event.
+            UserError: the journal cannot be read, or holds a line that is no event of a run.
         """
         found: list[Event] = []
         try:
-            with self._directory.journal.open("rb", buffering=_READ_BYTES) as file:
+            with open_regular(self._directory.journal, follow=False, buffer_bytes=_READ_BYTES) as file:
                 file.seek(self._offset)
-                for line in file:
-                    if not line.endswith(b"\n"):  # it is on its way
-                        break
+                while line := file.readline(_LONGEST_BYTES):
+                    if not line.endswith(b"\n"):
+                        if len(line) == _LONGEST_BYTES:
+                            raise self._wrong("has no end")
+                        break  # it is on its way
                     self._offset += len(line)
                     if event := self._decode(line):
                         found.append(event)
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise UserError(f"{self._directory.journal} cannot be read: {error.strerror or error}") from None
         progress = read_progress(self._directory)
         if progress is not None and progress != self._progress:
             self._progress = progress
@@ -61,11 +70,29 @@ class Follower:
         if line.isspace():
             return None
         try:
-            return unread_mistakes(line) or events.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise UserError(
-                f"{self._directory.journal}, line {self._line}, is not an event: {error}"
-            ) from None
+            event = unread_mistakes(line) or events.decode(line)
+            if event is not None:
+                check(event, self._classes)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise self._wrong(f"is not an event: {error}") from None
+        if isinstance(event, RunStarted):
+            self._classes = event.classes
+        return event
+
+    def _wrong(self, why: str) -> UserError:
+        return UserError(f"{self._directory.journal}, line {self._line}, {why}")
+
+
+def read_progress(directory: RunDirectory) -> Progress | None:
+    """Where the epoch under way stands, as last written; ``None`` where nothing says so."""
+    try:
+        event = events.decode(directory.read(directory.progress, _PROGRESS_BYTES))
+        if isinstance(event, Progress):
+            check(event)
+            return event
+    except (OSError, ValueError):  # msgspec's errors are ValueErrors
+        return None
+    return None
 
 
 def read(directory: RunDirectory) -> list[Event]:

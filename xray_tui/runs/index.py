@@ -15,19 +15,23 @@ from msgspec import Struct
 
 from xray_tui import config, events
 from xray_tui.errors import UserError
-from xray_tui.events import Event
+from xray_tui.events import Event, RunStarted
 from xray_tui.files import replace_bytes
-from xray_tui.runs import about, state
+from xray_tui.regular_files import read_regular
+from xray_tui.runs import about, soundness, state
 from xray_tui.runs.directory import RunDirectory, list_runs
 from xray_tui.runs.record import RunRecord
 
-_VERSION = 1
+_VERSION = 2
 """Of the index file: one of another version is made anew."""
+_INDEX_BYTES = 1 << 28
+_JOURNAL_BYTES = 1 << 31
 
 # Lines that a summary says nothing of. Anchored, so that a name which holds these words is not taken for one.
 _PASSED_OVER = re.compile(
-    rb'\{"v":\d+,"seq":\d+,"t":[^",]+,'
+    rb'\{"v":%d,"seq":\d+,"t":[^",]+,'
     rb'"type":"(?:mistakes|checkpoint_saved|control_used|warning|stage_ended|test_evaluated)"'
+    % events.VERSION
 ).match
 
 
@@ -164,7 +168,7 @@ def _at(settings: dict[str, Any], group: str, name: str) -> str:
 def _facts(directory: RunDirectory) -> _Facts:
     try:
         record = RunRecord.of(_events(directory))
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, ValueError):  # msgspec's errors are ValueErrors
         return _Facts(readable=False, settings=_settings(directory))
     best = record.best_epoch
     return _Facts(
@@ -184,15 +188,18 @@ def _facts(directory: RunDirectory) -> _Facts:
 def _events(directory: RunDirectory) -> list[Event]:
     """The events that a summary is made from, with the first and the last of all."""
     try:
-        journal = directory.journal.read_bytes()
+        journal = directory.read(directory.journal, _JOURNAL_BYTES)
     except FileNotFoundError:  # the run ended before it began
         return []
     found: list[Event] = []
+    classes: list[str] | None = None
     start, last = 0, journal.rfind(b"\n")  # what stands after it is on its way
     while (end := journal.find(b"\n", start)) >= 0:  # no split: that would copy what is passed over
         if start == 0 or end == last or not _PASSED_OVER(journal, start):
             line = journal[start:end]
             if line and not line.isspace() and (event := events.decode(line)):
+                soundness.check(event, classes)
+                classes = event.classes if isinstance(event, RunStarted) else classes
                 found.append(event)
         start = end + 1
     return found
@@ -218,10 +225,23 @@ def _key(directory: RunDirectory) -> tuple[int, int] | None:
 def _read_index(runs_dir: Path) -> dict[str, _Entry]:
     """What is known already; nothing, where the file is missing, broken or of another version."""
     try:
-        index = msgspec.json.decode(index_file(runs_dir).read_bytes(), type=_Index)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        content = read_regular(index_file(runs_dir), _INDEX_BYTES, follow=False)
+        index = msgspec.json.decode(content, type=_Index)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
-    return index.runs if index.version == _VERSION else {}
+    if index.version != _VERSION:
+        return {}
+    return {name: entry for name, entry in index.runs.items() if _is_sound(entry.facts)}
+
+
+def _is_sound(facts: _Facts) -> bool:
+    try:
+        soundness.check_numbers(facts)
+        soundness.check_moment(facts.started)
+        soundness.check_settings(facts.settings)
+    except ValueError:
+        return False
+    return True
 
 
 def _write_index(runs_dir: Path, entries: dict[str, _Entry]) -> None:

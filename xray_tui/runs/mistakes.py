@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from xray_tui.events import Event, Mistake, Mistakes, Stage
+from xray_tui.events import VERSION, Event, Mistake, Mistakes, Stage
 
 _WITHIN_BYTES = 96
 """A line begins with its version, number, time and type."""
+_BEGINS = b'{"v":%d,' % VERSION
 
 
 class UnreadMistakes(Event, frozen=True, kw_only=True, tag="mistakes"):
@@ -18,13 +19,19 @@ class UnreadMistakes(Event, frozen=True, kw_only=True, tag="mistakes"):
     total: int
     worst: msgspec.Raw
 
-    def read(self) -> Mistakes:
-        """The event itself.
+    def read(self, classes: int | None = None) -> Mistakes:
+        """The event itself; a list that cannot be of this run's mistakes is taken for empty.
 
-        Raises:
-            msgspec.ValidationError: the list is JSON, but not of mistakes.
+        Args:
+            classes: how many the run has, where that is known.
         """
-        worst = msgspec.json.decode(self.worst, type=list[Mistake])
+        try:
+            worst = msgspec.json.decode(self.worst, type=list[Mistake])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            worst = []
+        if classes is not None:
+            known = range(classes)
+            worst = [found for found in worst if found.actual in known and found.predicted in known]
         return Mistakes(t=self.t, stage=self.stage, epoch=self.epoch, total=self.total, worst=worst)
 
 
@@ -36,13 +43,13 @@ def unread_mistakes(line: bytes) -> UnreadMistakes | None:
 
     ``None`` where the line is another event, or is broken: the decoder of all events then says so.
     """
-    if b'"type":"mistakes"' not in line[:_WITHIN_BYTES]:
+    if not line.startswith(_BEGINS) or b'"type":"mistakes"' not in line[:_WITHIN_BYTES]:
         return None
     try:
         if not line.isascii():
             line.decode()  # what is left as JSON is not checked to be text
         return _unread.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
@@ -50,6 +57,8 @@ class MistakesByEpoch(Mapping[int, Mistakes]):
     """The mistakes of each epoch, each decoded when it is first asked for."""
 
     def __init__(self) -> None:
+        self.classes: int | None = None
+        """How many the run has, where that is known."""
         self._kept: dict[int, Mistakes | UnreadMistakes] = {}
 
     def keep(self, mistakes: Mistakes | UnreadMistakes) -> None:
@@ -61,7 +70,7 @@ class MistakesByEpoch(Mapping[int, Mistakes]):
     def __getitem__(self, epoch: int) -> Mistakes:
         kept = self._kept[epoch]
         if isinstance(kept, UnreadMistakes):
-            kept = self._kept[epoch] = kept.read()
+            kept = self._kept[epoch] = kept.read(self.classes)
         return kept
 
     def __contains__(self, epoch: object) -> bool:

@@ -1,24 +1,29 @@
 """What a run kept of every validation image, epoch by epoch: ``predictions/`` read back."""
 
 import csv
+import io
 import threading
 import zipfile
-import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xray_tui.errors import UserError
 from xray_tui.files import replacing
+from xray_tui.regular_files import open_regular
 from xray_tui.runs.directory import RunDirectory
+from xray_tui.words import harmless
 
 _KEPT_EPOCHS = 8
 """Scrubbing to and fro reads each of these once."""
+
+_HEAD_BYTES, _LONGEST_WHY = 4096, 200
 
 _Stamp = tuple[int, int]
 """Size and time of a file: a resumed run writes an epoch's file anew."""
@@ -141,12 +146,13 @@ class KeptPredictions:
             rows = self.directory.sources()
         except FileNotFoundError:
             raise UserError("This run kept no predictions.", f"there is no {file}") from None
-        except (OSError, StopIteration, ValueError, csv.Error) as error:
-            raise UserError(f"{file} cannot be read: {str(error) or 'it is empty'}") from None
+        except (OSError, ValueError) as error:
+            why = (isinstance(error, OSError) and error.strerror) or str(error)
+            raise UserError(f"{file} cannot be read: {why}") from None
         number = {name: index for index, name in enumerate(self.classes)}
         unknown = sorted({actual for _, actual, _ in rows} - set(number))
         if unknown:
-            raise UserError(f"{file} names a class that the run does not have: {unknown[0]}")
+            raise UserError(f"{file} names a class that the run does not have: {harmless(unknown[0])}")
         return Images(
             paths=[path for path, _, _ in rows],
             actual=np.array([number[actual] for _, actual, _ in rows], np.int64),
@@ -167,12 +173,16 @@ class KeptPredictions:
 
     def _read_epoch(self, number: int, images: Images) -> EpochPredictions:
         file = self._file(number)
+        most_bytes = _HEAD_BYTES + len(images) * max(2, len(self.classes)) * np.dtype(np.float64).itemsize
         try:
-            with np.load(file, allow_pickle=False) as arrays:
-                probabilities = np.asarray(arrays["probabilities"], np.float32)
-                losses = np.asarray(arrays["loss"], np.float32)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise UserError(f"The predictions of epoch {number} are damaged.", f"{file}: {error}") from None
+            self.directory.check_inside(file)
+            with open_regular(file, follow=False) as opened:
+                probabilities = _array(opened, "probabilities", most_bytes)
+                losses = _array(opened, "loss", most_bytes)
+        except Exception as error:  # there is hardly one that broken bytes do not make zipfile or numpy raise
+            why = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+            told = f"{file}: {harmless(why)[:_LONGEST_WHY]}"
+            raise UserError(f"The predictions of epoch {number} are damaged.", told) from None
         wanted = (len(images), len(self.classes))
         if probabilities.shape != wanted or losses.shape != wanted[:1]:
             raise UserError(
@@ -185,6 +195,24 @@ class KeptPredictions:
         of_actual = found.probabilities[np.arange(len(images)), images.actual]
         right = found.probabilities.argmax(1) == images.actual
         self._fates[found.epoch] = (stamp, of_actual.astype(np.float16), right)
+
+
+def _array(file: BinaryIO, name: str, most_bytes: int) -> NDArray[np.float32]:
+    """One array of an ``.npz`` file.
+
+    Raises:
+        ValueError: it would unpack to more than that, or holds no numbers.
+        Exception: whatever zipfile and numpy raise on broken bytes.
+    """
+    with zipfile.ZipFile(file) as archive:
+        member = archive.getinfo(f"{name}.npy")
+        if member.file_size > most_bytes:
+            raise ValueError(f"{name} has {member.file_size:,} bytes, for so few images")
+        content = archive.read(member)
+    found = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    if found.dtype.kind != "f":
+        raise ValueError(f"{name} holds no numbers but {found.dtype}")
+    return np.asarray(found, np.float32)
 
 
 def write_mistakes(

@@ -77,6 +77,7 @@ class RunRecord:
                 self.progress = event
             case RunStarted():
                 self.started = event
+                self.mistakes.classes = len(event.classes)
             case StageStarted():
                 self.stages[event.stage] = event
             case EpochEnded():

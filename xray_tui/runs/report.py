@@ -93,7 +93,7 @@ def _setup(started: RunStarted) -> list[str]:
     for role, counts in started.images.items():
         lines.append(f"| {role} | " + " | ".join(str(counts.get(name, 0)) for name in classes) + " |")
     lines += ["", f"Split: {started.split_note}.", ""]
-    if started.settings["data"]["split"] == "recipe":
+    if started.settings.get("data", {}).get("split") == "recipe":
         lines += [
             "The best epoch was chosen on the folder `test`, as the recipe was published. The validation "
             "numbers below are therefore optimistic: they are not those of images never seen.",

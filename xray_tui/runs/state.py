@@ -17,6 +17,12 @@ STALE_SECONDS = 20.0
 """A heartbeat older than this means that the process is gone: ten beats missed."""
 
 
+_CLOCKS_APART_SECONDS = 24 * 3600.0
+"""Another machine's clock may be ahead; a heartbeat from next year is no sign of life."""
+_PROCESSES = 2**31
+_MOST_BYTES = 1 << 16
+
+
 class State(Struct, frozen=True):
     status: Status
     pid: int
@@ -37,8 +43,13 @@ def write(directory: RunDirectory, status: Status) -> None:
 def written(directory: RunDirectory) -> State | None:
     """The state as it was last written, whether or not its process still lives."""
     try:
-        return msgspec.json.decode(directory.state.read_bytes(), type=State)
-    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):  # a power cut may leave it empty
+        return msgspec.json.decode(directory.read(directory.state, _MOST_BYTES), type=State)
+    except (
+        OSError,
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        RecursionError,
+    ):  # a power cut may leave it empty
         return None
 
 
@@ -53,7 +64,10 @@ def read(directory: RunDirectory) -> State:
 
 
 def _alive(state: State) -> bool:
-    if time.time() - state.heartbeat > STALE_SECONDS:
+    age_seconds = time.time() - state.heartbeat
+    if not -_CLOCKS_APART_SECONDS <= age_seconds <= STALE_SECONDS:
+        return False
+    if not 0 < state.pid < _PROCESSES:  # to the system, others mean groups of processes
         return False
     if state.host != socket.gethostname():
         return True

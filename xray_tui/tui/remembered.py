@@ -1,6 +1,5 @@
 """What is kept between sittings: the start form's last used values, and the theme."""
 
-import tomllib
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,13 +7,18 @@ import msgspec
 
 from xray_tui.files import replace_bytes
 from xray_tui.files import state_folder as state_folder
+from xray_tui.regular_files import read_regular
+from xray_tui.settings_file import read_toml
+
+_LONGEST_NAME = 1000
+"""Bytes of a theme's name."""
 
 
 def load() -> dict[str, Any]:
     """The remembered values by dotted path. A file that is missing or broken remembers nothing."""
     try:
-        tree = tomllib.loads((state_folder() / "start.toml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        tree = read_toml(state_folder() / "start.toml")
+    except (OSError, ValueError):
         return {}
     values = tree.get("start", {})
     return values if isinstance(values, dict) else {}
@@ -34,7 +38,7 @@ def save(values: Mapping[str, Any]) -> None:
 def load_theme() -> str:
     """The theme that was chosen last, by name; empty where none was."""
     try:
-        return (state_folder() / "theme").read_text(encoding="utf-8").strip()
+        return read_regular(state_folder() / "theme", _LONGEST_NAME).decode("utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return ""
 

@@ -1,7 +1,6 @@
 """Theme files: read, checked, and filled up until every colour that the screen uses is there."""
 
 import re
-import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 from textual.color import Color, ColorParseError
 from textual.theme import BUILTIN_THEMES, Theme
 
-from xray_tui.settings_file import nearest
+from xray_tui.settings_file import nearest, read_toml
 
 COLOURS = (
     "primary",
@@ -102,11 +101,9 @@ def read_theme(file: Path) -> Theme:
         ValueError: the file is no theme; says why, in words.
     """
     try:
-        tree = tomllib.loads(file.read_text(encoding="utf-8"))
+        tree = read_toml(file)
     except OSError as error:
         raise ValueError(f"it cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(str(error)) from None
     name = tree.pop("name", None)
     if not isinstance(name, str) or not name:
         raise ValueError("it has no name")

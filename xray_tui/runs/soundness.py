@@ -1,0 +1,140 @@
+"""Whether events and settings that were read back can be those of a run.
+
+A line may be an event by its types and still name a class that there is none of, a moment that no calendar
+has, or a table that is not square. Whoever shows a run relies on none of that being so; here it is made sure,
+once, where the line is read.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from xray_tui.events import EpochEnded, Event, Mistakes, RunStarted, TestEvaluated
+
+Names = tuple[str, ...]
+
+LAST_MOMENT = 253_402_300_000.0
+"""Unix seconds: the year 9999, beyond which there is no date."""
+_MOST = 2**53
+"""Of anything that is counted; beyond it a float has no room for each number."""
+_MOST_EPOCHS = 10**9
+_LARGEST = 1e39
+"""Of a loss or a rate: more than a float32 holds, and so little that sums of them are finite."""
+_DEEPEST = 8
+"""Tables within tables in settings; ours have four."""
+
+_COUNTS: Names = ("total", "images", "bytes", "unreadable", "parameters", "done")
+_COUNTS += ("trainable_parameters", "total_parameters")
+_EPOCHS: Names = ("epoch", "epochs", "first_epoch", "best_epoch")
+_FRACTIONS: Names = ("accuracy", "auc", "sensitivity", "specificity")
+_NUMBERS: Names = ("loss", "train_loss", "validation_loss", "learning_rate", "images_per_second")
+_NUMBERS += ("seconds", "value")
+_BOUNDS: tuple[tuple[Names, float, float], ...] = (
+    (_COUNTS, 0, _MOST),
+    (_EPOCHS, 0, _MOST_EPOCHS),
+    (_FRACTIONS, 0, 1),
+    (_NUMBERS, -_LARGEST, _LARGEST),
+)
+
+
+def check(event: Event, classes: Sequence[str] | None = None) -> None:
+    """
+    Args:
+        classes: of the run, where they are known already.
+
+    Raises:
+        ValueError: the event cannot be one of a run; says what in it.
+    """
+    check_moment(event.t)
+    check_numbers(event)
+    if isinstance(event, RunStarted):
+        _check_started(event)
+    if isinstance(event, EpochEnded | TestEvaluated) and not (
+        isinstance(event, TestEvaluated) and event.skipped
+    ):
+        _check_table(event.confusion, None if classes is None else len(classes))
+    if isinstance(event, Mistakes) and classes is not None:
+        for mistake in event.worst:
+            if not (0 <= mistake.actual < len(classes) and 0 <= mistake.predicted < len(classes)):
+                raise ValueError("a mistake names a class that the run has not")
+
+
+def check_numbers(told: object) -> None:
+    """
+    Args:
+        told: anything that has such numbers by their names.
+
+    Raises:
+        ValueError: one is beyond all sense.
+    """
+    bounds = (
+        (_COUNTS, 0, _MOST),
+        (_EPOCHS, 0, _MOST_EPOCHS),
+        (_FRACTIONS, 0, 1),
+        (_NUMBERS, -_LARGEST, _LARGEST),
+    )
+    for names, least, most in bounds:
+        for name in names:
+            value = getattr(told, name, None)
+            if isinstance(value, int | float) and not least <= value <= most:
+                raise ValueError(
+                    f"{name} cannot be {value:.6g}"
+                    if isinstance(value, float)
+                    else f"{name} is beyond all sense"
+                )
+
+
+def check_moment(t: float | None) -> None:
+    """
+    Raises:
+        ValueError: no calendar has it.
+    """
+    if t is not None and not 0 <= t <= LAST_MOMENT:
+        raise ValueError(f"there is no moment {t}")
+
+
+def check_settings(tree: Any, depth: int = 0) -> None:
+    """Whether something has the shape of settings: sections by name, values within them.
+
+    Raises:
+        ValueError: it has not.
+    """
+    if not isinstance(tree, dict):
+        if depth < 2 and not (
+            depth == 1 and isinstance(tree, str)
+        ):  # only ``preset`` stands outside a section
+            raise ValueError("the settings have no sections")
+        if isinstance(tree, float) and not math.isfinite(tree):
+            raise ValueError(f"no setting is {tree}")
+        if isinstance(tree, int) and abs(tree) > _MOST:
+            raise ValueError("a setting is too large a number")
+        return
+    if depth > _DEEPEST:
+        raise ValueError("the settings are nested too deeply")
+    for name, inner in tree.items():
+        if depth == 1 and name in ("frozen", "unfrozen") and not isinstance(inner, dict):
+            raise ValueError(f"the settings have no section {name}")
+        check_settings(inner, depth + 1)
+
+
+def _check_started(event: RunStarted) -> None:
+    check_settings(event.settings)
+    classes = event.classes
+    if len(set(classes)) != len(classes) or len(classes) < 2:
+        raise ValueError("its classes are not two or more, each with a name of its own")
+    positive = event.settings.get("data", {}).get("positive")
+    if positive and positive not in classes:
+        raise ValueError("the positive class is none of the run's")
+    epochs = event.settings.get("training", {}).get("unfrozen", {}).get("epochs", 0)
+    if not isinstance(epochs, int) or not 0 <= epochs <= _MOST_EPOCHS:
+        raise ValueError("the epochs to come are no number")
+    if not all(0 <= n <= _MOST for counts in event.images.values() for n in counts.values()):
+        raise ValueError("its images cannot be so many")
+
+
+def _check_table(confusion: list[list[int]], classes: int | None) -> None:
+    wanted = len(confusion) if classes is None else classes
+    if len(confusion) != wanted or any(len(row) != wanted for row in confusion):
+        raise ValueError("the table of its predictions does not fit the classes")
+    if not all(0 <= images <= _MOST for row in confusion for images in row):
+        raise ValueError("the table of its predictions has a number that is none of images")

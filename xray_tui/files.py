@@ -31,6 +31,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         OSError: as the file system says.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.unlink(missing_ok=True)  # a link that a stranger put there would be written through
     try:
         yield part
         if durable:

@@ -207,6 +207,8 @@ def _events(directory: RunDirectory) -> list[Event]:
 
 def _settings(directory: RunDirectory) -> dict[str, Any]:
     """Of a run that never said what it was."""
+    if directory.config.is_symlink():
+        return {}
     try:
         return config.to_tree(config.load_kept(directory.config))
     except UserError:

@@ -2,8 +2,11 @@
 
 import csv
 import io
+import os
+import stat
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +62,8 @@ def rename(directory: RunDirectory, name: str) -> None:
 def delete(directory: RunDirectory) -> Path:
     """Move a run into the trash folder beside it, and say where it is now.
 
+    Of a run whose directory is a link, the link is moved; nothing that a link leads to is touched.
+
     Raises:
         UserError: the run is live, is none, or cannot be moved.
     """
@@ -67,18 +72,33 @@ def delete(directory: RunDirectory) -> Path:
     if folder.name not in (run.name for run in list_runs(folder.parent)) and not directory.journal.exists():
         raise UserError(f"{folder} is no run", "nothing was deleted")
     trash = folder.parent / _TRASH
+    if trash.is_symlink():
+        raise UserError(
+            f"{trash} is a link: what is moved there would leave the folder", "nothing was deleted"
+        )
     try:
         trash.mkdir(exist_ok=True)
         taken = {path.name for path in trash.iterdir()}
         numbered = (f"{folder.name}-{number}" for number in range(2, len(taken) + 3))
         name = next(name for name in (folder.name, *numbered) if name not in taken)
-        # A run that is just being resumed does not say yet that it is live; but it has its claim.
-        with Claim(directory, patience_seconds=0):
+        with _claimed(directory):
             return folder.rename(trash / name)
     except OSError as error:
         raise UserError(
             f"cannot move {folder} into {trash}: {error.strerror}", "nothing was deleted"
         ) from None
+
+
+def _claimed(directory: RunDirectory) -> AbstractContextManager[object]:
+    """The right to move a run: one that is just being resumed does not say yet that it is live.
+
+    A claim opens the journal, or makes it: nobody writes a run whose journal is a pipe or lies elsewhere.
+    """
+    try:
+        elsewhere = not stat.S_ISREG(directory.journal.lstat().st_mode)
+    except FileNotFoundError:
+        elsewhere = directory.path.is_symlink()
+    return nullcontext() if elsewhere else Claim(directory, patience_seconds=0)
 
 
 def refuse_live(directory: RunDirectory) -> None:
@@ -102,8 +122,14 @@ def export(summaries: Sequence[Summary], file: Path) -> None:
     the list of runs shows.
 
     Raises:
-        UserError: another suffix, or the file cannot be written.
+        UserError: another suffix, a run whose directory is a link, or the file cannot be written.
     """
+    for run in summaries:
+        if run.directory.path.is_symlink():  # what it leads to is not what this folder keeps
+            raise UserError(
+                f"{run.directory.path} is a link: it is not followed to be exported",
+                f"name its own folder: {os.path.realpath(run.directory.path)}",
+            )
     match file.suffix.lower():
         case ".csv":
             text = _csv(summaries)

@@ -24,6 +24,7 @@ from xray_tui.events import (
     RunStarted,
     StageStarted,
 )
+from xray_tui.files import replace_bytes
 from xray_tui.runs import state
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.follow import Follower, read, replay
@@ -167,7 +168,7 @@ class Source(ABC):
         file = Path(folder) / "error.txt"
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(trace, encoding="utf-8", errors="replace")
+            replace_bytes(file, trace.encode("utf-8", "replace"))  # never through a link
         except OSError as unwritable:
             return Failure(told, f"this is a bug; its trace could not be kept ({unwritable})", bug=True)
         return Failure(told, f"this is a bug; its trace is in {file}", bug=True)

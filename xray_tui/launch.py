@@ -210,7 +210,7 @@ def _train(
         detached = ended is None
         return ended
     finally:
-        observers.close(report=not detached)
+        observers.close(ended=not detached)
 
 
 class _Observers:
@@ -243,36 +243,43 @@ class _Observers:
             UserError: the run directory cannot be written any more.
         """
         with self._one_at_a_time:
-            try:
-                self.patience(lambda: self._recorder(event), str(self._directory.path))
-            except Stop:
-                if not isinstance(event, RunEnded):
-                    raise
-                # The last word finds no room. Without it the run counts as interrupted, which it is.
-            except OSError as error:
-                why = f"{error.strerror or error}: {error.filename or self._directory.path}"
-                raise UserError(
-                    f"the run directory cannot be written any more: {why}",
-                    f"`xray-tui resume {self._directory.name}` goes on from the last checkpoint",
-                ) from error
+            # Without its last word a run counts as interrupted, which it is where that finds no room.
+            stops: tuple[type[Stop], ...] = (Stop,) if isinstance(event, RunEnded) else ()
+            with suppress(*stops):
+                self._record(event)
             self._emit(event)
-            self._reflect(event)
+            with suppress(*stops):
+                self._reflect(event)
 
     def go_on(self, past: Sequence[Event], resumed: Resumed) -> None:
         """Tell that the run goes on, all of them knowing its past."""
         self._board.recall(past)
         self(resumed)
 
-    def close(self, *, report: bool) -> None:
+    def close(self, *, ended: bool) -> None:
         """
         Args:
-            report: the run has ended: sum it up.
+            ended: nobody goes on with the run: sum it up.
         """
-        self._board.close()
-        self._recorder.close()
-        if report:
-            with suppress(Stop):
-                self.patience(lambda: write_report(self._directory), str(self._directory.report))
+        try:
+            if ended:
+                with suppress(Stop):
+                    self.patience(lambda: write_report(self._directory), str(self._directory.report))
+        except OSError as error:
+            self._emit(Warning(kind="report", message=f"the report cannot be written: {error}"))
+        finally:
+            self._board.close()
+            self._recorder.close(ended=ended)
+
+    def _record(self, event: Event) -> None:
+        try:
+            self.patience(lambda: self._recorder(event), str(self._directory.path))
+        except OSError as error:
+            why = f"{error.strerror or error}: {error.filename or self._directory.path}"
+            raise UserError(
+                f"the run directory cannot be written any more: {why}",
+                f"`xray-tui resume {self._directory.name}` goes on from the last checkpoint",
+            ) from error
 
     def _reflect(self, event: Event) -> None:
         if self._mirror is None:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from xray_tui.engine.plan import Plan
 from xray_tui.engine.stage import StageUnderWay
 from xray_tui.engine.standing import Standing
 from xray_tui.engine.times import Times
+from xray_tui.errors import UserError
 from xray_tui.events import Emit
 from xray_tui.files import Insist
 
@@ -48,10 +50,7 @@ class Keeper:
         if not plan.world.main:
             return
         position = at.position(files=plan.digest, processes=plan.world.size, **of_run)
-        with self._times("checkpoints"):
-            path = self._insist(
-                lambda: checkpoints.save_last(self._folder, plan.model, at.optimizer, position)
-            )
+        path = self._save(lambda: checkpoints.save_last(self._folder, plan.model, at.optimizer, position))
         self._saved = time.monotonic()
         self._emit(results.checkpoint_saved("last", path, position.next_epoch))
 
@@ -59,9 +58,18 @@ class Keeper:
         """The weights of the best epoch, which are the model's now."""
         if not self._plan.world.main:
             return
-        with self._times("checkpoints"):
-            path = self._insist(lambda: checkpoints.save_best(self._folder, self._plan.model))
+        path = self._save(lambda: checkpoints.save_best(self._folder, self._plan.model))
         self._emit(results.checkpoint_saved("best", path, epoch))
+
+    def _save(self, save: Callable[[], Path]) -> Path:
+        try:
+            with self._times("checkpoints"):
+                return self._insist(save)
+        except OSError as error:
+            raise UserError(
+                f"no checkpoint can be written into {self._folder}: {error.strerror or error}",
+                "a resume goes on from the last one that could",
+            ) from error
 
     def load_best(self) -> None:
         checkpoints.load_best(self._folder, self._plan.model, self._plan.world)

@@ -104,9 +104,16 @@ class Recorder:
                 os.fsync(self._journal.fileno())
                 self._enter(outcome)
 
-    def close(self) -> None:
+    def close(self, *, ended: bool = False) -> None:
+        """
+        Args:
+            ended: nobody goes on with the run: where its end found no room, at least this is said.
+        """
         self._ending.set()
         self._thread.join()
+        if ended and self._status in ("running", "paused"):
+            with suppress(OSError):
+                self._enter("interrupted")
         self._claim.close()
         self._directory.progress.unlink(missing_ok=True)
 

@@ -162,6 +162,23 @@ async def test_choices_are_gone_through_with_the_arrows_and_a_preset_brings_its_
         assert line(app, "preset")[2] == "tuned"
 
 
+async def test_what_is_true_or_false_is_a_choice(file: Path) -> None:
+    app = dashboard()
+    async with app.run_test(size=TALL) as pilot:
+        await pilot.press("5")
+        await go_to(pilot, "data.hash_names")
+        await pilot.press("enter")
+        assert isinstance(app.focused, ChosenValue)
+        await pilot.press("right", "enter")
+        assert line(app, "data.hash_names")[2:] == ["true", "false", "edited"]
+        await pilot.press("w")
+        await until(pilot, lambda: isinstance(app.screen, AskScreen))
+        await pilot.press("enter")
+        await until(pilot, file.exists)
+    assert "hash_names = true" in file.read_text()
+    assert config.trace(file=file).settings.data.hash_names is True
+
+
 async def test_backspace_goes_back_to_the_default_and_is_offered_only_then() -> None:
     app = dashboard(settings=config.load({"training.seed": 7}))
     async with app.run_test(size=TALL) as pilot:
@@ -222,10 +239,10 @@ async def test_the_cursor_steps_over_headings() -> None:
     async with app.run_test(size=TALL) as pilot:
         await pilot.press("5")
         assert rows(app).entry == Setting("data.root")
-        await pilot.press(*["down"] * 8)
+        await pilot.press(*["down"] * 9)
         assert rows(app).entry == Setting("model.backbone")
         await pilot.press("up")
-        assert rows(app).entry == Setting("data.cache_gigabytes")
+        assert rows(app).entry == Setting("data.hash_names")
         await pilot.press("home")
         assert rows(app).entry == Setting("data.root")
         assert rows(app).scroll_offset.y == 0, "the heading above is seen too"

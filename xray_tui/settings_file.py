@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from xray_tui.errors import UserError
-from xray_tui.files import replace_bytes
+from xray_tui.files import replacing
 from xray_tui.regular_files import read_regular
 
 _MOST_BYTES = 1 << 18
@@ -189,12 +189,22 @@ def save(file: Path, changes: Mapping[str, Any]) -> Path | None:
         new, copy = tomlkit.dumps(plain), file.with_name(f"{file.name}.bak")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        mode = file.stat().st_mode & 0o777 if file.exists() else None
         if copy is not None:
-            replace_bytes(copy, old.encode(), durable=True)
-        replace_bytes(file, new.encode(), durable=True)
+            _write(copy, old, mode)
+        _write(file, new, mode)
     except OSError as error:
         raise UserError(f"cannot write {file}: {error.strerror}") from None
     return copy
+
+
+def _write(file: Path, text: str, mode: int | None) -> None:
+    """Who made the old file private wants the new one to be."""
+    with replacing(file) as part:
+        part.touch()
+        if mode is not None:
+            part.chmod(mode)
+        part.write_text(text, encoding="utf-8", newline="")
 
 
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -27,6 +27,7 @@ from tensorboard.backend.event_processing.event_file_loader import RawEventFileL
 
 from tests.conftest import write_folder
 from tests.faults import sitting
+from xray_tui import settings_file
 from xray_tui.events import RunStarted
 from xray_tui.runs.directory import RunDirectory, list_runs
 from xray_tui.runs.follow import read
@@ -285,6 +286,20 @@ def test_everything_is_made_with_the_umask(sat: Sat, hashed: Sat) -> None:
         "about.json",
         "start.toml",
     }
+
+
+def test_a_config_file_that_was_made_private_stays_it() -> None:
+    file = settings_file.user_file()
+    for content in (
+        "[data]\nlimit = 3\n",
+        "training.seed = 1 # lost here, kept in the copy\ndata.limit = 3\n",
+    ):
+        file.write_text(content)
+        file.chmod(0o600)
+        changes = {"training.frozen.learning_rate": 0.1, "training.seed": 2, "data.split": "recipe"}
+        copy = settings_file.save(file, changes)
+        assert {stat.S_IMODE(path.stat().st_mode) for path in (file, copy) if path is not None} == {0o600}
+    assert copy is not None, "the test itself: the second file wants a copy"
 
 
 @pytest.mark.parametrize("umask", [0o077, 0o027, 0o002])

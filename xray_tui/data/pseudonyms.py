@@ -24,10 +24,13 @@ from xray_tui.data.folders import SUFFIXES, ImageFile, scan
 from xray_tui.data.splits import Roles, named_patient, patient_of
 from xray_tui.errors import UserError
 from xray_tui.files import state_folder
+from xray_tui.regular_files import read_regular
 
 DIGITS = 16
 """64 bits: that two of a million images get the same ones has a chance of 1 in 30 million."""
 _KEY_BYTES = 32
+_MOST_BYTES = 1000
+"""Of its file."""
 _FORM = re.compile(rf"[0-9a-f]{{{DIGITS}}}({'|'.join(map(re.escape, sorted(SUFFIXES)))})", re.IGNORECASE)
 _KEPT_FOLDERS = 4
 """Data folders whose files are known by pseudonym at once."""
@@ -126,8 +129,7 @@ def read_key() -> bytes:
     """
     file = key_file()
     try:
-        text = file.read_text(encoding="ascii").strip()
-        key = bytes.fromhex(text)
+        key = bytes.fromhex(read_regular(file, _MOST_BYTES).decode("ascii").strip())
     except FileNotFoundError:
         raise UserError(
             f"the key of the pseudonyms is not on this machine: no {file}",

@@ -88,36 +88,33 @@ async def dashboard(data: str, runs: str, *, hashed: bool) -> list[str]:
     )
     app, screens = XrayApp(settings, parts=Parts()), []
 
-    async def look(*keys: str) -> None:
+    async def look(*keys: str, until: str = "") -> None:
+        """Press keys, wait until something is on the screen, and keep what is."""
         for key in keys:
             await pilot.press(key)
-            await asyncio.sleep(0.2)  # it reads files in threads
+        for _ in range(600):
+            await asyncio.sleep(0.1)  # files are read in threads
+            lines = [strip.text for strip in app.screen._compositor.render_strips()]
+            shown = "\n".join([*lines, *(note.message for note in app._notifications)])
+            if until in shown:
+                break
         reached.extend(map(str, connections()))
-        lines = [strip.text for strip in app.screen._compositor.render_strips()]
-        screens.append("\n".join([*lines, *(note.message for note in app._notifications)]))
+        screens.append(shown)
 
     async with app.run_test(size=(200, 50)) as pilot:
-        await asyncio.sleep(1)  # the form looks into the folder
-        await pilot.press("s")
-        for _ in range(1200):
-            await asyncio.sleep(0.1)
-            run = app.desk.main
-            if run is not None and (run.record.ended is not None or run.failed):
-                break
+        await look("s", until="epochs")
+        await look(until="best epoch")
         await look("1")
-        await look("2")
-        await look("g", "g", "g")  # three times: the network is loaded meanwhile
-        for _ in range(100):
-            if "weights of epoch" in screens[-1] or "cannot" in screens[-1]:
-                break
-            await look()
-        await look("w")
-        await look("enter")
-        await look("escape", "3")
-        await look("4")
-        await look("down", "enter", "down", "enter")
-        await look("escape", "escape", "5")
-        await look("w", "y", "enter")
+        await look("2", until="▀▀▀▀")
+        await look("g", until="weights of epoch")
+        await look("w", until="written to")
+        await look("enter", until="esc closes")
+        await look("escape", "3", until="second")
+        await look("4", until="findings")
+        await look("down", "enter", "down")
+        await look("escape", "5", until="hash names")
+        await look("w", until="Save into your config file?")
+        await look("enter", until="Saved in")
         app.exit()
     return screens
 

@@ -1,15 +1,12 @@
 """Numbers and foreign words, made fit to be read: the same on a screen, in a report, in a log."""
 
+import unicodedata
+
 ABSENT = "–"
 
-# Characters that steer a terminal or reorder what stands around them.
-_INVISIBLE = {
-    *range(0x7F, 0xA0),
-    *range(0x200B, 0x2010),
-    *range(0x2028, 0x202F),
-    *range(0x2060, 0x206A),
-    0xFEFF,
-}
+# Characters that steer a terminal, reorder what stands around them, or are not seen: controls, formats (of
+# which many turn the direction of writing), halves of characters, separators of lines and paragraphs.
+_STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def harmless(words: str) -> str:
@@ -18,12 +15,14 @@ def harmless(words: str) -> str:
     Control characters become their pictures (ESC becomes ␛); what was no text, like the bytes of a
     file name in another encoding, becomes the replacement character.
     """
+    if words.isprintable():
+        return words
     shown = []
     for character in words:
         code = ord(character)
         if code < 0x20:
             shown.append(chr(0x2400 + code))
-        elif code in _INVISIBLE or 0xD800 <= code <= 0xDFFF:
+        elif unicodedata.category(character) in _STEERING:
             shown.append("\ufffd")
         else:
             shown.append(character)

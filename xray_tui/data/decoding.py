@@ -32,7 +32,8 @@ MOST_BYTES = 500_000_000
 """Of a file: more than that many pixels take, uncompressed, in colour and with 16 bits."""
 
 _ORIENTATION = 0x0112
-"""The EXIF tag; from 5 on the image lies on its side."""
+_LYING = (5, 6, 7, 8)
+"""The EXIF tag, and its values for an image that lies on its side; it may hold anything else."""
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _OTHERS = {
     b"GIF8": "a GIF",
@@ -115,7 +116,7 @@ def measure(file: BinaryIO) -> Measured:
         if image.format == "JPEG":
             image.draft("L", (1, 1))
         image.load()
-        if image.getexif().get(_ORIENTATION, 1) >= 5:
+        if image.getexif().get(_ORIENTATION) in _LYING:
             width, height = height, width
         return Measured(width, height, mode)
 
@@ -128,7 +129,7 @@ def head(file: BinaryIO) -> Measured:
     """
     with _said_in_words(), _open(file) as image:
         width, height = image.size
-        if image.getexif().get(_ORIENTATION, 1) >= 5:
+        if image.getexif().get(_ORIENTATION) in _LYING:
             width, height = height, width
         return Measured(width, height, image.mode)
 

@@ -9,7 +9,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from xray_tui import config
 from xray_tui.events import EpochEnded, Event, Mistakes, RunStarted, TestEvaluated
+from xray_tui.settings import Settings
+from xray_tui.settings_file import leaves
 
 Names = tuple[str, ...]
 
@@ -22,6 +25,8 @@ _LARGEST = 1e39
 """Of a loss or a rate: more than a float32 holds, and so little that sums of them are finite."""
 _DEEPEST = 8
 """Tables within tables in settings; ours have four."""
+
+_DEFAULTS = dict(leaves(config.to_tree(Settings())))
 
 _COUNTS: Names = ("total", "images", "bytes", "unreadable", "parameters", "done")
 _COUNTS += ("trainable_parameters", "total_parameters")
@@ -119,17 +124,26 @@ def check_settings(tree: Any, depth: int = 0) -> None:
 
 def _check_started(event: RunStarted) -> None:
     check_settings(event.settings)
+    _check_kinds(event.settings)
     classes = event.classes
     if len(set(classes)) != len(classes) or len(classes) < 2:
         raise ValueError("its classes are not two or more, each with a name of its own")
     positive = event.settings.get("data", {}).get("positive")
     if positive and positive not in classes:
         raise ValueError("the positive class is none of the run's")
-    epochs = event.settings.get("training", {}).get("unfrozen", {}).get("epochs", 0)
-    if not isinstance(epochs, int) or not 0 <= epochs <= _MOST_EPOCHS:
-        raise ValueError("the epochs to come are no number")
     if not all(0 <= n <= _MOST for counts in event.images.values() for n in counts.values()):
         raise ValueError("its images cannot be so many")
+
+
+def _check_kinds(tree: dict[str, Any]) -> None:
+    """A setting that is known is a text where ours is one, and a number where ours is one."""
+    for path, value in leaves(tree):
+        ours = _DEFAULTS.get(path)
+        kinds = (int, float) if isinstance(ours, int | float) else (type(ours),)
+        if ours is not None and not isinstance(value, kinds):
+            raise ValueError(f"{path} is of another kind")
+        if path.endswith(".epochs") and not 0 <= value <= _MOST_EPOCHS:
+            raise ValueError(f"{path} is beyond all sense")
 
 
 def _check_table(confusion: list[list[int]], classes: int | None) -> None:

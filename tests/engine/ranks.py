@@ -4,16 +4,12 @@ import os
 import socket
 import traceback
 from collections.abc import Callable
-from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from tests.forked import CONTEXT, start
+
 _PATIENCE_SECONDS = 60.0
-# A server that has torch loaded forks each process in an instant.
-_CONTEXT = get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    ["pytest", "sklearn.metrics", "xray_tui.engine.recipe", "xray_tui.engine.distributed", "xray_tui.launch"]
-)
 
 
 def in_ranks(size: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
@@ -21,14 +17,12 @@ def in_ranks(size: int, function: Callable[..., Any], *arguments: Any) -> list[A
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    own = {name: value for name, value in os.environ.items() if name.startswith("XRAY_TUI_")}
     places = {"WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     ends, processes = [], []
     for rank in range(size):
-        environment = own | {k: str(v) for k, v in (places | {"RANK": rank, "LOCAL_RANK": rank}).items()}
-        ours, theirs = _CONTEXT.Pipe(duplex=False)
-        process = _CONTEXT.Process(target=_be, args=(environment, theirs, function, arguments))
-        process.start()
+        environment = {k: str(v) for k, v in (places | {"RANK": rank, "LOCAL_RANK": rank}).items()}
+        ours, theirs = CONTEXT.Pipe(duplex=False)
+        process = start(_be, environment, theirs, function, arguments)
         theirs.close()
         ends.append(ours)
         processes.append(process)

@@ -18,5 +18,4 @@ def killer(tmp_path_factory: pytest.TempPathFactory) -> Killer:
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_at_random_moments(killer: Killer, seed: int) -> None:
     came = killer.kill(f"run-{seed}", random.Random(seed))
-    assert came.kills
     assert came.troubles == []

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 import time
 from typing import Literal
 
@@ -9,7 +10,11 @@ import msgspec
 from msgspec import Struct
 
 from xray_tui.files import replace_bytes
+from xray_tui.regular_files import open_regular
 from xray_tui.runs.directory import RunDirectory
+
+if sys.platform != "win32":
+    import fcntl
 
 Status = Literal["running", "paused", "handover", "done", "failed", "interrupted"]
 
@@ -58,18 +63,19 @@ def read(directory: RunDirectory) -> State:
     state = written(directory)
     if state is None:
         return State(status="interrupted", pid=0, host="", heartbeat=0.0)
-    if state.live and not _alive(state):
+    if state.live and not _alive(state, directory):
         return msgspec.structs.replace(state, status="interrupted")
     return state
 
 
-def _alive(state: State) -> bool:
+def _alive(state: State, directory: RunDirectory) -> bool:
+    here = state.host == socket.gethostname()
     age_seconds = time.time() - state.heartbeat
-    if not -_CLOCKS_APART_SECONDS <= age_seconds <= STALE_SECONDS:
+    if not -_CLOCKS_APART_SECONDS <= age_seconds <= STALE_SECONDS and not (here and _is_locked(directory)):
         return False
     if not 0 < state.pid < _PROCESSES:  # to the system, others mean groups of processes
         return False
-    if state.host != socket.gethostname():
+    if not here:
         return True
     try:
         os.kill(state.pid, 0)
@@ -78,3 +84,18 @@ def _alive(state: State) -> bool:
     except PermissionError:  # it lives, and is someone else's
         return True
     return True
+
+
+def _is_locked(directory: RunDirectory) -> bool:
+    """Whether a process holds the journal: stopped by ctrl+z it has no heartbeat, and is not gone."""
+    if sys.platform == "win32":
+        return False
+    try:
+        with open_regular(directory.journal, follow=False) as journal:  # never waits for a pipe
+            # Let go at once; whoever claims the run in this very moment tries again.
+            fcntl.flock(journal, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # there is none, or a file system without locks
+        return False
+    return False

@@ -258,6 +258,12 @@ def filters(content: bytes, folder: Path) -> None:
     assert isinstance(found.matches(_summary()), bool)
 
 
+def image_filters(content: bytes, folder: Path) -> None:
+    from xray_tui.tui import image_filter
+
+    assert image_filter.parse(content.decode("utf-8", "replace")) is not None
+
+
 _ROOT = Path(__file__).parents[2]
 _CLASSES = ["NORMAL", "PNEUMONIA"]
 _SOURCES = b"path,actual,patient\n" + b"".join(b"test/NORMAL/%d.png,NORMAL,p%d\n" % (n, n) for n in range(3))
@@ -283,6 +289,7 @@ def _summary() -> Any:
 
 
 _FILTER = """( ) " \\ acc cfg.batch_size started name has: >= < : != ! | 88% 2026-11 1h loss stage:frozen"""
+_IMAGE_FILTER = '" : ! | p loss wrong actual said >= < = 0.9 1e999 nan NORMAL person14'
 _KEYS = "ctrl+ shift+ f5 space , + ? s escape é ctrl+@ minus"
 _TOML = (
     "[keys] start = [data] root [[ ]] { } . seed [training] inf # theme dashboard 1e999 2026-01-01 \\u0000"
@@ -357,6 +364,8 @@ def _of_people() -> Iterator[Target]:
         themes,
     )
     yield Target("filter", filters, worded(_FILTER, " "), seeds=[b"acc>=88% stage:frozen"])
+    terms = worded(_IMAGE_FILTER, " ")
+    yield Target("mistakes", image_filters, terms, seeds=[b"p>0.9 !said:NORMAL | wrong>=3"])
     yield Target("keys", keys, worded(_KEYS, " "), seeds=[b"s,f5"])
 
 

@@ -405,6 +405,27 @@ def test_a_run_folder_that_cannot_be_looked_into_is_told(tmp_path: Path) -> None
             RunDirectory.find(tmp_path, name)
 
 
+def test_a_run_that_seems_live_is_not_asked_for_its_lock_through_a_pipe(tmp_path: Path) -> None:
+    """A process that was stopped has no heartbeat, but the lock on its journal."""
+    directory = keep(tmp_path)
+    directory.journal.unlink()
+    os.mkfifo(directory.journal)
+    told = {"status": "running", "pid": os.getpid(), "host": socket.gethostname(), "heartbeat": 0.0}
+    directory.state.write_text(json.dumps(told))
+    in_time(lambda: state.read(directory))
+
+
+def test_the_trace_of_a_bug_is_not_written_through_a_link(tmp_path: Path) -> None:
+    directory = keep(tmp_path / "runs")
+    kept = tmp_path / "kept"
+    kept.write_text("kept")
+    (directory.path / "error.txt").symlink_to(kept)
+    failure = FollowSource(directory)._bug(ValueError("a bug"))
+    assert str(directory.path / "error.txt") in failure.hint
+    assert "a bug" in (directory.path / "error.txt").read_text()
+    assert kept.read_text() == "kept"
+
+
 async def test_damaged_runs_do_not_hide_the_others_in_history(tmp_path: Path) -> None:
     for number, (_, line) in enumerate(journals()):
         bad = keep(tmp_path, at=1.5e9 + 60 * number)

@@ -24,6 +24,8 @@ from xray_tui.words import duration, harmless, number, percent
         ("line\nbreak\ttab\x00", "line␊break␉tab␀"),
         ("\x7f\x9b31m", "\ufffd\ufffd31m"),
         ("gpj.\u202eexe", "gpj.\ufffdexe"),
+        ("a\u061cb\u00adc\U000e0041d", "a\ufffdb\ufffdc\ufffdd"),
+        ("88\u00a0%\u202f!", "88\u00a0%\u202f!"),
         (os.fsdecode(b"caf\xe9.png"), "caf\ufffd.png"),
         ("Röntgen 胸部", "Röntgen 胸部"),
     ],

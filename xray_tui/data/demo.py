@@ -185,7 +185,7 @@ def _read_marker(root: Path) -> object:
     """What `root`'s marker says, or None."""
     try:
         return json.loads((root / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

@@ -162,11 +162,19 @@ def variable_of(path: str) -> str:
 
 
 def annotation(path: str) -> Any:
-    """The annotated type of a setting, by dotted path."""
+    """The annotated type of a setting, by dotted path.
+
+    Raises:
+        KeyError: there is no such setting.
+    """
     kind: Any = Settings
     *parents, leaf = path.split(".")
     for name in parents:
         kind = get_type_hints(kind)[name]
+        if get_origin(kind) is Annotated:
+            kind = get_args(kind)[0]
+        if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+            raise KeyError(path)
     return get_type_hints(kind, include_extras=True)[leaf]
 
 

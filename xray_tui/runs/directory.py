@@ -24,6 +24,8 @@ from xray_tui.words import harmless
 
 _LONGEST_VALUE = 64
 """Bytes of a request's file that are read."""
+_LONGEST_NAME = 255
+"""Characters of a name from a file that are told."""
 _SOURCES = ["path", "actual", "patient"]
 _SOURCES_BYTES = 1 << 29
 """Of ``images.csv``: some millions of images."""
@@ -164,7 +166,7 @@ class RunDirectory:
             found = _request(file)
             file.unlink(missing_ok=True)
             if isinstance(found, str):
-                refuse(f"control/{harmless(file.name)} is no request: {found}")
+                refuse(f"control/{harmless(file.name)[:_LONGEST_NAME]} is no request: {found}")
             else:
                 yield found
 
@@ -194,7 +196,7 @@ class RunDirectory:
             raise ValueError(str(error)) from None
         for path, _, _ in found:
             if path.startswith("/") or "\0" in path or ".." in path.split("/"):
-                raise ValueError(f"{harmless(path)} is no file of a data folder")
+                raise ValueError(f"{harmless(path)[:_LONGEST_NAME]} is no file of a data folder")
         return found
 
     def read(self, file: Path, most_bytes: int) -> bytes:

@@ -152,7 +152,9 @@ class KeptPredictions:
         number = {name: index for index, name in enumerate(self.classes)}
         unknown = sorted({actual for _, actual, _ in rows} - set(number))
         if unknown:
-            raise UserError(f"{file} names a class that the run does not have: {harmless(unknown[0])}")
+            raise UserError(
+                f"{file} names a class that the run does not have: {harmless(unknown[0])[:_LONGEST_WHY]}"
+            )
         return Images(
             paths=[path for path, _, _ in rows],
             actual=np.array([number[actual] for _, actual, _ in rows], np.int64),

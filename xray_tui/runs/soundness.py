@@ -7,6 +7,7 @@ once, where the line is read.
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from xray_tui import config
@@ -23,10 +24,16 @@ _MOST = 2**53
 _MOST_EPOCHS = 10**9
 _LARGEST = 1e39
 """Of a loss or a rate: more than a float32 holds, and so little that sums of them are finite."""
+_INNER = ("frozen", "unfrozen", "augmentation")
+"""Sections within sections."""
 _DEEPEST = 8
 """Tables within tables in settings; ours have four."""
 
-_DEFAULTS = dict(leaves(config.to_tree(Settings())))
+_KINDS: list[tuple[list[str], tuple[type, ...]]] = [
+    (path.split("."), (int, float) if isinstance(value, float) else (type(value),))
+    for path, value in leaves(config.to_tree(Settings()))
+]
+"""Where each setting stands, and what it is."""
 
 _COUNTS: Names = ("total", "images", "bytes", "unreadable", "parameters", "done")
 _COUNTS += ("trainable_parameters", "total_parameters")
@@ -72,21 +79,16 @@ def check_numbers(told: object) -> None:
     Raises:
         ValueError: one is beyond all sense.
     """
-    bounds = (
-        (_COUNTS, 0, _MOST),
-        (_EPOCHS, 0, _MOST_EPOCHS),
-        (_FRACTIONS, 0, 1),
-        (_NUMBERS, -_LARGEST, _LARGEST),
-    )
-    for names, least, most in bounds:
-        for name in names:
-            value = getattr(told, name, None)
-            if isinstance(value, int | float) and not least <= value <= most:
-                raise ValueError(
-                    f"{name} cannot be {value:.6g}"
-                    if isinstance(value, float)
-                    else f"{name} is beyond all sense"
-                )
+    for name, least, most in _bounds(getattr(told, "__struct_fields__", ())):
+        value = getattr(told, name)
+        if isinstance(value, int | float) and not least <= value <= most:
+            raise ValueError(f"{name} is beyond all sense")
+
+
+@cache
+def _bounds(fields: Names) -> list[tuple[str, float, float]]:
+    """Those fields of a struct that are such numbers, and what bounds them."""
+    return [(name, least, most) for names, least, most in _BOUNDS for name in names if name in fields]
 
 
 def check_moment(t: float | None) -> None:
@@ -117,7 +119,7 @@ def check_settings(tree: Any, depth: int = 0) -> None:
     if depth > _DEEPEST:
         raise ValueError("the settings are nested too deeply")
     for name, inner in tree.items():
-        if depth == 1 and name in ("frozen", "unfrozen") and not isinstance(inner, dict):
+        if depth == 1 and name in _INNER and not isinstance(inner, dict):
             raise ValueError(f"the settings have no section {name}")
         check_settings(inner, depth + 1)
 
@@ -137,13 +139,17 @@ def _check_started(event: RunStarted) -> None:
 
 def _check_kinds(tree: dict[str, Any]) -> None:
     """A setting that is known is a text where ours is one, and a number where ours is one."""
-    for path, value in leaves(tree):
-        ours = _DEFAULTS.get(path)
-        kinds = (int, float) if isinstance(ours, int | float) else (type(ours),)
-        if ours is not None and not isinstance(value, kinds):
-            raise ValueError(f"{path} is of another kind")
-        if path.endswith(".epochs") and not 0 <= value <= _MOST_EPOCHS:
-            raise ValueError(f"{path} is beyond all sense")
+    for (*sections, name), kinds in _KINDS:
+        found: Any = tree
+        for section in sections:
+            found = found.get(section, {})
+        value: Any = found.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, kinds):
+            raise ValueError(f"the setting {name} is of another kind")
+        if name == "epochs" and isinstance(value, int) and not 0 <= value <= _MOST_EPOCHS:
+            raise ValueError("the epochs to come are no number")
 
 
 def _check_table(confusion: list[list[int]], classes: int | None) -> None:

@@ -10,6 +10,7 @@ from textual.color import Color, ColorParseError
 from textual.theme import BUILTIN_THEMES, Theme
 
 from xray_tui.settings_file import nearest, read_toml
+from xray_tui.words import harmless
 
 COLOURS = (
     "primary",
@@ -91,6 +92,7 @@ _TERMINAL = {
 _READABLE, _VISIBLE = 4.5, 3.0
 """The least contrast to the ground of a colour that we choose where a theme names none, and of the primary
 colour: WCAG's AA for text, and for what is no text."""
+_LONGEST_NAME, _LONGEST_WHY = 60, 300
 _STYLE_WORDS = {"none", "bold", "dim", "italic", "underline", "reverse", "strike", "not", "b", "i", "u"}
 
 
@@ -101,12 +103,19 @@ def read_theme(file: Path) -> Theme:
         ValueError: the file is no theme; says why, in words.
     """
     try:
-        tree = read_toml(file)
+        return _theme_of(read_toml(file))
     except OSError as error:
         raise ValueError(f"it cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(str(error)[:_LONGEST_WHY]) from None
+
+
+def _theme_of(tree: dict[str, Any]) -> Theme:
     name = tree.pop("name", None)
     if not isinstance(name, str) or not name:
         raise ValueError("it has no name")
+    if len(name) > _LONGEST_NAME or name != harmless(name):
+        raise ValueError("its name is too long, or cannot be shown")
     dark, ansi, variables = tree.pop("dark", None), tree.pop("ansi", False), tree.pop("variables", {})
     if "primary" not in tree:
         raise ValueError("it has no primary colour")

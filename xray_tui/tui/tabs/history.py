@@ -146,17 +146,20 @@ A deleted run goes to the trash folder in the runs folder; nothing is erased."""
     @work(exclusive=True, group="history")
     async def refresh_runs(self) -> None:
         """Read the runs folder again, off the UI thread; the first time the newest runs are seen at once."""
-        if not self._list.runs:
-            newest = await asyncio.to_thread(self._keeping.newest, self._folder)
-            if newest:
-                self._list.show(newest, more=True)
-                self._bring_forward()
-        self._stamp, runs = await asyncio.to_thread(self._read)
+        nothing = Text("No runs yet in ").append_text(clean(str(self._folder)))
+        nothing.append(KeyMap.of(self.app).fill(": press {train}, then {start}, to start the first one."))
+        try:
+            if not self._list.runs:
+                newest = await asyncio.to_thread(self._keeping.newest, self._folder)
+                if newest:
+                    self._list.show(newest, more=True)
+                    self._bring_forward()
+            self._stamp, runs = await asyncio.to_thread(self._read)
+        except UserError as error:  # a folder that cannot be looked into
+            runs, nothing = [], clean(error.message)
         self._resumable.clear()
         self._list.show(runs)
         if not runs:
-            nothing = Text("No runs yet in ").append_text(clean(str(self._folder)))
-            nothing.append(KeyMap.of(self.app).fill(": press {train}, then {start}, to start the first one."))
             self.query_one("#no-runs", Static).update(nothing)
         if not self._comparing:
             self._bring_forward()

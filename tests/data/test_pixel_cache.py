@@ -22,7 +22,7 @@ from xray_tui import config
 from xray_tui.data import pixel_cache, pixels
 from xray_tui.data.folders import ImageFile
 from xray_tui.data.pixel_cache import PixelCache, cache_of, key_of
-from xray_tui.data.pixel_file import Index, map_file, side_bytes
+from xray_tui.data.pixel_file import Index, map_file, packed
 from xray_tui.data.pixels import MappedImages, Pixels, read_plain, read_train
 from xray_tui.errors import UserError
 
@@ -259,7 +259,7 @@ def test_a_file_larger_than_all_memory_is_mapped(tmp_path: Path) -> None:
     height = 2 * psutil.virtual_memory().total // 2**20
     with (tmp_path / "sparse").open("wb+", buffering=0) as file:
         file.truncate(height * 2**20)
-        kept = map_file(file, Index("", b"", side_bytes([height]), side_bytes([2**20]), {}))
+        kept = map_file(file, Index("", b"", packed([height]), packed([2**20]), packed([0]), {}))
     assert MappedImages(kept)[0][0, -1, -1] == 0
 
 

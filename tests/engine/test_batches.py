@@ -30,7 +30,7 @@ def pixels(count: int) -> Pixels:
     shapes = [(1, 40 + number % 3, 50 - number % 4) for number in range(count)]
     images = [torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8) for shape in shapes]
     files = [ImageFile(f"{number}.png", number % 2) for number in range(count)]
-    return Pixels(files, images, torch.arange(count) % 2, [])
+    return Pixels(files, images, torch.arange(count) % 2, torch.arange(count), [])
 
 
 def test_every_image_once_in_an_order_of_its_epoch(batches: Batches) -> None:

@@ -31,11 +31,13 @@ def steps(model: nn.Module, optimizer: Adam, count: int, seed: int) -> None:
 def test_going_on_from_last_equals_never_having_stopped(tmp_path: Path) -> None:
     model, optimizer = model_and_optimizer()
     steps(model, optimizer, 3, seed=1)
-    checkpoints.save_last(tmp_path, model, optimizer, POSITION)
+    checkpoints.save_last(tmp_path, model, optimizer, POSITION, torch.tensor([7, 2**32 - 1]))
     steps(model, optimizer, 3, seed=2)
 
     again, its_optimizer = model_and_optimizer(seed=9)
-    checkpoints.load_last(tmp_path, again, its_optimizer)
+    marks = checkpoints.load_last(tmp_path, again, its_optimizer)
+    assert marks is not None
+    assert marks.tolist() == [7, 2**32 - 1]
     assert checkpoints.read_position(tmp_path) == POSITION
     for parameter in again.parameters():  # a moment with other strides than its parameter goes wrong silently
         state = its_optimizer.state[parameter]

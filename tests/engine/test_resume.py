@@ -1,6 +1,7 @@
 """A run that was interrupted and resumed equals one that was not."""
 
 import json
+import os
 import shutil
 import socket
 import time
@@ -31,6 +32,7 @@ from xray_tui.events import (
     Resumed,
     RunEnded,
     RunStarted,
+    StageEnded,
     StageStarted,
     TestEvaluated,
     Warning,
@@ -326,6 +328,60 @@ def test_images_that_cannot_be_read_any_more_end_it(whole: Whole, tmp_path: Path
     with pytest.raises(UserError, match="27 images can be read, but 28 could"):
         resume(directory)
     assert state.read(directory).status == "failed"
+
+
+def test_an_image_that_is_another_now_is_named(whole: Whole, tmp_path: Path) -> None:
+    """Its pixels count, not its file: one that was copied anew, or has another date, is the same."""
+    directory = killed(whole, "last 1", tmp_path)
+    settings = config.load({}, file=directory.config)
+    moved = Path(shutil.copytree(settings.data.root, tmp_path / "moved"))
+    one, *others = sorted((moved / "train" / "NORMAL").iterdir())
+    write_image(one, bright=True, seed=99)
+    for other in others:
+        os.utime(other)
+    directory.config.write_text(config.to_toml(config.replace(settings, {"data.root": str(moved)})))
+    resumed = resume(directory)
+    assert resumed.ended is not None
+    assert resumed.ended.outcome == "done"
+    (warning,) = [w for w in resumed.of(Warning) if w.kind == "images_changed"]
+    assert warning.paths == [f"train/NORMAL/{one.name}"]
+    assert warning.message.startswith("1 image changed since the run was left")
+
+
+def at_the_end(data: Path, do: Callable[[], None]) -> React:
+    def react(event: Event, _: Controls) -> None:
+        if isinstance(event, StageEnded) and event.stage == "unfrozen":
+            do()
+
+    return react
+
+
+def test_a_data_folder_that_vanishes_is_told_where_test_is_to_be_read(tmp_path: Path) -> None:
+    """All the rest was read when the run began."""
+    data = write_folder(tmp_path / "chest")
+    run = run_recipe(data, tmp_path / "runs", CHANGES, at_the_end(data, lambda: shutil.rmtree(data)))
+    assert run.ended is not None
+    assert run.ended.outcome == "done"
+    (test,) = run.of(TestEvaluated)
+    assert test.skipped == f"the data folder {data} is not there any more"
+
+
+def test_test_images_that_change_or_vanish_meanwhile_are_named(tmp_path: Path) -> None:
+    data = write_folder(tmp_path / "chest")
+    gone, changed, *_ = sorted((data / "test" / "NORMAL").iterdir())
+
+    def spoil() -> None:
+        gone.unlink()
+        write_image(changed, bright=True, size=(50, 50))
+
+    run = run_recipe(data, tmp_path / "runs", CHANGES, at_the_end(data, spoil))
+    told = {w.kind: w.paths for w in run.of(Warning)}
+    assert told == {
+        "images_changed": [f"test/NORMAL/{gone.name}", f"test/NORMAL/{changed.name}"],
+        "unreadable": [f"test/NORMAL/{gone.name} (No such file or directory)"],
+    }
+    (test,) = run.of(TestEvaluated)
+    assert test.images == 13
 
 
 def test_the_weights_of_a_resumed_run_need_not_be_had(whole: Whole, tmp_path: Path) -> None:

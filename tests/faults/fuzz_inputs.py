@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from xray_tui import events
-from xray_tui.data.pixel_file import Index, ending, side_bytes
+from xray_tui.data.pixel_file import Index, ending, packed
 from xray_tui.events import Event
 
 Inputs = st.SearchStrategy[bytes]
@@ -185,8 +185,8 @@ def npz_seeds() -> list[bytes]:
 
 
 def pixel_seeds() -> list[bytes]:
-    index = Index("key", b"/data", side_bytes([3, 2]), side_bytes([4, 5]), {1: "empty"})
-    return [bytes(22) + ending(index, 22), ending(Index("key", b"/", b"", b"", {}), 0)]
+    index = Index("key", b"/data", packed([3, 2]), packed([4, 5]), packed([7, 8]), {1: "empty"})
+    return [bytes(22) + ending(index, 22), ending(Index("key", b"/", b"", b"", b"", {}), 0)]
 
 
 def with_digest(content: bytes) -> bytes:

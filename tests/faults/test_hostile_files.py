@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from textual.widgets import Static
 
 from tests.faults.hostile_files import DEEP, GARBAGE, JSON, TOML, spoilt
 from tests.runs.making import keep, lines, whole_run
@@ -22,7 +23,7 @@ from xray_tui import config, events, settings_file
 from xray_tui.cli import main
 from xray_tui.data import check_cache
 from xray_tui.data.check_cache import Fact
-from xray_tui.data.pixel_file import Index, ending, read_index, side_bytes
+from xray_tui.data.pixel_file import Index, ending, packed, read_index
 from xray_tui.errors import UserError
 from xray_tui.events import EpochEnded, RunStarted
 from xray_tui.runs import about, follow, state, upkeep
@@ -324,9 +325,9 @@ def test_caches_that_are_damaged_are_not_there(chest: Path, tmp_path: Path) -> N
         assert check_cache.load(chest) == {}
 
     def pixels(heights: bytes, widths: bytes, begins: int = 12) -> bytes:
-        return bytes(12) + ending(Index("key", b"/", heights, widths, {}), begins)
+        return bytes(12) + ending(Index("key", b"/", heights, widths, heights, {}), begins)
 
-    whole = pixels(side_bytes([3]), side_bytes([4]))
+    whole = pixels(packed([3]), packed([4]))
     file = tmp_path / "x.pixels"
 
     def found(content: bytes) -> Index | None:
@@ -337,12 +338,12 @@ def test_caches_that_are_damaged_are_not_there(chest: Path, tmp_path: Path) -> N
     assert found(whole) is not None
     for content in spoilt(whole[12:], 100):
         found(whole[:12] + content)
-    wrapping = side_bytes([2**31, 2**31, 2**31, 2**31, 3])
+    wrapping = packed([2**31, 2**31, 2**31, 2**31, 3])
     for heights, widths in (
         (b"\1\2\3", b"\1\2\3"),
-        (side_bytes([3]), side_bytes([4, 1])),
-        (wrapping, side_bytes([2**31, 2**31, 2**31, 2**31, 4])),
-        (side_bytes([3, 0]), side_bytes([4, 9])),
+        (packed([3]), packed([4, 1])),
+        (wrapping, packed([2**31, 2**31, 2**31, 2**31, 4])),
+        (packed([3, 0]), packed([4, 9])),
     ):
         assert found(pixels(heights, widths)) is None
     for content in JSON.values():
@@ -449,6 +450,16 @@ async def test_damaged_runs_do_not_hide_the_others_in_history(tmp_path: Path) ->
             await pilot.pause(0.2)
     assert app.return_code in (0, None)
     assert good.name in {run.directory.name for run in summaries(tmp_path) if run.status == "done"}
+
+
+async def test_history_says_of_a_folder_that_it_cannot_be_looked_into(tmp_path: Path) -> None:
+    folder = str(tmp_path / ("x" * 300))
+    app = dashboard(settings=config.load({"run.runs_dir": folder}), find_runs=summaries)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("3")
+        place = app.query_one("#no-runs", Static)
+        await until(pilot, lambda: "cannot look into the runs folder" in str(place.render()))
+    assert app.return_code in (0, None)
 
 
 def test_a_report_of_any_sound_journal_can_be_written(tmp_path: Path) -> None:

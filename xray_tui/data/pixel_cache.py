@@ -20,7 +20,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from xray_tui.data.pixel_file import Index, Kept, ending, lock, map_file, read_index, side_bytes
+from xray_tui.data.pixel_file import Index, Kept, ending, lock, map_file, mark_of, packed, read_index
 from xray_tui.errors import UserError
 from xray_tui.files import Insist, at_once, cache_folder
 from xray_tui.settings import DataSettings
@@ -185,6 +185,7 @@ class Part:
         self._total = total
         self._heights: list[int] = []
         self._widths: list[int] = []
+        self._marks: list[int] = []
         self._broken: dict[int, str] = {}
         self._bytes = 0
         self._lasts = True
@@ -194,6 +195,7 @@ class Part:
         self._write(np.ascontiguousarray(image).data.cast("B"))
         self._heights.append(image.shape[0])
         self._widths.append(image.shape[1])
+        self._marks.append(mark_of(image))
 
     def pass_over(self, why: str, *, for_now: bool) -> None:
         """A file that cannot be read; ``for_now``: another run must try again, and builds all anew."""
@@ -202,8 +204,8 @@ class Part:
 
     def finish(self) -> Kept:
         """Map the file, and give it its place unless it is not to last."""
-        sides = side_bytes(self._heights), side_bytes(self._widths)
-        index = Index(self._key, os.fsencode(self._root), *sides, self._broken)
+        heights, widths, marks = map(packed, (self._heights, self._widths, self._marks))
+        index = Index(self._key, os.fsencode(self._root), heights, widths, marks, self._broken)
         self._write(memoryview(ending(index, self._bytes)))
         with self._cache._told(self._needed):
             kept = map_file(self._file, index)

@@ -10,6 +10,7 @@ import mmap
 import os
 import struct
 import sys
+import zlib
 from io import FileIO
 
 import msgspec
@@ -35,6 +36,8 @@ class Index(Struct, frozen=True, array_like=True):
     heights: bytes
     """uint32, little-endian, an image each."""
     widths: bytes
+    marks: bytes
+    """CRC-32 of its pixels, likewise."""
     broken: dict[int, str]
     """Why a file cannot be read, by its number in the role."""
 
@@ -47,12 +50,20 @@ class Kept(Struct, frozen=True):
     heights: NDArray[np.int64]
     """In pixels, an image each."""
     widths: NDArray[np.int64]
+    marks: NDArray[np.int64]
+    """CRC-32 of its pixels, an image each."""
     broken: dict[int, str]
     """Why a file cannot be read, by its number in the role; the others have the images, in their order."""
 
 
-def side_bytes(pixels: list[int]) -> bytes:
-    return np.array(pixels, "<u4").tobytes()
+def mark_of(image: NDArray[np.uint8]) -> int:
+    """CRC-32 of an image's pixels, row after row."""
+    return zlib.crc32(np.ascontiguousarray(image).data)
+
+
+def packed(numbers: list[int]) -> bytes:
+    """As an index holds them."""
+    return np.array(numbers, "<u4").tobytes()
 
 
 def ending(index: Index, pixel_bytes: int) -> bytes:
@@ -83,7 +94,7 @@ def read_index(file: FileIO) -> Index | None:
 
 def _fits(index: Index, pixel_bytes: int) -> bool:
     """Whether the sides in an index are those of so many pixels: what is mapped is believed to hold them."""
-    if len(index.heights) != len(index.widths) or len(index.heights) % 4:
+    if not len(index.heights) == len(index.widths) == len(index.marks) or len(index.heights) % 4:
         return False
     sides = np.frombuffer(index.heights + index.widths, "<u4")
     if sides.size and not 0 < sides.min() <= sides.max() <= _LONGEST_SIDE_PX:  # a product of more would wrap
@@ -102,7 +113,8 @@ def map_file(file: FileIO, index: Index) -> Kept:
         flags, both = mmap.MAP_PRIVATE | _NO_RESERVE, mmap.PROT_READ | mmap.PROT_WRITE
         whole = mmap.mmap(file.fileno(), 0, flags=flags, prot=both)
     pixels = np.frombuffer(whole, np.uint8)[: _pixel_bytes(index)]
-    return Kept(pixels, _sides(index.heights), _sides(index.widths), index.broken)
+    heights, widths, marks = map(_unpacked, (index.heights, index.widths, index.marks))
+    return Kept(pixels, heights, widths, marks, index.broken)
 
 
 def lock(file: FileIO, *, shared: bool = False) -> bool:
@@ -116,10 +128,10 @@ def lock(file: FileIO, *, shared: bool = False) -> bool:
 
 
 def _pixel_bytes(index: Index) -> int:
-    return int(_sides(index.heights) @ _sides(index.widths))
+    return int(_unpacked(index.heights) @ _unpacked(index.widths))
 
 
-def _sides(encoded: bytes) -> NDArray[np.int64]:
+def _unpacked(encoded: bytes) -> NDArray[np.int64]:
     return np.frombuffer(encoded, "<u4").astype(np.int64)
 
 

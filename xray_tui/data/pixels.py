@@ -22,7 +22,7 @@ from xray_tui.data.augmentation import plain
 from xray_tui.data.decoding import Unreadable, decode
 from xray_tui.data.folders import ImageFile
 from xray_tui.data.pixel_cache import PixelCache, key_of
-from xray_tui.data.pixel_file import Kept
+from xray_tui.data.pixel_file import Kept, mark_of
 from xray_tui.errors import UserError
 
 # Another release may decode or resize a pixel otherwise, and a cache must not show.
@@ -97,6 +97,8 @@ class Pixels:
     """uint8 (1, H, W) each, on the CPU; not to be written to."""
     labels: Tensor
     """int64 (N,)"""
+    marks: Tensor
+    """CRC-32 of an image's pixels, as int64 (N,): by it a resume knows that an image is another."""
     broken: list[Broken]
 
     def __len__(self) -> int:
@@ -233,7 +235,7 @@ def _on_disk(reading: _Reading, progress: Callable[[int], None], cache: PixelCac
             kept = part.finish()
     if broken:
         files = [file for number, file in enumerate(files) if number not in kept.broken]
-    return Pixels(files, MappedImages(kept), _labels(files), broken)
+    return Pixels(files, MappedImages(kept), _labels(files), torch.from_numpy(kept.marks), broken)
 
 
 def _in_memory(reading: _Reading, progress: Callable[[int], None]) -> Pixels:
@@ -256,7 +258,8 @@ def _in_memory(reading: _Reading, progress: Callable[[int], None]) -> Pixels:
                     "use --cache auto, --limit N or a smaller --image-size",
                 )
             progress(done)
-    return Pixels(kept, images, _labels(kept), broken)
+    marks = torch.tensor([mark_of(image[0].numpy()) for image in images], dtype=torch.int64)
+    return Pixels(kept, images, _labels(kept), marks, broken)
 
 
 def _broken(file: ImageFile, why: str, for_now: bool = False) -> Broken:

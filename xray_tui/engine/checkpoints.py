@@ -22,6 +22,7 @@ from xray_tui.errors import UserError
 from xray_tui.events import Stage
 from xray_tui.files import replacing
 
+_MARKS = "images"
 BEST, LAST = "best.safetensors", "last.safetensors"
 
 
@@ -77,11 +78,18 @@ def load_best(folder: Path, model: nn.Module, world: World = ALONE) -> None:
     _put(model, world.tensors(lambda: _load(folder / BEST)), folder / BEST)
 
 
-def save_last(folder: Path, model: nn.Module, optimizer: Optimizer, position: Position) -> Path:
-    """Write all that a resume needs, between two batches."""
+def save_last(
+    folder: Path, model: nn.Module, optimizer: Optimizer, position: Position, marks: Tensor
+) -> Path:
+    """Write all that a resume needs, between two batches.
+
+    Args:
+        marks: of the train and validation images: int64 (N,).
+    """
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for name, slot, tensor in _adam_state(model, optimizer):
         tensors[f"adam.{slot}.{name}"] = tensor
+    tensors[_MARKS] = marks
     metadata = {"format": "xray-tui last", "position": msgspec.json.encode(position).decode()}
     return _save(folder / LAST, _contiguous(tensors), metadata)
 
@@ -101,11 +109,14 @@ def read_position(folder: Path) -> Position:
         raise UserError(f"{file} is not a checkpoint to resume from") from None
 
 
-def load_last(folder: Path, model: nn.Module, optimizer: Optimizer, world: World = ALONE) -> None:
+def load_last(folder: Path, model: nn.Module, optimizer: Optimizer, world: World = ALONE) -> Tensor | None:
     """Put weights and Adam's state back.
 
     Adam's moments take the strides of their parameters: a contiguous moment beside a channels_last
     parameter makes some of torch's update kernels pair the wrong elements, silently.
+
+    Returns:
+        The marks of the images it was trained on; ``None`` in a checkpoint of an older version.
 
     Raises:
         UserError: as :func:`load_best`.
@@ -125,6 +136,7 @@ def load_last(folder: Path, model: nn.Module, optimizer: Optimizer, world: World
                 optimizer.state[parameter][slot] = fits
     except (KeyError, RuntimeError) as error:
         raise UserError(f"{file} does not fit this model: {error}") from None
+    return tensors.get(_MARKS)
 
 
 def _adam_state(model: nn.Module, optimizer: Optimizer) -> Iterator[tuple[str, str, Tensor]]:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from xray_tui.engine import checkpoints, results
 from xray_tui.engine.plan import Plan
 from xray_tui.engine.stage import StageUnderWay
@@ -38,6 +40,8 @@ class Keeper:
         self._insist = insist
         self._every_seconds = 60 * plan.settings.run.checkpoint_minutes or math.inf
         self._saved = time.monotonic()
+        self.marks = torch.empty(0, dtype=torch.int64)
+        """Of the images that are read."""
 
     @property
     def is_due(self) -> bool:
@@ -50,7 +54,9 @@ class Keeper:
         if not plan.world.main:
             return
         position = at.position(files=plan.digest, processes=plan.world.size, **of_run)
-        path = self._save(lambda: checkpoints.save_last(self._folder, plan.model, at.optimizer, position))
+        path = self._save(
+            lambda: checkpoints.save_last(self._folder, plan.model, at.optimizer, position, self.marks)
+        )
         self._saved = time.monotonic()
         self._emit(results.checkpoint_saved("last", path, position.next_epoch))
 

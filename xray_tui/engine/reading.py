@@ -12,6 +12,7 @@ from xray_tui.engine.reporting import Reporter
 from xray_tui.errors import UserError
 from xray_tui.events import Array, RunStarted, Source, Warning
 from xray_tui.files import Insist, at_once
+from xray_tui.words import count
 
 _GRID = 32
 
@@ -25,6 +26,7 @@ class Reader:
         self._root = plan.listing.root
         self._training = plan.settings.training
         self._cache = cache_of(plan.settings.data, insist)
+        self._test_began = self._stamps()
 
     def train_and_validation(self) -> tuple[Pixels, Pixels]:
         """Raises a ``UserError`` where too much is unreadable, or too little is left to train on."""
@@ -68,6 +70,32 @@ class Reader:
             self._root, self._plan.roles.test, training.resize, training.image_size, step, self._cache
         )
 
+    def test_trouble(self) -> str:
+        """Why test cannot be read at all; empty where it can."""
+        return "" if self._root.is_dir() else f"the data folder {self._root} is not there any more"
+
+    def test_changed(self) -> Warning | None:
+        """The test images whose files are others than when this process began; they are read last."""
+        now = self._stamps()
+        then = self._test_began
+        others = [f.path for f, a, b in zip(self._plan.roles.test, then, now, strict=True) if a != b]
+        if not others:
+            return None
+        are = "image has" if len(others) == 1 else "images have"
+        message = f"{count(len(others))} test {are} changed since the run began"
+        return Warning(kind="images_changed", message=message, paths=others)
+
+    def _stamps(self) -> list[tuple[int, int] | None]:
+        """Size and time of each test image's file."""
+        found: list[tuple[int, int] | None] = []
+        for file in self._plan.roles.test:
+            try:
+                stat = (self._root / file.place).stat()
+                found.append((stat.st_size, stat.st_mtime_ns))
+            except OSError:
+                found.append(None)
+        return found
+
     def run_started(self, run: str, train: Pixels, validation: Pixels) -> RunStarted:
         """The run's first event, with all that was found out before the first epoch."""
         plan = self._plan
@@ -93,10 +121,9 @@ class Reader:
 
     def warning(self, broken: list[Broken]) -> Warning:
         """What to say of files that were passed over."""
-        count = len(broken)
         return Warning(
             kind="unreadable",
-            message=f"{count} image{'' if count == 1 else 's'} cannot be read: passed over",
+            message=f"{count(len(broken))} image{'' if len(broken) == 1 else 's'} cannot be read: passed over",
             paths=[f"{b.path} ({b.why})" for b in broken],
         )
 

@@ -165,9 +165,12 @@ class Recipe:
         """Fill the pixel cache with train and validation; test stays untouched until the end."""
         with self.times("reading images"):
             self.pixels, self.validation = self.reader.train_and_validation()
+        self.keeper.marks = torch.cat([self.pixels.marks, self.validation.marks])
         before = None
         if self._standing is not None:
             self._standing.check_readable(len(self.pixels) + len(self.validation))
+            if changed := self._standing.changed(self.pixels, self.validation):
+                self.emit(changed)
             before = self._standing.position.processes
         else:
             self.emit(self.reader.run_started(run, self.pixels, self.validation))
@@ -217,6 +220,11 @@ class Recipe:
         if not self.plan.roles.test:
             self._emit_test(None, 0, f"no images play the test role ({self.plan.roles.note})")
             return
+        if trouble := self.plan.world.tell(self.reader.test_trouble()):
+            self._emit_test(None, 0, trouble)
+            return
+        if changed := self.reader.test_changed():
+            self.emit(changed)
         with self.times("reading images"):
             pixels = self.reader.test()
         self._warn(pixels.broken)

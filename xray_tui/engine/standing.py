@@ -5,14 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
+from xray_tui.data.pixels import Pixels
 from xray_tui.engine import checkpoints
 from xray_tui.engine.checkpoints import Position
 from xray_tui.engine.epoch import TrainPass
 from xray_tui.engine.plan import Plan
 from xray_tui.engine.stage import optimizer_of
 from xray_tui.errors import UserError
+from xray_tui.events import Warning
+from xray_tui.words import count
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,8 @@ class Standing:
 
     position: Position
     optimizer: Optimizer
+    marks: Tensor | None = None
+    """Of the images it was trained on; ``None`` where they were not noted."""
 
     def train_pass(self, device: torch.device, now: float) -> TrainPass:
         """The epoch that was under way.
@@ -53,6 +59,20 @@ class Standing:
                 "make the same files readable and resume once more",
             )
 
+    def changed(self, train: Pixels, validation: Pixels) -> Warning | None:
+        """The images whose pixels are others than when the run was left."""
+        now = torch.cat([train.marks, validation.marks])
+        if self.marks is None or torch.equal(now, self.marks):
+            return None
+        files = [*train.files, *validation.files]
+        others = [files[number].path for number in (now != self.marks).nonzero().flatten().tolist()]
+        return Warning(
+            kind="images_changed",
+            message=f"{count(len(others))} image{'' if len(others) == 1 else 's'} changed since the run was "
+            "left: from here on it is not the same to the bit",
+            paths=others,
+        )
+
 
 def put_back(plan: Plan, folder: Path) -> Standing:
     """Put the run's last checkpoint into the plan's model, and its Adam beside it.
@@ -80,5 +100,5 @@ def put_back(plan: Plan, folder: Path) -> Standing:
         plan.model.unfreeze(keep_statistics=training.batchnorm == "keep", from_group=training.unfreeze_from)
         settings = training.unfrozen
     optimizer = optimizer_of(plan.model, position.learning_rate or settings.learning_rate)
-    checkpoints.load_last(folder, plan.model, optimizer, world)
-    return Standing(position, optimizer)
+    marks = checkpoints.load_last(folder, plan.model, optimizer, world)
+    return Standing(position, optimizer, marks)

@@ -38,7 +38,7 @@ def test_a_parser_that_breaks_is_found_with_the_smallest_input(
             raise KeyError("seven")
 
     monkeypatch.setattr(fuzz, "targets", lambda: {"x": Target("x", read, st.binary())})
-    assert fuzz.main(["x", "--seconds", "2", "--out", str(tmp_path)]) == 1
+    assert fuzz.main(["x", "--seconds", "0.5", "--out", str(tmp_path)]) == 1
     (file,) = (tmp_path / "x").iterdir()
     assert file.read_bytes() == b"\7"
     assert "KeyError" in capsys.readouterr().out

@@ -39,7 +39,7 @@ _PHASES = {
     "validation": "validating",
     "test": "testing",
     "waiting": "waiting for `u` in xray-tui watch",
-    "paused": "paused",
+    "full": "waiting for room on the disk",
 }
 
 

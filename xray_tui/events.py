@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Struct, field
 
 Stage = Literal["frozen", "unfrozen"]
-Phase = Literal["weights", "reading", "features", "train", "validation", "waiting", "paused", "test"]
+Phase = Literal["weights", "reading", "features", "train", "validation", "waiting", "full", "test"]
+"""``waiting`` is for a person, ``full`` for room on the disk."""
 Control = Literal["pause", "resume", "unfreeze", "learning_rate", "stop", "detach"]
 Outcome = Literal["done", "interrupted", "failed"]
 

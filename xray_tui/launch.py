@@ -4,8 +4,8 @@ alike.
 
 import os
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -229,18 +229,17 @@ class _Observers:
         self._one_at_a_time = threading.RLock()  # the recorder's thread has something to tell as well
         self.patience = Patience(controls, self._wait, self._waited)
         self._board = BoardWriter(directory.tensorboard)
-        self._mirror: Emit | None = self._board
+        self._mirrors = True
         self._waits = ""
-        self._recorder = self.patience(
-            lambda: Recorder(directory, self._use, self._refuse, claim), str(directory.path)
-        )
+        with self._told():
+            self._recorder = Recorder(directory, self._use, self._refuse, claim)
 
     def __call__(self, event: Event) -> None:
         """Tell an event.
 
         Raises:
             Stop: the disk is full, and somebody asked the run to stop.
-            UserError: the run directory cannot be written any more.
+            UserError: the run directory cannot be written.
         """
         with self._one_at_a_time:
             # Without its last word a run counts as interrupted, which it is where that finds no room.
@@ -272,41 +271,39 @@ class _Observers:
             self._recorder.close(ended=ended)
 
     def _record(self, event: Event) -> None:
-        try:
+        with self._told():
             self.patience(lambda: self._recorder(event), str(self._directory.path))
+
+    def _reflect(self, event: Event) -> None:
+        if not self._mirrors:
+            return
+        self._board.take(event)
+        try:
+            self.patience(self._board.flush, str(self._directory.tensorboard))
+        except OSError as error:  # the mirror is worth less than the run
+            self._mirrors = False
+            self(Warning(kind="tensorboard", message=f"the TensorBoard mirror stopped: {error}"))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What keeps the run directory from being written, as a ``UserError``."""
+        try:
+            yield
         except OSError as error:
             why = f"{error.strerror or error}: {error.filename or self._directory.path}"
             raise UserError(
-                f"the run directory cannot be written any more: {why}",
+                f"the run directory cannot be written: {why}",
                 f"`xray-tui resume {self._directory.name}` goes on from the last checkpoint",
             ) from error
-
-    def _reflect(self, event: Event) -> None:
-        if self._mirror is None:
-            return
-
-        told = False
-
-        def write() -> None:
-            nonlocal told
-            if not told and self._mirror is not None:
-                told = True
-                self._mirror(event)
-            else:  # what was told is kept until it is written
-                self._board.flush()
-
-        try:
-            self.patience(write, str(self._directory.tensorboard))
-        except OSError as error:  # the mirror is worth less than the run
-            self._mirror = None
-            self(Warning(kind="tensorboard", message=f"the TensorBoard mirror stopped: {error}"))
 
     def _wait(self, what: str) -> None:
         self._waits = what
         message = f"the disk is full, the run waits for room: {what}"
         # Told to those who need no disk; the journal hears of it when it can be written.
         self._emit(Warning(kind="disk_full", message=message))
-        self._emit(Progress(phase="paused", note=message))
+        progress = Progress(phase="full", note=message)
+        self._emit(progress)
+        self._recorder(progress)  # what it comes to is small, and may find room
 
     def _waited(self, seconds: float) -> None:
         message = f"the disk was full, the run waited {seconds:.0f} s for room: {self._waits}"

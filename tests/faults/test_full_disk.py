@@ -86,7 +86,7 @@ def test_a_run_whose_directory_is_gone_says_so(data: Path, tmp_path: Path) -> No
         if isinstance(event, EpochEnded) and event.epoch == 0:
             (tmp_path / "runs").rename(tmp_path / "elsewhere")
 
-    with pytest.raises(UserError, match=r"cannot be written any more|no checkpoint can be written"):
+    with pytest.raises(UserError, match=r"run directory cannot be written|no checkpoint can be written"):
         run_recipe(data, tmp_path / "runs", CHANGES, remove)
 
 

@@ -23,7 +23,7 @@ FIRST = {"raw": "plus", "rougher": "plus", "reset": "right_square_bracket", "lat
 
 
 class Board:
-    url, ssh_line = "http://localhost:6006/", "ssh -L 6006:localhost:6006 me@there"
+    url, ssh_line, running = "http://localhost:6006/", "ssh -L 6006:localhost:6006 me@there", True
 
     def start(self) -> str:
         return self.url

@@ -244,6 +244,7 @@ async def test_tab_walks_the_panes_and_arrows_move_in_them() -> None:
 async def test_t_starts_tensorboard_and_shows_where_it_is(tmp_path: Path) -> None:
     class Board:
         url, ssh_line, stopped = "http://localhost:6007/", "ssh -L 6007:localhost:6007 me@there", False
+        running, log_file = True, tmp_path / "tensorboard.log"
 
         def start(self) -> str:
             return self.url
@@ -273,6 +274,10 @@ async def test_t_starts_tensorboard_and_shows_where_it_is(tmp_path: Path) -> Non
         await pilot.press("escape", "t")
         await until(pilot, lambda: isinstance(app.screen, NoticeScreen))
         assert len(made) == 1, "one server a sitting"
+        await pilot.press("escape")
+        board.running = False
+        ended = f"It has ended, {board.log_file} may say why. t starts it again."
+        await until(pilot, lambda: toasts(app)[-1] == ended)
     assert board.stopped
 
 

@@ -42,7 +42,7 @@ class Board:
 
     def __init__(self, logdir: Path, log_file: Path, port: int | None = None, host: str = LOCAL) -> None:
         self._logdir = logdir.absolute()
-        self._log_file = log_file
+        self.log_file = log_file
         self._host = host.removeprefix("[").removesuffix("]")  # as an IPv6 address stands in a URL
         self._asked = port
         self._port = port or FIRST_PORT
@@ -171,8 +171,8 @@ class Board:
             "xray-tui",
         ]
         try:
-            self._log_file.parent.mkdir(parents=True, exist_ok=True)
-            with self._log_file.open("ab") as log:
+            self.log_file.parent.mkdir(parents=True, exist_ok=True)
+            with self.log_file.open("ab") as log:
                 log_start = log.tell()
                 log.write(f"$ {shlex.join(command)}\n".encode(errors="replace"))
                 log.flush()
@@ -186,10 +186,10 @@ class Board:
         return log_start
 
     def _log_end(self, log_start: int) -> str:
-        text = self._log_file.read_bytes()[log_start:].decode(errors="replace")
+        text = self.log_file.read_bytes()[log_start:].decode(errors="replace")
         lines = ["".join(c for c in line if c.isprintable()).strip() for line in text.splitlines()]
         last = [line for line in lines if line][-_LOG_LINES:]
-        return "\n".join([*last, f"all of it is in {self._log_file}"])
+        return "\n".join([*last, f"all of it is in {self.log_file}"])
 
 
 def _taken(port: int, host: str = LOCAL) -> bool:

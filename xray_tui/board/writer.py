@@ -87,16 +87,18 @@ class BoardWriter:
             self._remember(event)
 
     def __call__(self, event: Event) -> None:
-        self._remember(event)
-        self._tell(event)
+        """Write what an event tells."""
+        self.take(event)
         self.flush()
 
     def flush(self) -> None:
-        """Write what was told."""
+        """Write what was taken, and could not be written before."""
         for file in self._files.values():
             file.flush()
 
-    def _tell(self, event: Event) -> None:
+    def take(self, event: Event) -> None:
+        """Put together what an event tells, in memory."""
+        self._remember(event)
         match event:
             case RunStarted():
                 self._grid = event.grid

@@ -121,9 +121,10 @@ class Reader:
 
     def warning(self, broken: list[Broken]) -> Warning:
         """What to say of files that were passed over."""
+        images = "image" if len(broken) == 1 else "images"
         return Warning(
             kind="unreadable",
-            message=f"{count(len(broken))} image{'' if len(broken) == 1 else 's'} cannot be read: passed over",
+            message=f"{count(len(broken))} {images} cannot be read: passed over",
             paths=[f"{b.path} ({b.why})" for b in broken],
         )
 

@@ -372,6 +372,7 @@ class Display(Looks):
         finally:
             self._looking = False
         if self.is_running:
+            self._board.look()
             self.query_one(StatusLine).show(self.shown, self._vitals, self._board.url)
 
     def _look(self, run: ShownRun | None) -> Vitals:

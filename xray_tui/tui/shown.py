@@ -34,9 +34,10 @@ _PHASES = {
     "weights": "loading weights",
     "reading": "reading radiographs",
     "waiting": "waiting for you: {unfreeze} unfreezes",
+    "full": "disk full: waiting for room",
     "test": "evaluating test",
 }
-_LEARNING = ("features", "train", "validation", "paused")
+_LEARNING = ("features", "train", "validation", "full")
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,7 @@ class ShownRun:
             return Status("paused", "warning")
         progress = record.progress
         if progress and progress.phase in _PHASES:
-            tone: Tone = "warning" if progress.phase == "waiting" else "muted"
+            tone: Tone = "warning" if progress.phase in ("waiting", "full") else "muted"
             return Status(_PHASES[progress.phase], tone, moving=tone == "muted")
         stage = record.stages.get(record.stage) if record.stage else None
         if stage is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from textual.app import App
 
 from xray_tui.errors import UserError
+from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.themes import Palette
 
 if TYPE_CHECKING:
@@ -45,6 +46,14 @@ class BoardKeeper:
 
         notice = board_notice(self.url, board.ssh_line, opened, Palette.of(self._app))
         self._app.push_screen(notice)
+
+    def look(self) -> None:
+        """Whether it is still there: what the status line names must be."""
+        if self.url and self._board is not None and not self._board.running:
+            self.url = ""
+            key = KeyMap.of(self._app).shown_key("tensorboard")
+            words = f"It has ended, {self._board.log_file} may say why. {key} starts it again."
+            self._app.notify(words, title="TensorBoard", severity="warning", markup=False)
 
     def close(self) -> None:
         """Blocks until it has ended."""

@@ -145,6 +145,7 @@ def test_what_is_no_file_is_told(tmp_path: Path) -> None:
             read_weights(tmp_path / name)
 
 
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")  # old files hold such tensors all the same
 @pytest.mark.parametrize(
     "make",
     [

@@ -293,6 +293,14 @@ ACTIONS = (
     ),
     Action("jump", "jump", "ctrl+o", "help", "Jump to a pane by its letter.", display="^o"),
     Action("help", "help", "question_mark,f1", "help", "The keys, and what is on the screen.", 5, "?"),
+    Action(
+        "suspend",
+        "suspend",
+        "ctrl+z",
+        "help",
+        "Back to the shell, where fg returns; a run of this dashboard stands still meanwhile.",
+        display="^z",
+    ),
     Action("quit", "quit", "q", "help", "Close the dashboard; asks while a run is live.", 2),
 )
 

@@ -287,6 +287,12 @@ class XrayApp(Display):
     async def action_quit(self) -> None:
         self._exit_ways.ask()
 
+    def _do_suspend(self) -> None:
+        if self._driver is not None and self._driver.can_suspend:
+            self.action_suspend_process()
+        else:
+            self.notify("No shell is behind this screen.")
+
     def _do_quit(self) -> None:
         self._exit_ways.ask()
 

@@ -6,6 +6,7 @@ from types import TracebackType
 
 from xray_tui.errors import UserError
 from xray_tui.files import keep_names
+from xray_tui.regular_files import kind_of
 from xray_tui.runs import state
 from xray_tui.runs.directory import RunDirectory
 
@@ -24,6 +25,7 @@ class Claim:
     """
 
     def __init__(self, directory: RunDirectory, patience_seconds: float = _PATIENCE_SECONDS) -> None:
+        _check_own(directory)
         is_new = not directory.journal.exists()
         self.journal = directory.journal.open("ab", buffering=0)
         if is_new:
@@ -55,6 +57,22 @@ class Claim:
         except OSError:  # a file system that has no locks: state.json alone tells
             return True
         return True
+
+
+def _check_own(directory: RunDirectory) -> None:
+    """Whoever copied a run here may have put links into it: what is written goes nowhere else.
+
+    Raises:
+        UserError: a part of the directory is a link, or its journal is no file.
+    """
+    journal = directory.journal
+    parts = (journal, directory.checkpoints, directory.control, directory.predictions, directory.tensorboard)
+    for part in parts:
+        if part.is_symlink() or (part == journal and part.exists() and not part.is_file()):
+            raise UserError(
+                f"{part} is {kind_of(part.lstat().st_mode)}: a run is written in its own folder alone",
+                "put a copy of what it leads to in its place",
+            )
 
 
 def check_resumable(directory: RunDirectory, *, handed_over: bool = False) -> None:

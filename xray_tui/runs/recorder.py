@@ -10,8 +10,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from io import FileIO
 
-import msgspec
-
 from xray_tui import events
 from xray_tui.events import (
     Control,
@@ -187,12 +185,3 @@ def _mend(directory: RunDirectory, journal: FileIO) -> int:
                 whole_bytes, lines = whole_bytes + len(line), lines + 1
     journal.truncate(whole_bytes)
     return lines
-
-
-def read_progress(directory: RunDirectory) -> Progress | None:
-    """Where the epoch under way stands, as last written."""
-    try:
-        event = events.decode(directory.progress.read_bytes())
-    except (FileNotFoundError, msgspec.DecodeError):
-        return None
-    return event if isinstance(event, Progress) else None

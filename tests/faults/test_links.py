@@ -11,7 +11,7 @@ from tests.runs.making import NOON, keep, lines, whole_run
 from xray_tui.cli import main
 from xray_tui.errors import UserError
 from xray_tui.runs import upkeep
-from xray_tui.runs.claim import Claim
+from xray_tui.runs.claim import check_resumable
 from xray_tui.runs.directory import RunDirectory, list_runs
 from xray_tui.runs.index import find, summaries, summary
 from xray_tui.runs.predictions import KeptPredictions, write_mistakes
@@ -244,13 +244,13 @@ def test_a_run_whose_parts_lie_elsewhere_is_not_gone_on_with(
 ) -> None:
     directory = linked(tmp_path / "runs", outside, (name,))
     with pytest.raises(UserError, match="a run is written in its own folder alone"):
-        Claim(directory)
+        check_resumable(directory)
     unchanged()
 
 
-def test_a_journal_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_run_whose_journal_is_a_pipe_is_not_gone_on_with(tmp_path: Path) -> None:
     directory = keep(tmp_path / "runs")
     directory.journal.unlink()
     os.mkfifo(directory.journal)
     with pytest.raises(UserError, match="is a named pipe"):
-        Claim(directory)
+        check_resumable(directory)

@@ -25,7 +25,6 @@ class Claim:
     """
 
     def __init__(self, directory: RunDirectory, patience_seconds: float = _PATIENCE_SECONDS) -> None:
-        _check_own(directory)
         is_new = not directory.journal.exists()
         self.journal = directory.journal.open("ab", buffering=0)
         if is_new:
@@ -82,8 +81,10 @@ def check_resumable(directory: RunDirectory, *, handed_over: bool = False) -> No
         handed_over: this process was started to take the run over from the one that lets it go.
 
     Raises:
-        UserError: it is done, live in another process, or (``handed_over``) nobody hands it over.
+        UserError: it is done, live in another process, has parts elsewhere, or (``handed_over``) nobody
+            hands it over.
     """
+    _check_own(directory)
     written = state.written(directory)
     if handed_over:
         if written is None or written.status != "handover":

@@ -17,6 +17,8 @@ from types import TracebackType
 
 import pyte
 
+from tests.forked import Program
+
 
 class Terminal:
     """Runs xray-tui in a pseudo-terminal; look at the screen, press keys.
@@ -26,7 +28,7 @@ class Terminal:
         folder: working directory.
         size: (columns, rows).
         environment: on top of this process's.
-        program: what Python runs.
+        program: what Python runs; by default ``xray-tui``, forked from a process that has torch loaded.
     """
 
     def __init__(
@@ -35,7 +37,7 @@ class Terminal:
         folder: Path,
         size: tuple[int, int] = (120, 40),
         environment: dict[str, str] | None = None,
-        program: tuple[str, ...] = ("-m", "xray_tui"),
+        program: tuple[str, ...] = (),
     ) -> None:
         columns, rows = size
         self._screen = pyte.Screen(columns, rows)
@@ -49,18 +51,23 @@ class Terminal:
         for unset in ("COLUMNS", "LINES", "NO_COLOR"):
             if not (environment or {}).get(unset):
                 variables.pop(unset, None)
-        self.process = subprocess.Popen(
-            [sys.executable, *program, *arguments],
-            cwd=folder,
-            env=variables,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            # The terminal must be the controlling one, or Ctrl-C in it would signal nobody.
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )
-        os.close(theirs)
+        self.process: Program | subprocess.Popen[bytes]
+        if program:
+            self.process = subprocess.Popen(
+                [sys.executable, *program, *arguments],
+                cwd=folder,
+                env=variables,
+                stdin=theirs,
+                stdout=theirs,
+                stderr=theirs,
+                start_new_session=True,
+                # The terminal must be the controlling one, or Ctrl-C in it would signal nobody.
+                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            )
+        else:
+            self.process = Program(arguments, folder, os.ttyname(theirs), variables)
+        self._theirs: int | None = theirs
+        """Open until the program has it too: without that, reading would end before it begins."""
         self._ours = ours
         self._hung_up = False
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -125,9 +132,16 @@ class Terminal:
                 break
             if not content:
                 break
+            self._let_go()
             if self._looked_at:
                 self._draw(content)
+        self._let_go()
         os.close(self._ours)
+
+    def _let_go(self) -> None:
+        if self._theirs is not None:
+            os.close(self._theirs)
+            self._theirs = None
 
     def _draw(self, content: bytes) -> None:
         with self._lock:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -236,27 +235,3 @@ def test_what_needs_no_torch_does_not_import_it(arguments: list[str], forbidden:
 def test_imports_stay_deferred(module: str, forbidden: list[str]) -> None:
     done = python(f"import sys, {module}\nprint([name for name in {forbidden!r} if name in sys.modules])")
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
-
-
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_run_with_its_checkpoint(
-    chest: Path, tmp_path: Path, sent: signal.Signals, code: int
-) -> None:
-    command = [sys.executable, "-m", "xray_tui", "train", str(chest), "--json", *ENDLESS]
-    environment: dict[str, Any] = os.environ | {"PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if '"epoch_ended"' in line:
-                break
-        process.send_signal(sent)
-        *_, last = process.stdout
-        assert process.wait(30) == code
-    ended = events.decode(last)
-    assert isinstance(ended, RunEnded)
-    assert (ended.outcome, ended.why) == ("interrupted", f"stopped by {sent.name}")
-    (run,) = list_runs(tmp_path / "runs")
-    assert state.read(run).status == "interrupted"
-    assert (run.checkpoints / "last.safetensors").stat().st_size > 0

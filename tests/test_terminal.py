@@ -2,14 +2,13 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.forked import Program
 from tests.terminal import Terminal
 from xray_tui.data.demo import make_demo
 from xray_tui.runs import follow, state
@@ -49,7 +48,8 @@ def radiographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_goes_through_both_stages(radiographs: Path, tmp_path: Path) -> None:
     options = [*QUICK, "--frozen-epochs=2", "--unfrozen-epochs=1", "--name=first run"]
-    with Terminal(str(radiographs), *options, folder=tmp_path) as terminal:
+    fresh = ("-m", "xray_tui")  # as it is started from a shell, with nothing loaded
+    with Terminal(str(radiographs), *options, folder=tmp_path, program=fresh) as terminal:
         terminal.wait_for("shufflenet_v2_x0_5", "NORMAL")
         terminal.press("s")
         terminal.wait_for("frozen", "confusion")
@@ -68,10 +68,8 @@ def test_a_run_goes_through_both_stages(radiographs: Path, tmp_path: Path) -> No
 
 
 def test_a_run_of_another_process_is_watched_and_steered(radiographs: Path, tmp_path: Path) -> None:
-    train = [sys.executable, "-m", "xray_tui", "train", str(radiographs), *QUICK]
-    train += ["--frozen-epochs=9999", "--unfrozen-epochs=9999"]
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(train, cwd=tmp_path, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    train = ("train", str(radiographs), *ENDLESS, "--unfrozen-epochs=9999")
+    process = Program(train, tmp_path, str(tmp_path / "log"), os.environ)
     try:
         while not list_runs(tmp_path / "runs"):
             assert process.poll() is None, (tmp_path / "log").read_text()
@@ -124,8 +122,8 @@ def epochs(run: RunDirectory) -> int:
 def test_a_whole_sitting(radiographs: Path, tmp_path: Path, runs: Path) -> None:
     """Start, pause, unfreeze now, a mistake, history, compare, detach, quit, watch again, stop."""
     once = [option.replace("=9999", "=1") for option in ENDLESS] + ["--unfrozen-epochs=0", "--name=earlier"]
-    train = [sys.executable, "-m", "xray_tui", "train", str(radiographs), *once]
-    subprocess.run(train, cwd=tmp_path, check=True, capture_output=True)
+    train = ("train", str(radiographs), *once)
+    assert Program(train, tmp_path, str(tmp_path / "log"), os.environ).wait(90) == 0
     options = [*ENDLESS, "--unfrozen-epochs=9999", "--name=later"]
     with Terminal(str(radiographs), *options, folder=tmp_path, size=(160, 45)) as terminal:
         terminal.wait_for("shufflenet_v2_x0_5", "NORMAL")

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 from torch.optim import Adam
 
@@ -86,3 +87,20 @@ def test_missing_damaged_and_foreign_files_are_named(tmp_path: Path) -> None:
     (tmp_path / checkpoints.BEST).rename(tmp_path / checkpoints.LAST)
     with pytest.raises(UserError, match="not a checkpoint to resume from"):
         checkpoints.read_position(tmp_path)
+
+
+def test_a_checkpoint_is_read_while_it_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Grad-CAM reads the weights of a run that goes on: now and then safetensors meets two files."""
+    model, _ = model_and_optimizer()
+    checkpoints.save_best(tmp_path, model)
+    raised = [RuntimeError("file <best> size is smaller than it was")] * 3
+
+    def met_two(file: Path, framework: str) -> safe_open:
+        if raised:
+            raise raised.pop()
+        return safe_open(file, framework=framework)
+
+    monkeypatch.setattr(checkpoints, "safe_open", met_two)
+    monkeypatch.setattr(checkpoints, "_PAUSE_SECONDS", 0.0)
+    checkpoints.load_best(tmp_path, model)
+    assert not raised

@@ -56,7 +56,7 @@ def full_disks(root: Path) -> Iterator[Trial]:
 
 def tests(*files: str) -> Iterator[Trial]:
     """Faults that the short form tries as often as is needed."""
-    command = [sys.executable, "-m", "pytest", "-q", "-rA", *files]
+    command = [sys.executable, "-m", "pytest", "-q", "-rA", "-m", "long or not long", *files]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     for line in done.stdout.splitlines():
         outcome, _, name = line.partition(" ")

@@ -1,8 +1,5 @@
 """From end to end: a run that learns beside hostile files, and the dashboard that shows it."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +7,7 @@ from PIL import Image
 
 from tests.conftest import write_folder
 from tests.faults.hostile_images import fill
+from tests.forked import run_program
 from tests.tui.tui_support import WIDE, dashboard, until
 from xray_tui import config
 from xray_tui.events import RunEnded, RunStarted, Warning
@@ -37,16 +35,9 @@ def run(tmp_path_factory: pytest.TempPathFactory, folder: tuple[Path, list[str]]
     """A run of that folder, done by the command; what it said."""
     home = tmp_path_factory.mktemp("home")
     places = {f"XRAY_TUI_{name}_DIR": str(home / name) for name in ("CACHE", "STATE", "CONFIG")}
-    command = [sys.executable, "-m", "xray_tui", "train", str(folder[0]), *_TRAIN.split()]
-    done = subprocess.run(
-        [*command, *_SHORT.split(), "--runs-dir", str(home / "runs")],
-        env=os.environ | places,
-        capture_output=True,
-        timeout=120,
-        cwd=home,
-    )
-    told = (done.stdout + done.stderr).decode()
-    assert done.returncode == 0, told
+    words = ("train", str(folder[0]), *_TRAIN.split(), *_SHORT.split(), "--runs-dir", str(home / "runs"))
+    code, told = run_program(*words, folder=home, environment=places)
+    assert code == 0, told
     (directory,) = list_runs(home / "runs")
     return directory, told
 

@@ -6,7 +6,6 @@ import os
 import pickle
 import struct
 import subprocess
-import sys
 import time
 import warnings
 import zipfile
@@ -19,6 +18,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from tests.faults.hostile_files import JSON, spoilt
+from tests.forked import run_program
 from xray_tui.errors import UserError
 from xray_tui.models.weights import fit, read_weights
 
@@ -65,12 +65,12 @@ def test_a_payload_is_refused_and_never_run(tmp_path: Path, name: str, make: Any
 def test_the_command_refuses_a_payload(tmp_path: Path, chest: Path) -> None:
     mark, file = tmp_path / "sprung", tmp_path / "x.pth"
     file.write_bytes(as_zip(Payload(mark)))
-    train = [sys.executable, "-m", "xray_tui", "train", str(chest), "--backbone", "shufflenet_v2_x0_5"]
-    options = ["--weights", str(file), "--runs-dir", str(tmp_path / "runs"), "--device", "cpu"]
-    done = subprocess.run([*train, *options], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
-    assert "is refused" in done.stderr
-    assert "Traceback" not in done.stderr
+    train = ("train", str(chest), "--backbone", "shufflenet_v2_x0_5")
+    options = ("--weights", str(file), "--runs-dir", str(tmp_path / "runs"), "--device", "cpu")
+    code, told = run_program(*train, *options, folder=tmp_path)
+    assert code == 2
+    assert "is refused" in told
+    assert "Traceback" not in told
     assert not mark.exists()
 
 

@@ -26,6 +26,7 @@ from PIL.PngImagePlugin import PngInfo
 from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
 
 from tests.conftest import write_folder
+from tests.engine.conftest import run_recipe
 from tests.faults import sitting
 from xray_tui import settings_file
 from xray_tui.events import RunStarted
@@ -130,10 +131,8 @@ def hashed(folder: Path) -> Sat:
     return sit(folder / "hashed", data, umask="027", names="hashed")
 
 
-@pytest.fixture(scope="module")
-def named(folder: Path) -> Sat:
-    """With a patient in what the image files carry beside their pixels."""
-    data = write_folder(folder / "told")
+def with_patient(data: Path) -> Path:
+    """Let each image tell the patient, and one be broken."""
     for number, file in enumerate(sorted(data.rglob("*.png"))):
         with Image.open(file) as image:
             image.load()
@@ -150,6 +149,13 @@ def named(folder: Path) -> Sat:
     whole = next((data / "train" / "NORMAL").glob("*.jpeg")).read_bytes()
     broken.write_bytes(whole[: len(whole) - 200])
     assert PATIENT.encode() in broken.read_bytes()
+    return data
+
+
+@pytest.fixture(scope="module")
+def named(folder: Path) -> Sat:
+    """With a patient in what the image files carry beside their pixels."""
+    data = with_patient(write_folder(folder / "told"))
     return sit(folder / "open", data, umask="077", names="open")
 
 
@@ -170,17 +176,29 @@ def sat(request: pytest.FixtureRequest) -> Sat:
 # Text in images
 
 
+TOLD = re.compile(rb"(?i)doe\^jane|1970-01-01|" + re.escape("Doe^Jane".encode("utf-16-le")))
+
+
+def test_a_run_takes_no_text_of_its_images_along(tmp_path: Path) -> None:
+    data = with_patient(write_folder(tmp_path / "told"))
+    run = run_recipe(data, tmp_path / "home" / "runs")
+    sat = Sat(tmp_path / "home", data, {"screens": [str(event) for event in run.all]}, "", "")
+    assert [where for where, content in sat.contents() if TOLD.search(content)] == []
+    assert "broken.jpeg (" in sat.screens
+
+
+@pytest.mark.long
 def test_text_that_images_carry_stays_in_them(named: Sat) -> None:
-    told = re.compile(rb"(?i)doe\^jane|1970-01-01|" + re.escape("Doe^Jane".encode("utf-16-le")))
     for file in named.data.rglob("*.*"):
         assert PATIENT.encode() in file.read_bytes(), "the test itself: every image carries the patient"
-    assert [where for where, content in named.contents() if told.search(content)] == []
+    assert [where for where, content in named.contents() if TOLD.search(content)] == []
     assert "broken.jpeg (" in named.out, "it was named, as what cannot be read is"
 
 
 # Names of files
 
 
+@pytest.mark.long
 def test_hashed_names_are_nowhere(hashed: Sat) -> None:
     told = re.compile(rb"(?i)doe_jane|im-\d{4}|person\d{3}")
     names = [file.stem for file in hashed.data.rglob("*.png")]
@@ -189,6 +207,7 @@ def test_hashed_names_are_nowhere(hashed: Sat) -> None:
     assert [where for where, content in hashed.contents() if told.search(content)] == []
 
 
+@pytest.mark.long
 def test_pseudonyms_are_where_names_would_be(hashed: Sat) -> None:
     first = hashed.runs[-1]
     sources = first.sources()
@@ -206,6 +225,7 @@ def test_pseudonyms_are_where_names_would_be(hashed: Sat) -> None:
     assert re.search(r"^ {4}\* `" + pseudonym, first.report.read_text(), re.MULTILINE)
 
 
+@pytest.mark.long
 def test_two_runs_of_one_machine_call_an_image_the_same(hashed: Sat) -> None:
     sources = {tuple(run.sources()) for run in hashed.runs}
     assert len(hashed.runs) >= 2
@@ -213,6 +233,7 @@ def test_two_runs_of_one_machine_call_an_image_the_same(hashed: Sat) -> None:
     assert "A is right on" in hashed.out, "McNemar's test, by image"
 
 
+@pytest.mark.long
 def test_the_screen_finds_radiographs_by_their_pseudonyms(hashed: Sat) -> None:
     mistakes = [screen for screen in hashed.report["screens"] if "mistakes · epoch" in screen]
     assert all("▀▀▀▀" in screen for screen in mistakes), "half blocks: a radiograph is seen"
@@ -220,6 +241,7 @@ def test_the_screen_finds_radiographs_by_their_pseudonyms(hashed: Sat) -> None:
     assert "cannot read" not in hashed.screens
 
 
+@pytest.mark.long
 def test_the_list_of_mistakes_has_pseudonyms(hashed: Sat) -> None:
     (file,) = hashed.home.glob("runs/*/mistakes-epoch-*.csv")
     rows = list(csv.DictReader(file.open()))
@@ -227,6 +249,7 @@ def test_the_list_of_mistakes_has_pseudonyms(hashed: Sat) -> None:
     assert all(re.fullmatch(r"val/(NORMAL|PNEUMONIA)/[0-9a-f]{16}\.png", row["path"]) for row in rows)
 
 
+@pytest.mark.long
 def test_the_key_is_in_no_run_directory(hashed: Sat) -> None:
     key = (hashed.home / "state" / "names.key").read_text().strip()
     holding = [
@@ -253,6 +276,7 @@ def test_what_is_reached_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     ] * 2 + ["socket.getaddrinfo"]
 
 
+@pytest.mark.long
 def test_nothing_is_reached_over_a_network(sat: Sat) -> None:
     assert "socket.connect" in sat.report["seen"], "the test itself: the hook sees sockets"
     assert sat.report["reached"] == []
@@ -261,6 +285,7 @@ def test_nothing_is_reached_over_a_network(sat: Sat) -> None:
 # Who may read it
 
 
+@pytest.mark.long
 def test_everything_is_made_with_the_umask(sat: Sat, hashed: Sat) -> None:
     umask = 0o027 if sat is hashed else 0o077
     wrong = []

@@ -37,7 +37,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_ends_with_its_checkpoint_and_is_resumed(
     data: Path, tmp_path: Path, sent: tuple[signal.Signals, ...], code: int, why: str
 ) -> None:
-    command = train(tmp_path, data)
+    command = train(tmp_path, data, "--json")
     run = command.wait_for_epoch()
     command.send(*sent)
     began = time.monotonic()
@@ -51,10 +51,11 @@ def test_it_ends_with_its_checkpoint_and_is_resumed(
     if why:
         assert isinstance(last, RunEnded)
         assert (last.outcome, last.why) == ("interrupted", why)
+        assert '"type":"run_ended"' in said
     position = checkpoints.read_position(run.checkpoints)
     again = Command(tmp_path, "resume", str(run.path))
     while checkpoints.read_position(run.checkpoints).next_epoch <= position.next_epoch:
-        assert again.process.is_alive(), again.log.read_text()
+        assert again.process.poll() is None, again.log.read_text()
         time.sleep(0.02)
     again.send(signal.SIGTERM)
     assert again.wait() == 143

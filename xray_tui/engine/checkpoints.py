@@ -6,6 +6,7 @@ needs: weights, Adam's state by parameter name, and where the run stands (as met
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from xray_tui.events import Stage
 from xray_tui.files import replacing
 
 _MARKS = "images"
+_ATTEMPTS, _PAUSE_SECONDS = 20, 0.02
 BEST, LAST = "best.safetensors", "last.safetensors"
 
 
@@ -177,9 +179,24 @@ def _load(file: Path) -> dict[str, Tensor]:
         return {name: opened.get_tensor(name) for name in names}
 
 
+def open_live(file: Path) -> safe_open:
+    """Open a file of tensors that a run may be replacing: safetensors opens it twice, and wants it the same.
+
+    Raises:
+        FileNotFoundError: there is none.
+        SafetensorError: it is damaged.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            return safe_open(file, framework="pt")
+        except RuntimeError:  # of torch, that it is not as large as it was
+            time.sleep(_PAUSE_SECONDS)
+    return safe_open(file, framework="pt")
+
+
 def _open(file: Path) -> safe_open:
     try:
-        return safe_open(file, framework="pt")
+        return open_live(file)
     except FileNotFoundError:
         raise UserError(f"no checkpoint {file}") from None
     except SafetensorError as error:

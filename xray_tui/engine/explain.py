@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from xray_tui import config
@@ -149,6 +149,6 @@ def _let_settle(best: Path, last: Path) -> None:
 def _weights(file: Path) -> dict[str, Tensor]:
     """The tensors of the network; of ``last`` not Adam's, which are twice as many."""
     prefix = "model." if file.name == checkpoints.LAST else ""
-    with safe_open(file, framework="pt") as opened:
+    with checkpoints.open_live(file) as opened:
         names = [name for name in opened.keys() if name.startswith(prefix)]  # noqa: SIM118
         return {name.removeprefix(prefix): opened.get_tensor(name) for name in names}

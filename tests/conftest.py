@@ -14,9 +14,17 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 Write = Callable[..., Path]
 
+_FORKING = ("test_terminal", "test_distributed", "test_kills", "test_signals", "test_hostile_run")
+"""Modules whose tests fork their processes from a server, and mostly wait for them."""
+
 # Torch and Textual leave hundreds of thousands of objects behind: walking them again and again is a quarter
 # of what the dashboard's tests cost.
 gc.set_threshold(50_000, 20, 100)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits comes first, side by side in one worker: there is something else to do meanwhile."""
+    items.sort(key=lambda item: not item.path.name.startswith(_FORKING))
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ a table of how often each was tried, how often it was survived and what was lost
 """
 
 import argparse
+import logging
 import random
 import subprocess
 import sys
@@ -72,6 +73,7 @@ def main() -> int:
     parser.add_argument("--fuzz-seconds", type=float, default=60.0, help="for each parser")
     asked = parser.parse_args()
     patience._POLL_SECONDS = 0.01
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it tells of each restart that it finds
     began = time.monotonic()
     came: dict[str, list[list[str]]] = {}
     here = Path(__file__).parent

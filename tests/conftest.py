@@ -17,9 +17,9 @@ Write = Callable[..., Path]
 _FORKING = ("test_terminal", "test_distributed", "test_kills", "test_signals", "test_hostile_run")
 """Modules whose tests fork their processes from a server, and mostly wait for them."""
 
-# Torch and Textual leave hundreds of thousands of objects behind: walking them again and again is a quarter
+# Torch and Textual leave hundreds of thousands of objects behind: walking them again and again is a third
 # of what the dashboard's tests cost.
-gc.set_threshold(50_000, 20, 100)
+gc.set_threshold(1_000_000, 20, 100)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -341,6 +341,7 @@ def resumed(world: World, runs: Path) -> None:
             launch.assist(world, controls)
 
 
+@pytest.mark.long
 def test_torchrun_interrupted_and_resumed_equals_never_interrupted(uneven: Path, tmp_path: Path) -> None:
     settings = settings_of(uneven, tmp_path / "runs")
     file = tmp_path / "config.toml"

@@ -90,7 +90,7 @@ class Collection:
         role, name, file = next(found for found in self._files() if found[2].path == path)
         words, fact = [name, role], self.facts.get(path)
         patient = self.survey.names.named_patient(file)
-        words.append(f"patient {patient}" if patient else "no patient in its name")
+        words.append(f"patient {patient.removeprefix('patient-')}" if patient else "no patient in its name")
         if fact is not None and fact.state == "ok":
             words.append(f"{count(fact.width)} × {count(fact.height)} px {fact.mode}")
             words.append(bytes_in_words(fact.size_bytes))

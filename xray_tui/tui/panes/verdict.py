@@ -56,7 +56,7 @@ class VerdictPane(Widget):
         if verdict == self._verdict:
             return
         self._verdict = verdict
-        self.border_subtitle = clean(f"patient {verdict.patient}") if verdict else ""
+        self.border_subtitle = clean(f"patient {verdict.patient.removeprefix('patient-')}") if verdict else ""
         self.refresh()
 
     def render(self) -> Text:

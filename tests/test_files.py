@@ -18,7 +18,7 @@ def test_what_is_durable_is_on_the_disk_before_and_after_it_gets_its_name(
     fsync = os.fsync
 
     def noted(descriptor: int) -> None:
-        done.append((Path(os.readlink(f"/proc/self/fd/{descriptor}")).name, file.read_bytes()))
+        done.append((Path(f"/proc/self/fd/{descriptor}").readlink().name, file.read_bytes()))
         fsync(descriptor)
 
     if not Path("/proc/self/fd").exists():
@@ -37,8 +37,12 @@ def test_what_is_durable_is_on_the_disk_before_and_after_it_gets_its_name(
 def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     file = tmp_path / "last"
     file.write_bytes(b"old")
-    with pytest.raises(ValueError, match="half"), replacing(file) as part:
+
+    def fail(part: Path) -> None:
         part.write_bytes(b"half")
         raise ValueError("half")
+
+    with pytest.raises(ValueError, match="half"), replacing(file) as part:
+        fail(part)
     assert file.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [file]

@@ -8,10 +8,10 @@ fractions; what is undefined is ``None``, never NaN.
 import math
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 Stage = Literal["frozen", "unfrozen"]
 Phase = Literal["weights", "reading", "features", "train", "validation", "waiting", "full", "test"]
@@ -21,6 +21,18 @@ Outcome = Literal["done", "interrupted", "failed"]
 
 VERSION = 1
 """Version of the journal's lines."""
+
+# What a journal may hold: read back, more than that is refused. (Nothing is checked as an event is made.)
+MOST_COUNTED = 2**53
+"""Beyond it a float has no room for each number."""
+MOST_EPOCHS = 10**9
+Count = Annotated[int, Meta(ge=0, le=MOST_COUNTED)]
+EpochNumber = Annotated[int, Meta(ge=0, le=MOST_EPOCHS)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Number = Annotated[float, Meta(ge=-1e39, le=1e39)]
+"""A loss, a rate, seconds: more than a float32 holds, and so little that sums of them are finite."""
+Moment = Annotated[float, Meta(ge=0, le=253_402_300_000)]
+"""Unix seconds, to the year 9999: there is no later date."""
 
 Array = Any
 """A numpy array; shape and dtype stand at the field. (``Any``: events know nobody, not even numpy.)"""
@@ -35,7 +47,7 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="type", tag=_snake):
 
     ARRAYS: ClassVar[tuple[str, ...]] = ()
 
-    t: float = field(default_factory=time.time)
+    t: Moment = field(default_factory=time.time)
     """When, in seconds since the Unix epoch."""
 
 
@@ -61,12 +73,12 @@ class RunStarted(Event, frozen=True, kw_only=True):
     weights: str
     """Where the backbone's weights came from."""
     classes: list[str]
-    images: dict[str, dict[str, int]]
+    images: dict[str, dict[str, Count]]
     """Readable images by role (train, validation, test) and class."""
     split_note: str
     """How the split was chosen, in words."""
-    unreadable: int
-    parameters: int
+    unreadable: Count
+    parameters: Count
     validation: list[Source] | None = None
     grid: Array = None
     """The first train images, as the recipe crops them without augmentation: uint8 (N <= 32, H, W)."""
@@ -74,11 +86,11 @@ class RunStarted(Event, frozen=True, kw_only=True):
 
 class StageStarted(Event, frozen=True, kw_only=True):
     stage: Stage
-    first_epoch: int
-    epochs: int
-    learning_rate: float
-    trainable_parameters: int
-    total_parameters: int
+    first_epoch: EpochNumber
+    epochs: EpochNumber
+    learning_rate: Number
+    trainable_parameters: Count
+    total_parameters: Count
 
 
 class Histogram(Struct, frozen=True):
@@ -100,20 +112,20 @@ class EpochEnded(Event, frozen=True, kw_only=True):
     ARRAYS: ClassVar[tuple[str, ...]] = ("probabilities", "losses", "actual", "histograms")
 
     stage: Stage
-    epoch: int
-    train_loss: float | None
-    validation_loss: float | None
-    accuracy: float | None
-    auc: float | None
-    sensitivity: float | None
-    specificity: float | None
-    confusion: list[list[int]]
+    epoch: EpochNumber
+    train_loss: Number | None
+    validation_loss: Number | None
+    accuracy: Fraction | None
+    auc: Fraction | None
+    sensitivity: Fraction | None
+    specificity: Fraction | None
+    confusion: list[list[Count]]
     """Images by actual class (rows) and predicted class (columns)."""
-    learning_rate: float
+    learning_rate: Number
     """As it stood when the epoch ended."""
-    images_per_second: float
+    images_per_second: Number
     """Train images a second, the time of validation left out."""
-    seconds: float
+    seconds: Number
     """The whole epoch, validation included."""
     probabilities: Array = None
     """Of the validation images: float32 (N, C)."""
@@ -127,9 +139,9 @@ class EpochEnded(Event, frozen=True, kw_only=True):
 
 class Best(Event, frozen=True, kw_only=True):
     stage: Stage
-    epoch: int
-    validation_loss: float
-    accuracy: float | None
+    epoch: EpochNumber
+    validation_loss: Number
+    accuracy: Fraction | None
 
 
 class Mistake(Struct, frozen=True):
@@ -141,15 +153,15 @@ class Mistake(Struct, frozen=True):
     predicted: int
     probability: float | None
     """Of the predicted class."""
-    loss: float | None
+    loss: Number | None
 
 
 class Mistakes(Event, frozen=True, kw_only=True):
     ARRAYS: ClassVar[tuple[str, ...]] = ("images",)
 
     stage: Stage
-    epoch: int
-    total: int
+    epoch: EpochNumber
+    total: Count
     worst: list[Mistake]
     """The worst by loss first, a fixed number at most."""
     images: Array = None
@@ -159,10 +171,10 @@ class Mistakes(Event, frozen=True, kw_only=True):
 class ControlUsed(Event, frozen=True, kw_only=True):
     control: Control
     stage: Stage | None
-    epoch: int | None
+    epoch: EpochNumber | None
     why: str = "a person"
     """Who asked, or what: ``a person``, ``SIGTERM``."""
-    value: float | None = None
+    value: Number | None = None
     """Of ``learning_rate``: the new one."""
 
     @property
@@ -174,11 +186,11 @@ class ControlUsed(Event, frozen=True, kw_only=True):
 
 class CheckpointSaved(Event, frozen=True, kw_only=True):
     checkpoint: Literal["best", "last"]
-    epoch: int
+    epoch: EpochNumber
     """Of ``best``, the epoch whose weights it holds; of ``last``, the epoch that a resume goes on with."""
     path: str
     """Relative to the run directory."""
-    bytes: int
+    bytes: Count
 
 
 class Warning(Event, frozen=True, kw_only=True):
@@ -190,11 +202,11 @@ class Warning(Event, frozen=True, kw_only=True):
 
 class StageEnded(Event, frozen=True, kw_only=True):
     stage: Stage
-    epochs: int
+    epochs: EpochNumber
     """Epochs that ended in this stage."""
     why: str
     """``finished``, ``unfreeze now``."""
-    seconds: float
+    seconds: Number
 
 
 class TestEvaluated(Event, frozen=True, kw_only=True):
@@ -202,28 +214,28 @@ class TestEvaluated(Event, frozen=True, kw_only=True):
 
     skipped: str
     """Why test was not evaluated; empty where it was."""
-    epoch: int | None
+    epoch: EpochNumber | None
     """The epoch whose weights were evaluated."""
-    images: int
-    loss: float | None
-    accuracy: float | None
-    auc: float | None
-    sensitivity: float | None
-    specificity: float | None
-    confusion: list[list[int]]
+    images: Count
+    loss: Number | None
+    accuracy: Fraction | None
+    auc: Fraction | None
+    sensitivity: Fraction | None
+    specificity: Fraction | None
+    confusion: list[list[Count]]
 
 
 class RunEnded(Event, frozen=True, kw_only=True):
     outcome: Outcome
     why: str
-    best_epoch: int | None
-    seconds: float
+    best_epoch: EpochNumber | None
+    seconds: Number
 
 
 class Resumed(Event, frozen=True, kw_only=True):
     """The run goes on from its last checkpoint, perhaps in another process and long after its end."""
 
-    epoch: int
+    epoch: EpochNumber
     """The first epoch that is run again or anew; what the journal tells of it and of later ones is void."""
     stage: Stage | None = None
     """The stage it goes on in; ``None`` where it begins anew."""
@@ -234,11 +246,11 @@ class Progress(Event, frozen=True, kw_only=True):
 
     phase: Phase
     stage: Stage | None = None
-    epoch: int | None = None
-    done: int = 0
-    total: int = 0
+    epoch: EpochNumber | None = None
+    done: Count = 0
+    total: Count = 0
     """In images, but in bytes or steps where ``phase`` says so."""
-    images_per_second: float | None = None
+    images_per_second: Number | None = None
     note: str = ""
 
 

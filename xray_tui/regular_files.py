@@ -20,6 +20,12 @@ _KINDS = {
     stat.S_IFLNK: "a link",
 }
 
+_FLAGS = os.O_RDONLY
+for _name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
+    _FLAGS |= getattr(os, _name, 0)
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_CHUNK_BYTES = 1 << 20
+
 
 class NotRegular(OSError):
     """What is there is no regular file; ``strerror`` says what it is."""
@@ -44,21 +50,7 @@ def open_regular(path: Path, *, follow: bool = True, buffer_bytes: int = 1 << 16
         NotRegular: it is a pipe, a socket, a device or a folder; it was not read, and not waited for.
         OSError: as the file system says.
     """
-    try:
-        found = path.stat(follow_symlinks=follow)
-        if not stat.S_ISREG(found.st_mode):
-            raise NotRegular(found.st_mode, path)
-        flags = os.O_RDONLY
-        for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY", "" if follow else "O_NOFOLLOW"):
-            flags |= getattr(os, name, 0) if name else 0
-        file: BufferedReader = BufferedReader(FileIO(os.open(path, flags)), buffer_bytes)
-    except ValueError as error:  # a NUL in the name
-        raise OSError(errno.EINVAL, str(error), str(path)) from None
-    mode = os.fstat(file.fileno()).st_mode
-    if not stat.S_ISREG(mode):
-        file.close()
-        raise NotRegular(mode, path)
-    return file
+    return BufferedReader(FileIO(_open(path, follow)), buffer_bytes)
 
 
 def read_regular(path: Path, most_bytes: int, *, follow: bool = True) -> bytes:
@@ -71,8 +63,29 @@ def read_regular(path: Path, most_bytes: int, *, follow: bool = True) -> bytes:
         NotRegular: as :func:`open_regular`.
         OSError: it is larger than ``most_bytes``, or as the file system says.
     """
-    with open_regular(path, follow=follow) as file:
-        content = file.read(most_bytes + 1)
+    descriptor = _open(path, follow)
+    try:
+        content = os.read(descriptor, min(os.fstat(descriptor).st_size, most_bytes) + 1)
+        while len(content) <= most_bytes and (more := os.read(descriptor, _CHUNK_BYTES)):
+            content += more  # it has grown meanwhile
+    finally:
+        os.close(descriptor)
     if len(content) > most_bytes:
         raise OSError(errno.EFBIG, f"larger than {most_bytes:,} bytes", str(path))
     return content
+
+
+def _open(path: Path, follow: bool) -> int:
+    """A descriptor of it; errors as of :func:`open_regular`."""
+    try:
+        found = os.stat(path, follow_symlinks=follow)  # noqa: PTH116  # a thousand runs are looked at like that
+        if not stat.S_ISREG(found.st_mode):
+            raise NotRegular(found.st_mode, path)
+        descriptor = os.open(path, _FLAGS if follow else _FLAGS | _NOFOLLOW)
+    except ValueError as error:  # a NUL in the name
+        raise OSError(errno.EINVAL, str(error), str(path)) from None
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise NotRegular(mode, path)
+    return descriptor

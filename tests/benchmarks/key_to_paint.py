@@ -41,7 +41,7 @@ class Clock(Terminal):
 
     def __init__(self, *arguments: str, **named: Any) -> None:
         self._noted: list[tuple[float, bytes]] = []
-        super().__init__(*arguments, **named)
+        super().__init__(*arguments, program=("-m", "xray_tui"), **named)
 
     def _draw(self, content: bytes) -> None:
         self._noted.append((time.perf_counter(), content))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from xray_tui.events import VERSION, Event, Mistake, Mistakes, Stage
+from xray_tui.events import VERSION, Count, EpochNumber, Event, Mistake, Mistakes, Stage
 
 _WITHIN_BYTES = 96
 """A line begins with its version, number, time and type."""
@@ -15,8 +15,8 @@ class UnreadMistakes(Event, frozen=True, kw_only=True, tag="mistakes"):
     """A ``mistakes`` event whose list is still JSON."""
 
     stage: Stage
-    epoch: int
-    total: int
+    epoch: EpochNumber
+    total: Count
     worst: msgspec.Raw
 
     def read(self, classes: int | None = None) -> Mistakes:

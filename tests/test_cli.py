@@ -192,6 +192,7 @@ def test_a_run_whose_terminal_hangs_up_is_handed_over(
 
     monkeypatch.setattr(console, "print_json", hang_up)
     monkeypatch.setattr(launch, "hand_over", hand_over)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the tests' own process ignores it
     code, _, err = call("train", str(chest), "--json", *ENDLESS)
     assert code == 128 + signal.SIGHUP
     assert f"the run goes on in a process of its own: `xray-tui watch {handed[0].path}`" in err

@@ -108,7 +108,7 @@ class RadiographView(Container):
             try:
                 image = await asyncio.to_thread(self._read, path)
             except Exception as error:  # whatever a broken file makes a decoder do, the list must go on
-                if path == self._path:
+                if path == self._path and self.children:
                     self._say(Text.assemble("cannot read\n", clean(path.name), "\n", clean(str(error))))
                 return
             self._kept[path] = image
@@ -117,7 +117,8 @@ class RadiographView(Container):
         if overlay is not None:
             image = await asyncio.to_thread(_cover, image, overlay)
             self._covered = (path, overlay, image)
-        if path == self._path and overlay is self._overlay:
+        # A screen that closes has lost its widgets before this is told to end.
+        if path == self._path and overlay is self._overlay and self.children:
             self._put(image)
 
     def _put(self, image: Image.Image) -> None:

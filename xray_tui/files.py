@@ -10,12 +10,12 @@ _T = TypeVar("_T")
 
 
 class Insist(Protocol):
-    """Does a write to the disk. Whoever waits for room meanwhile says what it is that has none."""
+    """Does a write to the disk. Whoever waits for room meanwhile asks what it is that has none."""
 
-    def __call__(self, write: Callable[[], _T], what: str = "") -> _T: ...
+    def __call__(self, write: Callable[[], _T], what: Callable[[], str] = str) -> _T: ...
 
 
-def at_once(write: Callable[[], _T], what: str = "") -> _T:
+def at_once(write: Callable[[], _T], what: Callable[[], str] = str) -> _T:
     """Where nobody is to wait."""
     return write()
 

@@ -263,7 +263,7 @@ class _Observers:
         try:
             if ended:
                 with suppress(Stop):
-                    self.patience(lambda: write_report(self._directory), str(self._directory.report))
+                    self.patience(lambda: write_report(self._directory), self._directory.report.__str__)
         except OSError as error:
             self._emit(Warning(kind="report", message=f"the report cannot be written: {error}"))
         finally:
@@ -272,14 +272,14 @@ class _Observers:
 
     def _record(self, event: Event) -> None:
         with self._told():
-            self.patience(lambda: self._recorder(event), str(self._directory.path))
+            self.patience(lambda: self._recorder(event), self._directory.path.__str__)
 
     def _reflect(self, event: Event) -> None:
         if not self._mirrors:
             return
         self._board.take(event)
         try:
-            self.patience(self._board.flush, str(self._directory.tensorboard))
+            self.patience(self._board.flush, self._directory.tensorboard.__str__)
         except OSError as error:  # the mirror is worth less than the run
             self._mirrors = False
             self(Warning(kind="tensorboard", message=f"the TensorBoard mirror stopped: {error}"))

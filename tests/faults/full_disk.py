@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.engine.conftest import React, Run, essence, run_recipe
 from xray_tui.engine.controls import Controls
-from xray_tui.events import CheckpointSaved, EpochEnded, Event, Progress, RunEnded, TestEvaluated, Warning
+from xray_tui.events import CheckpointSaved, EpochEnded, Event, Progress, RunEnded, Warning
 from xray_tui.runs import follow
 from xray_tui.runs.directory import list_runs
 
@@ -118,10 +118,6 @@ def run_and_stop(write: Write, data: Path, runs: Path) -> Run:
 
 def results(run: Run) -> list[dict[str, object]]:
     return essence(follow.read(run.directory))
-
-
-def has_test(run: Run) -> bool:
-    return bool(run.of(TestEvaluated))
 
 
 def _limit(size_bytes: int) -> None:

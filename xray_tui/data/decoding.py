@@ -30,6 +30,7 @@ MOST_PIXELS = 50_000_000
 """A detector of 43 cm has 18 million pixels, digitised film 35. Pillow only warns, and from 89 million on."""
 MOST_BYTES = 500_000_000
 """Of a file: more than that many pixels take, uncompressed, in colour and with 16 bits."""
+TOO_LARGE = f"larger than {MOST_BYTES / 1e6:.0f} MB: no radiograph"
 
 _ORIENTATION = 0x0112
 _LYING = (5, 6, 7, 8)
@@ -137,7 +138,7 @@ def head(file: BinaryIO) -> Measured:
 def _open(file: BinaryIO) -> Image.Image:
     """The image, its pixels not decoded yet."""
     if file.seek(0, os.SEEK_END) > MOST_BYTES:
-        raise Unreadable(f"larger than {MOST_BYTES / 1e6:.0f} MB: no radiograph")
+        raise Unreadable(TOO_LARGE)
     file.seek(0)
     begins = file.read(32)
     file.seek(0)

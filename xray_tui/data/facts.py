@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from xray_tui.data import check_cache
 from xray_tui.data.check_cache import Fact
-from xray_tui.data.decoding import MOST_BYTES, Unreadable, measure
+from xray_tui.data.decoding import MOST_BYTES, TOO_LARGE, Unreadable, measure
 from xray_tui.data.folders import ImageFile
 from xray_tui.regular_files import NotRegular, kind_of, open_regular
 
@@ -145,8 +145,7 @@ def _read(unread: tuple[ImageFile, Path], stopped: Callable[[], bool]) -> Fact |
         with open_regular(place, follow=False) as opened:  # a link may stand there by now
             found = os.fstat(opened.fileno())
             if found.st_size > MOST_BYTES:  # it would be hashed to its end
-                why = f"larger than {MOST_BYTES / 1e6:.0f} MB: no radiograph"
-                return Fact("unreadable", why, found.st_size, found.st_mtime_ns)
+                return Fact("unreadable", TOO_LARGE, found.st_size, found.st_mtime_ns)
             digest = hashlib.file_digest(opened, partial(hashlib.blake2b, digest_size=16)).hexdigest()
             seen = found.st_size, found.st_mtime_ns, digest
             opened.seek(0)

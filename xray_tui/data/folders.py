@@ -53,11 +53,7 @@ def scan(root: Path) -> Listing:
     """
     try:
         return _scan(root.expanduser().resolve())
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-    ) as error:  # a link to itself, a home of nobody, a NUL
+    except (OSError, RuntimeError, ValueError) as error:  # a link to itself, a home of nobody, a NUL
         why = (isinstance(error, OSError) and error.strerror) or str(error)
         raise UserError(f"cannot look into {root}: {why}", "name the folder that holds train/") from None
 

@@ -226,11 +226,13 @@ class Part:
             return words
         return f"{words}, about {bytes_in_words(self._bytes / max(1, self._done) * self._total)}"
 
+    def _place(self) -> str:
+        return f"{self._cache.folder}{self._needed()} (or stop, and use --cache)"
+
     def _write(self, content: memoryview) -> None:
         with self._cache._told(self._needed):
-            room = f"{self._cache.folder}{self._needed()} (or stop, and use --cache)"
             while content:  # a disk that fills up takes a part first
-                written = self._cache.insist(partial(self._file.write, content), room)
+                written = self._cache.insist(partial(self._file.write, content), self._place)
                 self._bytes += written
                 content = content[written:]
 

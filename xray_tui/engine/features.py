@@ -119,9 +119,11 @@ class Features:
             flat = torch.empty(numbers, dtype=like.dtype)
         else:
             folder = self._folder
-            room = f"{folder}, {what} (or stop, and use --augment-views off)"
             try:
-                flat = self._insist(lambda: _nameless(folder, numbers, size_bytes, like.dtype), room)
+                flat = self._insist(
+                    lambda: _nameless(folder, numbers, size_bytes, like.dtype),
+                    lambda: f"{folder}, {what} (or stop, and use --augment-views off)",
+                )
             except OSError as error:
                 raise UserError(
                     f"cannot keep {what} in {folder}: {error.strerror or error}",

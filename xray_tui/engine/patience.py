@@ -28,11 +28,11 @@ class Patience:
         self._wait = wait
         self._over = over
 
-    def __call__(self, write: Callable[[], _T], what: str = "") -> _T:
+    def __call__(self, write: Callable[[], _T], what: Callable[[], str] = str) -> _T:
         """
         Args:
             write: leaves no half of anything behind where it fails.
-            what: it writes, in words.
+            what: asked for what is written, in words, where that has no room.
 
         Raises:
             Stop: there is no room, and somebody asked the run to stop.
@@ -47,7 +47,7 @@ class Patience:
                     raise
                 if began is None:
                     began = time.monotonic()
-                    self._wait(f"{error.strerror}: {what or error.filename}")
+                    self._wait(f"{error.strerror}: {what() or error.filename}")
                 if why := self._controls.asked_to_stop:
                     raise Stop(why) from error
                 time.sleep(_POLL_SECONDS)

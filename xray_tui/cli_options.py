@@ -10,7 +10,23 @@ from cyclopts.config import Env
 
 from xray_tui import config, settings_file
 from xray_tui.config import NOTHING, Loaded, describe
-from xray_tui.settings import OPTIONS, BatchNorm, Compile, OnNan, Precision, Preset, Settings, Split, Unfreeze
+from xray_tui.settings import (
+    OPTIONS,
+    Averaging,
+    Balance,
+    BatchNorm,
+    Compile,
+    OnNan,
+    OptimizerName,
+    Precision,
+    Preset,
+    Schedule,
+    Settings,
+    Split,
+    Tta,
+    Unfreeze,
+    Unseal,
+)
 
 
 def option(path: str) -> Parameter:
@@ -36,6 +52,23 @@ class RunOptions:
     batchnorm: Annotated[BatchNorm | None, option("training.batchnorm")] = None
     on_nan: Annotated[OnNan | None, option("training.on_nan")] = None
     augment_views: Annotated[str | None, option("training.augment_views")] = None
+    gradual: Annotated[int | None, option("training.gradual")] = None
+    patience: Annotated[int | None, option("training.patience")] = None
+    optimizer: Annotated[OptimizerName | None, option("training.optimizer.name")] = None
+    weight_decay: Annotated[float | None, option("training.optimizer.weight_decay")] = None
+    schedule: Annotated[Schedule | None, option("training.optimizer.schedule")] = None
+    warm_up: Annotated[float | None, option("training.optimizer.warm_up")] = None
+    head_factor: Annotated[float | None, option("training.optimizer.head_factor")] = None
+    group_factor: Annotated[float | None, option("training.optimizer.group_factor")] = None
+    balance: Annotated[Balance | None, option("training.loss.balance")] = None
+    label_smoothing: Annotated[float | None, option("training.loss.label_smoothing")] = None
+    mixup: Annotated[float | None, option("training.loss.mixup")] = None
+    cutmix: Annotated[float | None, option("training.loss.cutmix")] = None
+    averaging: Annotated[Averaging | None, option("training.averaging.kind")] = None
+    tta: Annotated[Tta | None, option("evaluation.tta")] = None
+    operating_point: Annotated[str | None, option("evaluation.operating_point")] = None
+    calibrate: Annotated[bool | None, option("evaluation.calibrate")] = None
+    unseal: Annotated[Unseal | None, option("evaluation.unseal")] = None
     frozen_epochs: Annotated[int | None, option("training.frozen.epochs")] = None
     unfrozen_epochs: Annotated[int | None, option("training.unfrozen.epochs")] = None
     frozen_lr: Annotated[float | None, option("training.frozen.learning_rate")] = None

@@ -29,6 +29,7 @@ MOST_EPOCHS = 10**9
 Count = Annotated[int, Meta(ge=0, le=MOST_COUNTED)]
 EpochNumber = Annotated[int, Meta(ge=0, le=MOST_EPOCHS)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
+Coefficient = Annotated[float, Meta(ge=-1, le=1)]
 Number = Annotated[float, Meta(ge=-1e39, le=1e39)]
 """A loss, a rate, seconds: more than a float32 holds, and so little that sums of them are finite."""
 Moment = Annotated[float, Meta(ge=0, le=253_402_300_000)]
@@ -52,7 +53,7 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="type", tag=_snake):
 
 
 class Source(Struct, frozen=True):
-    """One validation image: where its row in ``predictions/`` comes from."""
+    """One validation or test image: where its row in ``predictions/`` comes from."""
 
     path: str
     """Relative to the data folder, with forward slashes."""
@@ -121,6 +122,13 @@ class EpochEnded(Event, frozen=True, kw_only=True):
     specificity: Fraction | None
     confusion: list[list[Count]]
     """Images by actual class (rows) and predicted class (columns)."""
+    balanced_accuracy: Fraction | None = None
+    average_precision: Fraction | None = None
+    f1: Fraction | None = None
+    mcc: Coefficient | None = None
+    """Matthews' correlation coefficient."""
+    brier: Number | None = None
+    calibration_error: Fraction | None = None
     learning_rate: Number
     """As it stood when the epoch ended."""
     images_per_second: Number
@@ -209,8 +217,36 @@ class StageEnded(Event, frozen=True, kw_only=True):
     seconds: Number
 
 
+class OperatingPoint(Event, frozen=True, kw_only=True):
+    """What was chosen on validation, with the weights of the best epoch, for all that comes after."""
+
+    epoch: EpochNumber
+    """Whose weights they are."""
+    rule: str
+    """As the setting ``evaluation.operating_point`` has it."""
+    threshold: Fraction | None
+    """Positive is called from this probability on; ``None`` calls the likeliest class."""
+    temperature: Number | None
+    """That logits are divided by; ``None`` where nothing was calibrated."""
+    accuracy: Fraction | None
+    """Of validation, at this point, as the next two."""
+    sensitivity: Fraction | None
+    specificity: Fraction | None
+
+
+class TestUnsealed(Event, frozen=True, kw_only=True):
+    """Test is about to be read."""
+
+    __test__: ClassVar[bool] = False  # pytest would collect a class of this name
+
+    images: Count
+    times: Count
+    """How many of this user's runs have looked at these images, this one included."""
+
+
 class TestEvaluated(Event, frozen=True, kw_only=True):
     __test__: ClassVar[bool] = False  # pytest would collect a class of this name
+    ARRAYS: ClassVar[tuple[str, ...]] = ("probabilities", "losses", "sources")
 
     skipped: str
     """Why test was not evaluated; empty where it was."""
@@ -223,6 +259,21 @@ class TestEvaluated(Event, frozen=True, kw_only=True):
     sensitivity: Fraction | None
     specificity: Fraction | None
     confusion: list[list[Count]]
+    """At the operating point, as all rates."""
+    balanced_accuracy: Fraction | None = None
+    average_precision: Fraction | None = None
+    f1: Fraction | None = None
+    mcc: Coefficient | None = None
+    brier: Number | None = None
+    calibration_error: Fraction | None = None
+    intervals: dict[str, tuple[Number, Number]] = {}
+    """Of 95 %, by the name of a field above; by patient."""
+    probabilities: Array = None
+    """Calibrated, where that was asked for: float32 (N, C)."""
+    losses: Array = None
+    """float32 (N,)"""
+    sources: list[Source] | None = None
+    """The test images, in the order of the two."""
 
 
 class RunEnded(Event, frozen=True, kw_only=True):
@@ -264,6 +315,8 @@ AnyEvent = (
     | CheckpointSaved
     | Warning
     | StageEnded
+    | OperatingPoint
+    | TestUnsealed
     | TestEvaluated
     | RunEnded
     | Resumed

@@ -11,6 +11,12 @@ Compile = Literal["auto", "on", "off"]
 BatchNorm = Literal["learn", "keep"]
 OnNan = Literal["stop", "rollback"]
 Preset = Literal["recipe", "tuned"]
+OptimizerName = Literal["adam", "adamw"]
+Schedule = Literal["constant", "cosine", "one_cycle"]
+Balance = Literal["none", "weights", "sampling"]
+Averaging = Literal["none", "ema", "swa"]
+Tta = Literal["none", "flip"]
+Unseal = Literal["end", "never"]
 
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -57,7 +63,50 @@ class ModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 class StageSettings(Struct, frozen=True, forbid_unknown_fields=True):
     epochs: Annotated[Count, Meta(description="epochs of the stage (0: leave it out)")]
-    learning_rate: Annotated[Rate, Meta(description="Adam's learning rate in the stage")]
+    learning_rate: Annotated[Rate, Meta(description="learning rate of the stage, its schedule's highest")]
+
+
+class OptimizerSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Annotated[OptimizerName, Meta(description="adam, or adamw with decoupled weight decay")] = "adam"
+    weight_decay: Annotated[
+        float, Meta(ge=0, le=1, description="adamw's decay of weights; biases and norms have none")
+    ] = 0.0
+    schedule: Annotated[
+        Schedule, Meta(description="the learning rate over a stage: constant, cosine or one_cycle")
+    ] = "constant"
+    warm_up: Annotated[
+        Fraction, Meta(description="part of a stage in which a schedule rises to the learning rate")
+    ] = 0.25
+    head_factor: Annotated[
+        Rate, Meta(description="the head's learning rate once unfrozen, as a multiple of the body's")
+    ] = 1.0
+    group_factor: Annotated[
+        Rate, Meta(le=1, description="learning rate of a group of the body by that of the one above it")
+    ] = 1.0
+
+
+class LossSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    balance: Annotated[
+        Balance, Meta(description="classes count alike: by weights in the loss, or by sampling")
+    ] = "none"
+    label_smoothing: Annotated[
+        float, Meta(ge=0, lt=1, description="part of the target that is spread over all classes")
+    ] = 0.0
+    mixup: Annotated[
+        float, Meta(ge=0, le=10, description="alpha of mixup once unfrozen: images are blended (0: off)")
+    ] = 0.0
+    cutmix: Annotated[
+        float, Meta(ge=0, le=10, description="alpha of CutMix once unfrozen: a patch is replaced (0: off)")
+    ] = 0.0
+
+
+class AveragingSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    kind: Annotated[
+        Averaging,
+        Meta(description="the weights that count, once unfrozen: the last (none) or an average, ema or swa"),
+    ] = "none"
+    decay: Annotated[float, Meta(ge=0, lt=1, description="of ema, what a step keeps of the average")] = 0.995
+    start: Annotated[Fraction, Meta(description="of swa, the part of the stage before its first epoch")] = 0.5
 
 
 class AugmentationSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +114,14 @@ class AugmentationSettings(Struct, frozen=True, forbid_unknown_fields=True):
     rotation: Annotated[float, Meta(ge=0, le=180, description="largest rotation, in degrees")] = 10.0
     jitter: Annotated[Fraction, Meta(description="brightness, contrast and saturation jitter")] = 0.4
     flip: Annotated[Fraction, Meta(description="probability of a horizontal flip")] = 0.5
+    gamma: Annotated[
+        float, Meta(ge=0, le=3, description="largest logarithm of a random gamma, up or down (0: none)")
+    ] = 0.0
+    blur: Annotated[Fraction, Meta(description="probability of a Gaussian blur")] = 0.0
+    noise: Annotated[
+        Fraction, Meta(description="largest standard deviation of Gaussian noise, as part of white")
+    ] = 0.0
+    erase: Annotated[Fraction, Meta(description="probability that a random rectangle is erased")] = 0.0
 
 
 class TrainingSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,6 +155,16 @@ class TrainingSettings(Struct, frozen=True, forbid_unknown_fields=True):
         OnNan,
         Meta(description="where a loss is not a number: stop, or go back and halve the learning rate"),
     ] = "stop"
+    gradual: Annotated[
+        Count,
+        Meta(description="unfrozen epochs in which the body's groups join, from the top (0: at once)"),
+    ] = 0
+    patience: Annotated[
+        Count, Meta(description="epochs without a better one after which a stage ends (0: never)")
+    ] = 0
+    optimizer: OptimizerSettings = OptimizerSettings()
+    loss: LossSettings = LossSettings()
+    averaging: AveragingSettings = AveragingSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
 
     @property
@@ -109,6 +176,24 @@ class TrainingSettings(Struct, frozen=True, forbid_unknown_fields=True):
     def resize(self) -> int:
         """Short side, in pixels, that images have before the crop: the recipe's 300 for its 256."""
         return round(self.image_size * 300 / 256)
+
+
+class EvaluationSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    tta: Annotated[
+        Tta, Meta(description="test-time augmentation: flip means over an image and its mirror image")
+    ] = "none"
+    operating_point: Annotated[
+        str,
+        Meta(
+            pattern=r"^(likeliest|youden|(sensitivity|specificity):(0?\.\d+|1(\.0*)?))$",
+            description="where positive is called: likeliest class, youden, sensitivity:X or specificity:X "
+            "on validation",
+        ),
+    ] = "likeliest"
+    calibrate: Annotated[
+        bool, Meta(description="scale the logits by a temperature, fitted on validation at the end")
+    ] = False
+    unseal: Annotated[Unseal, Meta(description="when test is evaluated: at the end, or never")] = "end"
 
 
 class HardwareSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -135,6 +220,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     data: DataSettings = DataSettings()
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
     hardware: HardwareSettings = HardwareSettings()
     run: RunSettings = RunSettings()
 
@@ -164,6 +250,23 @@ OPTIONS: dict[str, str] = {
     "batchnorm": "training.batchnorm",
     "on_nan": "training.on_nan",
     "augment_views": "training.augment_views",
+    "gradual": "training.gradual",
+    "patience": "training.patience",
+    "optimizer": "training.optimizer.name",
+    "weight_decay": "training.optimizer.weight_decay",
+    "schedule": "training.optimizer.schedule",
+    "warm_up": "training.optimizer.warm_up",
+    "head_factor": "training.optimizer.head_factor",
+    "group_factor": "training.optimizer.group_factor",
+    "balance": "training.loss.balance",
+    "label_smoothing": "training.loss.label_smoothing",
+    "mixup": "training.loss.mixup",
+    "cutmix": "training.loss.cutmix",
+    "averaging": "training.averaging.kind",
+    "tta": "evaluation.tta",
+    "operating_point": "evaluation.operating_point",
+    "calibrate": "evaluation.calibrate",
+    "unseal": "evaluation.unseal",
     "frozen_epochs": "training.frozen.epochs",
     "unfrozen_epochs": "training.unfrozen.epochs",
     "frozen_lr": "training.frozen.learning_rate",

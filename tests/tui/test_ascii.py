@@ -11,9 +11,10 @@ from rich.style import Style
 from textual.color import Color
 from tui_support import SMALL, TALL, TINY, Script, dashboard, recorded, until
 
+from xray_tui.drawing.ascii import in_ascii, stand_in, wants_ascii
+from xray_tui.drawing.raster import Raster
 from xray_tui.tui.app import XrayApp
-from xray_tui.tui.ascii import AsciiFilter, in_ascii, stand_in, wants_ascii
-from xray_tui.tui.panes.raster import Raster
+from xray_tui.tui.ascii import AsciiFilter
 
 TABS = ("1", "2", "3", "4", "5", "s")
 
@@ -50,7 +51,7 @@ def test_curves_keep_their_slope_and_their_height() -> None:
     def drawn(*line: int) -> list[str]:
         raster = Raster(6, 3)
         raster.line(*line, "#ffffff")
-        return [in_ascii(strip.text) for strip in raster.strips(Style())]
+        return [in_ascii("".join(segment.text for segment in row)) for row in raster.rows(Style())]
 
     assert drawn(0, 0, 11, 0) == ['""""""', " " * 6, " " * 6]
     assert drawn(0, 3, 11, 3) == ["______", " " * 6, " " * 6]

@@ -8,11 +8,12 @@ from rich.style import Style
 from textual.content import Content
 from tui_support import Script, dashboard, recorded, until, until_epoch
 
+from xray_tui.drawing.raster import Raster
+from xray_tui.drawing.ticks import log_labels, log_limits, log_ticks
 from xray_tui.events import ControlUsed, EpochEnded, Event, Resumed
 from xray_tui.tui.app import XrayApp
-from xray_tui.tui.panes.chart import Chart, Points, log_labels, log_limits, log_ticks, thin
+from xray_tui.tui.panes.chart import Chart, Points, thin
 from xray_tui.tui.panes.charts import CurvePane, smooth
-from xray_tui.tui.panes.raster import Raster
 
 
 def test_smoothing_is_tensorboards() -> None:
@@ -64,7 +65,7 @@ def test_thinning_loses_no_peak() -> None:
 
 
 def drawn(raster: Raster) -> list[str]:
-    return [strip.text for strip in raster.strips(Style())]
+    return ["".join(segment.text for segment in row) for row in raster.rows(Style())]
 
 
 def test_lines_of_dots_join_in_a_cell_and_a_faint_one_gives_way() -> None:

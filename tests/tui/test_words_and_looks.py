@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
-from xray_tui.tui.panes.chart import nice_ticks, whole_ticks
+from xray_tui.drawing.ticks import nice_ticks, whole_ticks
 from xray_tui.tui.panes.mistakes import short_names
 from xray_tui.tui.text import bar, clean, fit, shorten
 from xray_tui.words import duration, harmless, number, percent

@@ -12,13 +12,13 @@ from textual.widgets import Input, Select
 
 from xray_tui import config
 from xray_tui.config import Origin
+from xray_tui.drawing.ascii import wants_ascii
 from xray_tui.engine import process
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.settings import Settings
 from xray_tui.settings_file import existing_user_file, read_dashboard
 from xray_tui.tui import remembered
 from xray_tui.tui.actions import ACTIONS, BY_ID, RUN_PLACES, STEERING, Action, bindings
-from xray_tui.tui.ascii import wants_ascii
 from xray_tui.tui.display import Display
 from xray_tui.tui.keymap import read_keymap
 from xray_tui.tui.panes.form import FormPane

@@ -12,19 +12,10 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 
+from xray_tui.drawing.ticks import log_limits, log_ticks, nice_step, nice_ticks
 from xray_tui.events import EpochEnded
 from xray_tui.runs.record import RunRecord
-from xray_tui.tui.panes.chart import (
-    Chart,
-    Curve,
-    Drawing,
-    Mark,
-    Points,
-    log_limits,
-    log_ticks,
-    nice_step,
-    nice_ticks,
-)
+from xray_tui.tui.panes.chart import Chart, Curve, Drawing, Mark, Points
 from xray_tui.tui.panes.notches import explained, notches
 from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.panes.sparks import Spark, Sparks

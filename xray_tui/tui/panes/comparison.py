@@ -12,20 +12,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Grid, Vertical, VerticalScroll
 from textual.widgets import Static
 
+from xray_tui.drawing.ticks import log_limits, log_ticks, nice_step, nice_ticks
 from xray_tui.events import EpochEnded
 from xray_tui.runs.compare import Comparison, letter
 from xray_tui.tui.actions import BY_ID, Action
 from xray_tui.tui.keymap import KeyMap
-from xray_tui.tui.panes.chart import (
-    Chart,
-    Curve,
-    Drawing,
-    Mark,
-    log_limits,
-    log_ticks,
-    nice_step,
-    nice_ticks,
-)
+from xray_tui.tui.panes.chart import Chart, Curve, Drawing, Mark
 from xray_tui.tui.panes.charts import View, smooth
 from xray_tui.tui.panes.comparison_words import Look, differences, in_words, metrics, section
 from xray_tui.tui.panes.lines import SpotLine

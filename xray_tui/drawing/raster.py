@@ -5,7 +5,6 @@ from functools import lru_cache
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
-from textual.strip import Strip
 
 DOTS_ACROSS, DOTS_DOWN = 2, 4
 
@@ -83,10 +82,10 @@ class Raster:
         self._characters[row][column] = chr(_BRAILLE + dots[column])
         self._colours[row][column] = colour
 
-    def strips(self, base: Style) -> list[Strip]:
-        """The rows as the toolkit wants them. Every segment has a style: its NO_COLOR filter needs one."""
+    def rows(self, base: Style) -> list[list[Segment]]:
+        """From the top. Every segment has a style: the toolkit's NO_COLOR filter needs one."""
         return [
-            Strip(_segments(characters, colours, base), self.width)
+            _segments(characters, colours, base)
             for characters, colours in zip(self._characters, self._colours, strict=True)
         ]
 

@@ -36,6 +36,7 @@ _PHASES = {
     "reading": "reading images",
     "features": "computing features",
     "train": "training",
+    "statistics": "measuring averaged weights",
     "validation": "validating",
     "test": "testing",
     "waiting": "waiting for `u` in xray-tui watch",

@@ -14,8 +14,11 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 Stage = Literal["frozen", "unfrozen"]
-Phase = Literal["weights", "reading", "features", "train", "validation", "waiting", "full", "test"]
-"""``waiting`` is for a person, ``full`` for room on the disk."""
+Phase = Literal[
+    "weights", "reading", "features", "train", "statistics", "validation", "waiting", "full", "test"
+]
+"""``statistics`` are those of BatchNorms for averaged weights; ``waiting`` is for a person, ``full`` for room
+on the disk."""
 Control = Literal["pause", "resume", "unfreeze", "learning_rate", "stop", "detach"]
 Outcome = Literal["done", "interrupted", "failed"]
 

@@ -63,7 +63,7 @@ class ModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 class StageSettings(Struct, frozen=True, forbid_unknown_fields=True):
     epochs: Annotated[Count, Meta(description="epochs of the stage (0: leave it out)")]
-    learning_rate: Annotated[Rate, Meta(description="learning rate of the stage, its schedule's highest")]
+    learning_rate: Annotated[Rate, Meta(description="Adam's learning rate in the stage")]
 
 
 class OptimizerSettings(Struct, frozen=True, forbid_unknown_fields=True):

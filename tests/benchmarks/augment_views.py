@@ -12,10 +12,8 @@ import argparse
 import statistics
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from torch.optim import Adam
 
 from xray_tui import config, metrics
 from xray_tui.data.augmentation import Normalisation
@@ -26,6 +24,7 @@ from xray_tui.engine.batches import Batches
 from xray_tui.engine.controls import Controls
 from xray_tui.engine.epoch import TrainPass, predict, train_epoch
 from xray_tui.engine.features import Features
+from xray_tui.engine.learner import Learner
 from xray_tui.engine.plan import Plan
 from xray_tui.engine.reading import Reader
 from xray_tui.engine.reporting import Reporter
@@ -84,7 +83,7 @@ class Trial:
             seed=training.seed,
         ).to(hardware.device)
         model.freeze()
-        optimizer = Adam(model.trainable_parameters(), lr=training.frozen.learning_rate)
+        learner = Learner.of(replace(self.plan, model=model), "frozen")
         validation = self.features.validation(self.validation, no_step)
         scores = []
         for epoch in range(self.epochs):
@@ -94,7 +93,8 @@ class Trial:
                 model,
                 model.learned,
                 self.batches.kept(kept, self.train.labels, epoch),
-                optimizer,
+                learner.optimizer,
+                learner.objective,
                 hardware,
                 seed=training.seed,
                 epoch=epoch,

@@ -22,9 +22,9 @@ from xray_tui.engine import process
 from xray_tui.engine.batches import Batch, Batches
 from xray_tui.engine.controls import Controls
 from xray_tui.engine.epoch import Step, TrainPass, train_epoch
+from xray_tui.engine.learner import Learner
 from xray_tui.engine.reading import Reader
 from xray_tui.engine.reporting import Reporter
-from xray_tui.engine.stage import optimizer_of
 from xray_tui.engine.times import Times
 
 LIMIT = 0.95
@@ -60,12 +60,22 @@ def main() -> None:
     batches = Batches(training, normalisation, hardware.device, hardware.threads, times)
     ready = next(batches.train(pixels, 0))
     model.unfreeze()
-    optimizer = optimizer_of(model, training.unfrozen.learning_rate)
+    learner = Learner.of(plan, "unfrozen")
 
     def speed(source: Iterator[Batch], step: Step, clock: Times) -> float:
         so_far = TrainPass.begin(hardware.device)
         train_epoch(
-            model, model, source, optimizer, hardware, seed=0, epoch=0, so_far=so_far, step=step, times=clock
+            model,
+            model,
+            source,
+            learner.optimizer,
+            learner.objective,
+            hardware,
+            seed=0,
+            epoch=0,
+            so_far=so_far,
+            step=step,
+            times=clock,
         )
         so_far.loss_sum.item()  # a GPU is done only then
         return so_far.images / (time.monotonic() - so_far.began)

@@ -7,51 +7,64 @@ from torch import nn
 from torch.optim import Adam
 
 from xray_tui.engine import checkpoints
+from xray_tui.engine.average import Average
 from xray_tui.engine.checkpoints import Position
+from xray_tui.engine.learner import Learner
+from xray_tui.engine.objective import Objective
 from xray_tui.errors import UserError
+from xray_tui.settings import AveragingSettings, LossSettings, OptimizerSettings
 
 POSITION = Position(stage="unfrozen", first_epoch=10, next_epoch=12, best_epoch=11, best_loss=0.25)
 
 
-def model_and_optimizer(seed: int = 0) -> tuple[nn.Module, Adam]:
+def model_and_learner(seed: int = 0) -> tuple[nn.Module, Learner]:
     torch.manual_seed(seed)
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 6 * 6, 2))
     model = model.to(memory_format=torch.channels_last)
-    return model, Adam(model.parameters(), lr=1e-2)
+    objective = Objective(LossSettings(), [1, 1], torch.device("cpu"), 0, mixes=False)
+    optimizer, average = Adam(model.parameters(), lr=1e-2), Average(model, AveragingSettings(kind="ema"))
+    return model, Learner(optimizer, objective, 1e-2, OptimizerSettings(), average)
 
 
-def steps(model: nn.Module, optimizer: Adam, count: int, seed: int) -> None:
+def steps(model: nn.Module, learner: Learner, count: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     for _ in range(count):
         images = torch.rand(5, 3, 8, 8, generator=generator).contiguous(memory_format=torch.channels_last)
-        optimizer.zero_grad()
+        learner.optimizer.zero_grad()
         model(images).square().sum().backward()
-        optimizer.step()
+        learner.optimizer.step()
+        learner.follow()
 
 
-def test_going_on_from_last_equals_never_having_stopped(tmp_path: Path) -> None:
-    model, optimizer = model_and_optimizer()
-    steps(model, optimizer, 3, seed=1)
-    checkpoints.save_last(tmp_path, model, optimizer, POSITION, torch.tensor([7, 2**32 - 1]))
-    steps(model, optimizer, 3, seed=2)
-
-    again, its_optimizer = model_and_optimizer(seed=9)
-    marks = checkpoints.load_last(tmp_path, again, its_optimizer)
-    assert marks is not None
-    assert marks.tolist() == [7, 2**32 - 1]
-    assert checkpoints.read_position(tmp_path) == POSITION
-    for parameter in again.parameters():  # a moment with other strides than its parameter goes wrong silently
-        state = its_optimizer.state[parameter]
-        assert state["exp_avg"].stride() == parameter.stride()
-        assert state["exp_avg_sq"].stride() == parameter.stride()
-    steps(again, its_optimizer, 3, seed=2)
+def assert_equal(model: nn.Module, again: nn.Module) -> None:
     for one, other in zip(model.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(one, other)
 
 
+def test_going_on_from_last_equals_never_having_stopped(tmp_path: Path) -> None:
+    model, learner = model_and_learner()
+    steps(model, learner, 3, seed=1)
+    checkpoints.save_last(tmp_path, model, learner, POSITION, torch.tensor([7, 2**32 - 1]))
+    steps(model, learner, 3, seed=2)
+
+    again, its_learner = model_and_learner(seed=9)
+    marks = checkpoints.load_last(tmp_path, again, its_learner, averaged=3)
+    assert marks is not None
+    assert marks.tolist() == [7, 2**32 - 1]
+    assert checkpoints.read_position(tmp_path) == POSITION
+    for parameter in again.parameters():  # a moment with other strides than its parameter goes wrong silently
+        state = its_learner.optimizer.state[parameter]
+        assert state["exp_avg"].stride() == parameter.stride()
+        assert state["exp_avg_sq"].stride() == parameter.stride()
+    steps(again, its_learner, 3, seed=2)
+    assert_equal(model, again)
+    with learner.counting(), its_learner.counting():
+        assert_equal(model, again)
+
+
 def test_best_round_trip(tmp_path: Path) -> None:
-    model, _ = model_and_optimizer(0)
-    other, _ = model_and_optimizer(1)
+    model, _ = model_and_learner(0)
+    other, _ = model_and_learner(1)
     checkpoints.save_best(tmp_path, model)
     checkpoints.load_best(tmp_path, other)
     for one, two in zip(model.state_dict().values(), other.state_dict().values(), strict=True):
@@ -59,7 +72,7 @@ def test_best_round_trip(tmp_path: Path) -> None:
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, _ = model_and_optimizer(0)
+    model, _ = model_and_learner(0)
     checkpoints.save_best(tmp_path, model)
     before = (tmp_path / checkpoints.BEST).read_bytes()
 
@@ -75,7 +88,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
 
 
 def test_missing_damaged_and_foreign_files_are_named(tmp_path: Path) -> None:
-    model, _ = model_and_optimizer()
+    model, _ = model_and_learner()
     with pytest.raises(UserError, match="no checkpoint"):
         checkpoints.load_best(tmp_path, model)
     (tmp_path / checkpoints.BEST).write_bytes(b"\x80\x04pickle")
@@ -91,7 +104,7 @@ def test_missing_damaged_and_foreign_files_are_named(tmp_path: Path) -> None:
 
 def test_a_checkpoint_is_read_while_it_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As Grad-CAM reads the weights of a run that goes on: now and then safetensors meets two files."""
-    model, _ = model_and_optimizer()
+    model, _ = model_and_learner()
     checkpoints.save_best(tmp_path, model)
     raised = [RuntimeError("file <best> size is smaller than it was")] * 3
 

@@ -26,6 +26,7 @@ from xray_tui.engine import epoch, plan, process, recipe
 from xray_tui.engine.batches import Batches
 from xray_tui.engine.controls import Controls
 from xray_tui.engine.features import Features
+from xray_tui.engine.objective import Objective
 from xray_tui.engine.reading import Reader
 from xray_tui.engine.reporting import Reporter
 from xray_tui.engine.times import Times
@@ -42,7 +43,7 @@ from xray_tui.events import (
 )
 from xray_tui.runs import follow
 from xray_tui.runs.directory import RunDirectory, list_runs
-from xray_tui.settings import Settings
+from xray_tui.settings import LossSettings, Settings
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +121,7 @@ def steps_and_verdicts(world: World, settings: Settings) -> dict[str, Any]:
         model,
         batches.train(images, 0),
         SGD(model.trainable_parameters(), lr=0.05, fused=True),
+        Objective(LossSettings(), [1, 1], torch.device("cpu"), 0, mixes=False),
         made.hardware,
         seed=0,
         epoch=0,

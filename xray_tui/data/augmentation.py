@@ -6,7 +6,7 @@ global one: a resumed run repeats them, and nothing else that draws can disturb 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from torchvision.transforms.v2 import functional as F
 from xray_tui.settings import AugmentationSettings
 
 _RATIO = (3 / 4, 4 / 3)  # aspect ratios of a random resized crop, torchvision's default
+_BLUR = (0.1, 2.0)  # pixels, torchvision's default
+_ERASED, _ERASED_RATIO = (0.02, 0.33), (0.3, 3.3)  # of the area, and aspect ratios: RandomErasing's defaults
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,16 @@ class Draw:
     contrast: float
     contrast_first: bool
     flip: bool
+    gamma: float = 1.0
+    blur: float = 0.0
+    """Standard deviation, in pixels of the resized image."""
+    noise: float = 0.0
+    """Standard deviation, in grey levels."""
+    noise_seed: int = 0
+    erased: tuple[float, float, float, float] | None = None
+    """(top, left, height, width), as parts of the crop's side."""
+    grey: int = 0
+    """That the rectangle is filled with."""
 
 
 def draw(settings: AugmentationSettings, size: tuple[int, int], seed: int, epoch: int, image: int) -> Draw:
@@ -46,23 +58,31 @@ def draw(settings: AugmentationSettings, size: tuple[int, int], seed: int, epoch
         size: (height, width) of the cached image, in pixels.
     """
     rng = np.random.default_rng((seed, epoch, image))
-    top, left, height, width = _random_crop(rng, size, settings.scale)
+    box = _random_crop(rng, size, settings.scale)
     jitter = settings.jitter
-    return Draw(
-        top,
-        left,
-        height,
-        width,
+    # In this order: what the recipe throws comes first, so that its images do not depend on the rest.
+    published = Draw(
+        *box,
         angle=rng.uniform(-settings.rotation, settings.rotation),
         brightness=rng.uniform(max(0.0, 1 - jitter), 1 + jitter),
         contrast=rng.uniform(max(0.0, 1 - jitter), 1 + jitter),
         contrast_first=bool(rng.random() < 0.5),
         flip=bool(rng.random() < settings.flip),
     )
+    blurs, noise, erases = rng.random() < settings.blur, rng.random() * settings.noise, rng.random()
+    return replace(
+        published,
+        gamma=math.exp(rng.uniform(-settings.gamma, settings.gamma)),
+        blur=rng.uniform(*_BLUR) if blurs else 0.0,
+        noise=255 * noise,
+        noise_seed=int(rng.integers(1 << 62)),
+        erased=_rectangle(rng) if erases < settings.erase else None,
+        grey=int(rng.integers(256)),
+    )
 
 
 def augment(images: Sequence[Tensor], chances: Sequence[Draw], resize: int, crop: int) -> Tensor:
-    """Train images: random resized crop, rotation, jitter, flip, centre crop.
+    """Train images: random resized crop, rotation, gamma, jitter, blur, noise, flip, centre crop, erasing.
 
     On a GPU nothing here waits for it: what chance drew is known to the host, and nothing is read back.
 
@@ -152,13 +172,26 @@ class Normalisation:
 
 
 def _finish(image: Tensor, chance: Draw, crop: int) -> Tensor:
+    if chance.gamma != 1:
+        image = F.adjust_gamma(image, chance.gamma)
     if chance.contrast_first:
         image = F.adjust_brightness(F.adjust_contrast(image, chance.contrast), chance.brightness)
     else:
         image = F.adjust_contrast(F.adjust_brightness(image, chance.brightness), chance.contrast)
+    if chance.blur:
+        side = 2 * math.ceil(2 * chance.blur) + 1  # beyond two deviations there is next to nothing
+        image = F.gaussian_blur(image, [side, side], [chance.blur, chance.blur])
+    if chance.noise:
+        generator = torch.Generator(image.device).manual_seed(chance.noise_seed)
+        noise = torch.empty(image.shape, device=image.device).normal_(0, chance.noise, generator=generator)
+        image = noise.add_(image).round_().clamp_(0, 255).to(torch.uint8)
     if chance.flip:
         image = F.horizontal_flip(image)
     cropped: Tensor = F.center_crop(image, [crop, crop])
+    if chance.erased:
+        top, left, height, width = (round(part * crop) for part in chance.erased)
+        cropped = cropped.clone()
+        cropped[:, top : top + height, left : left + width] = chance.grey
     return cropped
 
 
@@ -179,3 +212,13 @@ def _random_crop(
     w = min(width, round(height * _RATIO[1]))
     h = min(height, round(width / _RATIO[0]))
     return (height - h) // 2, (width - w) // 2, h, w
+
+
+def _rectangle(rng: np.random.Generator) -> tuple[float, float, float, float]:
+    """(top, left, height, width) of torchvision's RandomErasing, as parts of a square's side."""
+    while True:
+        area = rng.uniform(*_ERASED)
+        ratio = math.exp(rng.uniform(math.log(_ERASED_RATIO[0]), math.log(_ERASED_RATIO[1])))
+        height, width = math.sqrt(area * ratio), math.sqrt(area / ratio)
+        if height < 1 and width < 1:
+            return rng.random() * (1 - height), rng.random() * (1 - width), height, width

@@ -78,10 +78,12 @@ class Batches:
     def train(self, pixels: Pixels, epoch: int, first: int = 0) -> Iterator[Batch]:
         """One epoch of train: shuffled, augmented. A last batch of one image is left out (BatchNorm).
 
+        Where classes are sampled alike, an image may come several times, augmented otherwise each time.
+
         Args:
             first: how many images of the epoch have been in earlier batches; those are not made.
         """
-        yield from self._augmented(pixels, self._shuffled(len(pixels), epoch, first), epoch)
+        yield from self._augmented(pixels, self._shuffled(pixels.labels, epoch, first), epoch)
 
     def view(self, pixels: Pixels, view: int) -> Iterator[Batch]:
         """All of train in the order of its files, augmented as in epoch ``view``."""
@@ -95,24 +97,32 @@ class Batches:
             epoch: in its order and without a last batch of one, as :meth:`train`; ``None`` for all in order.
         """
         count = len(kept)
-        for ranks in self._dealt(count) if epoch is None else self._shuffled(count, epoch, first):
-            at = torch.tensor(self._mine(ranks), dtype=torch.int64)
+        for ranks in self._dealt(count) if epoch is None else self._shuffled(labels, epoch, first):
+            at = torch.tensor(self._mine(ranks), dtype=torch.int64) % count
             chosen = kept[move(at, kept.device)]
             if chosen.ndim == 4:
                 chosen = chosen.contiguous(memory_format=torch.channels_last)
-            yield Batch(move(chosen, self._device), move(labels[at], self._device), *_shares(ranks))
+            yield Batch(move(chosen, self._device), move(labels[at], self._device), *_shares(ranks, count))
 
-    def plain(self, pixels: Pixels) -> Iterator[Batch]:
-        """Validation or test: in order, as cached."""
+    def plain(self, pixels: Pixels, *, mirrored: bool = False) -> Iterator[Batch]:
+        """Validation or test: in order, as cached, or left and right exchanged."""
         for ranks in self._dealt(len(pixels)):
             part = self._mine(ranks)
             numbers = slice(part[0], part[-1] + 1) if part else slice(0)
             images = pixels.stacked(numbers) if part else self._none()
-            yield self._batch(images, pixels.labels[numbers], ranks)
+            if mirrored:
+                images = images.flip(-1)
+            yield self._batch(images, pixels.labels[numbers], ranks, len(pixels))
 
-    def _shuffled(self, count: int, epoch: int, first: int) -> list[list[list[int]]]:
-        """Numbers of the images of each batch of an epoch, by rank, after the ``first`` so many images."""
-        order = np.random.default_rng((self._settings.seed, epoch)).permutation(count).tolist()
+    def _shuffled(self, labels: Tensor, epoch: int, first: int) -> list[list[list[int]]]:
+        """Numbers of the images of each batch of an epoch, by rank, after the ``first`` so many images.
+
+        Where there are N of them, image 3 is called 3, N + 3 when it comes a second time, and so on.
+        """
+        rng = np.random.default_rng((self._settings.seed, epoch))
+        order: list[int] = rng.permutation(len(labels)).tolist()
+        if self._settings.loss.balance == "sampling":
+            order = _balanced(order, labels.tolist())
         return [self._world.share(part) for part in self._parts(order[first:]) if len(part) > 1]
 
     def _dealt(self, count: int) -> list[list[list[int]]]:
@@ -131,11 +141,12 @@ class Batches:
 
     def _augmented(self, pixels: Pixels, batches: list[list[list[int]]], epoch: int) -> Iterator[Batch]:
         parts = [part for ranks in batches if (part := self._mine(ranks))]
-        images = self._uploaded if self._device.type == "cuda" else self._prefetched
-        augmented = images(pixels, parts, epoch)
+        augment = self._uploaded if self._device.type == "cuda" else self._prefetched
+        augmented = augment(pixels, parts, epoch)
         for ranks in batches:
             part = self._mine(ranks)
-            yield self._batch(next(augmented) if part else self._none(), pixels.labels[part], ranks)
+            images = next(augmented) if part else self._none()
+            yield self._batch(images, pixels.labels[[i % len(pixels) for i in part]], ranks, len(pixels))
 
     def _prefetched(self, pixels: Pixels, parts: list[list[int]], epoch: int) -> Iterator[Tensor]:
         """uint8 (N, 1, S, S) a part, each begun while the one before it is used."""
@@ -143,7 +154,7 @@ class Batches:
         def begin(part: list[int]) -> list[Future[Tensor]]:
             share = max(1, -(-len(part) // self._threads))
             shares = [part[start : start + share] for start in range(0, len(part), share)]
-            chosen = [[pixels.images[i] for i in share] for share in shares]
+            chosen = [[pixels.images[i % len(pixels)] for i in share] for share in shares]
             return [
                 self._pool.submit(self._augment_beside, *args, epoch)
                 for args in zip(chosen, shares, strict=True)
@@ -163,9 +174,9 @@ class Batches:
         resident = self._resident_images(pixels)
         for part in parts:
             if resident is not None:
-                yield self._augment([resident[i] for i in part], part, epoch)
+                yield self._augment([resident[i % len(pixels)] for i in part], part, epoch)
                 continue
-            cached = [pixels.images[i] for i in part]
+            cached = [pixels.images[i % len(pixels)] for i in part]
             flat = move(torch.cat([image.flatten() for image in cached]), self._device)
             pieces = torch.split(flat, [image.numel() for image in cached])
             images = [piece.view(image.shape) for piece, image in zip(pieces, cached, strict=True)]
@@ -194,14 +205,30 @@ class Batches:
         ]
         return augment(images, chances, settings.resize, settings.image_size)
 
-    def _batch(self, images: Tensor, labels: Tensor, ranks: list[list[int]]) -> Batch:
+    def _batch(self, images: Tensor, labels: Tensor, ranks: list[list[int]], count: int) -> Batch:
         inputs = self._normalise(move(images, self._device))
-        return Batch(inputs, move(labels, self._device), *_shares(ranks))
+        return Batch(inputs, move(labels, self._device), *_shares(ranks, count))
 
 
-def _shares(ranks: list[list[int]]) -> tuple[list[int], list[int]]:
-    """How many images each rank has, and which ones all of them have."""
-    return [len(part) for part in ranks], [number for part in ranks for number in part]
+def _shares(ranks: list[list[int]], count: int) -> tuple[list[int], list[int]]:
+    """How many images each rank has, and which ones of the ``count`` all of them have."""
+    return [len(part) for part in ranks], [number % count for part in ranks for number in part]
+
+
+def _balanced(order: list[int], labels: list[int]) -> list[int]:
+    """As many images as before, of each class as many: of a rare one some come again, of others some stay
+    away."""
+    by_class: dict[int, list[int]] = {}
+    for number in order:
+        by_class.setdefault(labels[number], []).append(number)
+    count, classes = len(order), len(by_class)
+    chosen: list[int] = []
+    for place, numbers in enumerate(by_class.values()):
+        wanted = count * (place + 1) // classes - count * place // classes
+        rounds = [turn * count + number for turn in range(-(-wanted // len(numbers))) for number in numbers]
+        chosen += rounds[:wanted]
+    # In the shuffled order again: a class's share of every batch is the same but for chance.
+    return [chosen[number] for number in order]
 
 
 def _one_thread_each() -> None:

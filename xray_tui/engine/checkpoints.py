@@ -18,12 +18,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from xray_tui.engine.learner import Learner
 from xray_tui.engine.world import ALONE, World
 from xray_tui.errors import UserError
 from xray_tui.events import Stage
 from xray_tui.files import replacing
 
-_MARKS = "images"
+_MARKS, _AVERAGE = "images", "average."
 _ATTEMPTS, _PAUSE_SECONDS = 20, 0.02
 BEST, LAST = "best.safetensors", "last.safetensors"
 
@@ -46,6 +47,8 @@ class Position(Struct, frozen=True):
     """In those batches."""
     loss_sum: float | None = 0.0
     """Over those of them that count, exactly; ``None`` where it is not a number."""
+    averaged: int = 0
+    """Weights that the average is of; 0 where there is none."""
     left_out: int = 0
     """Of those images, in batches that do not count: their loss was not a number."""
     batch_size: int = 0
@@ -80,17 +83,17 @@ def load_best(folder: Path, model: nn.Module, world: World = ALONE) -> None:
     _put(model, world.tensors(lambda: _load(folder / BEST)), folder / BEST)
 
 
-def save_last(
-    folder: Path, model: nn.Module, optimizer: Optimizer, position: Position, marks: Tensor
-) -> Path:
+def save_last(folder: Path, model: nn.Module, learner: Learner, position: Position, marks: Tensor) -> Path:
     """Write all that a resume needs, between two batches.
 
     Args:
         marks: of the train and validation images: int64 (N,).
     """
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    for name, slot, tensor in _adam_state(model, optimizer):
+    for name, slot, tensor in _adam_state(model, learner.optimizer):
         tensors[f"adam.{slot}.{name}"] = tensor
+    if learner.average:
+        tensors |= {f"{_AVERAGE}{name}": tensor for name, tensor in learner.average.tensors.items()}
     tensors[_MARKS] = marks
     metadata = {"format": "xray-tui last", "position": msgspec.json.encode(position).decode()}
     return _save(folder / LAST, _contiguous(tensors), metadata)
@@ -111,11 +114,16 @@ def read_position(folder: Path) -> Position:
         raise UserError(f"{file} is not a checkpoint to resume from") from None
 
 
-def load_last(folder: Path, model: nn.Module, optimizer: Optimizer, world: World = ALONE) -> Tensor | None:
-    """Put weights and Adam's state back.
+def load_last(
+    folder: Path, model: nn.Module, learner: Learner, averaged: int, world: World = ALONE
+) -> Tensor | None:
+    """Put weights, Adam's state and the average back.
 
     Adam's moments take the strides of their parameters: a contiguous moment beside a channels_last
     parameter makes some of torch's update kernels pair the wrong elements, silently.
+
+    Args:
+        averaged: weights that the average is of.
 
     Returns:
         The marks of the images it was trained on; ``None`` in a checkpoint of an older version.
@@ -127,7 +135,7 @@ def load_last(folder: Path, model: nn.Module, optimizer: Optimizer, world: World
     tensors = world.tensors(lambda: _load(file))
     prefix = "model."
     _put(model, {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}, file)
-    parameters = dict(model.named_parameters())
+    parameters, optimizer = dict(model.named_parameters()), learner.optimizer
     optimizer.state.clear()
     try:
         for name, tensor in tensors.items():
@@ -136,6 +144,9 @@ def load_last(folder: Path, model: nn.Module, optimizer: Optimizer, world: World
                 parameter = parameters[parameter_name]
                 fits = tensor if slot == "step" else torch.empty_like(parameter).copy_(tensor)
                 optimizer.state[parameter][slot] = fits
+        if learner.average:
+            kept = {n.removeprefix(_AVERAGE): t for n, t in tensors.items() if n.startswith(_AVERAGE)}
+            learner.average.put_back(kept, averaged)
     except (KeyError, RuntimeError) as error:
         raise UserError(f"{file} does not fit this model: {error}") from None
     return tensors.get(_MARKS)

@@ -16,10 +16,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
-from torch.nn import functional as F
 
 from xray_tui.engine import process
 from xray_tui.engine.controls import Controls, Stop
+from xray_tui.engine.objective import Objective
 from xray_tui.engine.shared_controls import SharedControls
 from xray_tui.engine.world import ALONE, World
 from xray_tui.errors import UserError
@@ -75,8 +75,8 @@ class Ranks(World):
     def seed(self, seed: int) -> int:
         return seed + (self.rank << 64)  # beyond every seed that a person would choose
 
-    def loss(self, log_probabilities: Tensor, labels: Tensor, whole: int) -> Tensor:
-        return F.nll_loss(log_probabilities, labels, reduction="sum") / whole
+    def loss(self, objective: Objective, log_probabilities: Tensor, targets: Tensor, whole: int) -> Tensor:
+        return objective(log_probabilities, targets, "sum") / whole
 
     def add_up(self, loss: Tensor, parameters: list[nn.Parameter]) -> Tensor:
         # Not DistributedDataParallel: it sorts its buckets anew after the first step, so that from three

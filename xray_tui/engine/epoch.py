@@ -1,7 +1,7 @@
 """One pass over train, one pass over validation or test. Nothing here knows of stages."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from xray_tui.engine.batches import Batch
 from xray_tui.engine.guard import Guard
 from xray_tui.engine.hardware import Hardware
+from xray_tui.engine.objective import Objective
 from xray_tui.engine.times import Times
 from xray_tui.engine.world import ALONE, World
 from xray_tui.events import Histogram, finite
@@ -69,6 +71,7 @@ def train_epoch(
     forward: Forward,
     batches: Iterable[Batch],
     optimizer: Optimizer,
+    objective: Objective,
     hardware: Hardware,
     *,
     seed: int,
@@ -90,7 +93,7 @@ def train_epoch(
         RuntimeError: of torch, such as memory that is full; the model is as after the last batch that counts.
     """
     model.train()
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
     guard = Guard(model, optimizer)
     try:
         for number, batch in enumerate(times.waiting("waiting for batches", batches), so_far.batches):
@@ -99,8 +102,8 @@ def train_epoch(
             optimizer.zero_grad()
             # Of a rank without images SyncBatchNorm expects float32, as its statistics are.
             with times("forward"), hardware.autocast(enabled=len(batch) > 0):
-                log_probabilities = forward(batch.inputs)
-                loss = world.loss(log_probabilities, batch.labels, batch.whole)
+                inputs, targets = objective.targets(batch.inputs, batch.labels, epoch, number)
+                loss = world.loss(objective, forward(inputs), targets, batch.whole)
             with times("backward"):
                 loss.backward()
                 loss = world.add_up(loss, parameters)
@@ -150,6 +153,51 @@ def predict(
         losses=losses.cpu().numpy(),
         actual=actual.cpu().numpy(),
     )
+
+
+def mean_of(views: Sequence[Predictions]) -> Predictions:
+    """The mean verdict on images that were looked at several times: test-time augmentation."""
+    if len(views) == 1:
+        return views[0]
+    probabilities: NDArray[np.float32] = np.stack([view.probabilities for view in views]).mean(0)
+    # In logarithms, for a probability may be too small for float32 and its loss is not too large.
+    log_sum = np.logaddexp.reduce([-view.losses for view in views], axis=0)
+    losses = (np.log(len(views)) - log_sum).astype(np.float32)
+    return Predictions(probabilities, losses, views[0].actual)
+
+
+@torch.no_grad()
+def measure_batchnorm(
+    model: Classifier,
+    forward: Forward,
+    batches: Iterable[Batch],
+    hardware: Hardware,
+    *,
+    seed: int,
+    epoch: int,
+    step: Step,
+) -> None:
+    """Give the BatchNorms that learn the statistics of these batches, all of which count alike.
+
+    What `torch.optim.swa_utils.update_bn` does, but that also forgets those that stay as they are.
+    """
+    model.train()
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.training]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    done = 0
+    try:
+        for number, batch in enumerate(batches):
+            reseed(model, seed, epoch, number)
+            with hardware.autocast(enabled=len(batch) > 0):
+                forward(batch.inputs)
+            done += batch.whole
+            step(done)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
 
 def head_histograms(head: nn.Module, bins: int = 64) -> dict[str, Histogram]:

@@ -61,12 +61,12 @@ class Features:
         self._world = world
         self._insist = insist
         self._views: dict[int, Tensor] = {}
-        self._validation: Tensor | None = None
+        self._validation: dict[bool, Tensor] = {}
 
     def forget(self) -> None:
         """The frozen part is another from here on."""
         self._views.clear()
-        self._validation = None
+        self._validation.clear()
 
     def view(self, pixels: Pixels, view: int, begin: Callable[[], Step]) -> Tensor:
         """Of the train images in the order of their files: (N, …), as `Classifier.fixed` gives it.
@@ -78,15 +78,16 @@ class Features:
             self._views[view] = self._compute(self._batches.view(pixels, view), len(pixels), begin())
         return self._views[view]
 
-    def validation(self, pixels: Pixels, step: Step) -> Tensor:
-        """Of the validation images; likewise.
+    def validation(self, pixels: Pixels, step: Step, *, mirrored: bool = False) -> Tensor:
+        """Of the validation images, or of their mirror images; likewise.
 
         Args:
             step: called between batches where they must be computed first.
         """
-        if self._validation is None:
-            self._validation = self._compute(self._batches.plain(pixels), len(pixels), step)
-        return self._validation
+        if mirrored not in self._validation:
+            batches = self._batches.plain(pixels, mirrored=mirrored)
+            self._validation[mirrored] = self._compute(batches, len(pixels), step)
+        return self._validation[mirrored]
 
     @torch.no_grad()
     def _compute(self, batches: Iterable[Batch], count: int, step: Step) -> Tensor:

@@ -55,16 +55,17 @@ class Keeper:
             return
         position = at.position(files=plan.digest, processes=plan.world.size, **of_run)
         path = self._save(
-            lambda: checkpoints.save_last(self._folder, plan.model, at.optimizer, position, self.marks)
+            lambda: checkpoints.save_last(self._folder, plan.model, at.learner, position, self.marks)
         )
         self._saved = time.monotonic()
         self._emit(results.checkpoint_saved("last", path, position.next_epoch))
 
-    def save_best(self, epoch: int) -> None:
-        """The weights of the best epoch, which are the model's now."""
+    def save_best(self, at: StageUnderWay, epoch: int) -> None:
+        """The weights that count in the best epoch, which is the one that has just ended."""
         if not self._plan.world.main:
             return
-        path = self._save(lambda: checkpoints.save_best(self._folder, self._plan.model))
+        with at.learner.counting():
+            path = self._save(lambda: checkpoints.save_best(self._folder, self._plan.model))
         self._emit(results.checkpoint_saved("best", path, epoch))
 
     def _save(self, save: Callable[[], Path]) -> Path:
@@ -85,9 +86,9 @@ class Keeper:
         plan = self._plan
         position = plan.world.tell(checkpoints.read_position(self._folder) if plan.world.main else None)
         assert position is not None
-        checkpoints.load_last(self._folder, plan.model, at.optimizer, plan.world)
+        checkpoints.load_last(self._folder, plan.model, at.learner, position.averaged, plan.world)
         at.train_pass = (
-            Standing(position, at.optimizer).train_pass(plan.hardware.device, time.monotonic())
+            Standing(position, at.learner).train_pass(plan.hardware.device, time.monotonic())
             if position.batches
             else None
         )

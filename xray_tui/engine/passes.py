@@ -8,7 +8,16 @@ from xray_tui.data.pixel_cache import folder_of
 from xray_tui.data.pixels import Pixels
 from xray_tui.engine import hardware, room
 from xray_tui.engine.batches import Batch, Batches
-from xray_tui.engine.epoch import Forward, Predictions, Step, TrainPass, predict, train_epoch
+from xray_tui.engine.epoch import (
+    Forward,
+    Predictions,
+    Step,
+    TrainPass,
+    mean_of,
+    measure_batchnorm,
+    predict,
+    train_epoch,
+)
 from xray_tui.engine.features import Features
 from xray_tui.engine.plan import Plan
 from xray_tui.engine.reporting import Reporter
@@ -58,6 +67,12 @@ class Passes:
     def batch_size(self) -> int:
         return self._batches.size
 
+    @property
+    def _keeps_features(self) -> bool:
+        """Whether what the frozen part makes of an image is of use in more than one epoch."""
+        model = self._plan.model
+        return model.has_fixed and (model.frozen or not self._plan.settings.training.gradual)
+
     def forget_features(self) -> None:
         """The frozen part is another from here on."""
         self._features.forget()
@@ -87,14 +102,18 @@ class Passes:
             )
 
             def step(done: int) -> None:
+                at.learner.follow()
                 obey(done)
                 keep(done)
+                at.pace(epoch, done / len(pixels))
 
+            at.pace(epoch, so_far.images / len(pixels))
             train_epoch(
                 plan.model,
                 forward,
                 batches,
-                at.optimizer,
+                at.learner.optimizer,
+                at.learner.objective,
                 plan.hardware,
                 seed=plan.settings.training.seed,
                 epoch=epoch,
@@ -106,6 +125,8 @@ class Passes:
 
         self._within_memory(train)
         plan.world.same_statistics(plan.model)
+        if at.learner.average:
+            plan.world.same(at.learner.average.tensors.values())
         return so_far
 
     def predict(
@@ -118,19 +139,49 @@ class Passes:
     ) -> Predictions:
         """The model's verdict on every image of a role; raises ``UserError`` as :meth:`train`."""
         plan = self._plan
+        views = (False, True) if plan.settings.evaluation.tta == "flip" else (False,)
 
         def evaluate() -> Predictions:
-            step = self._reporter.steps(phase, len(pixels), stage, epoch, set_rate=set_rate)
-            forward: Forward = plan.model
-            batches = self._batches.plain(pixels)
-            if phase == "validation" and plan.model.has_fixed:
-                kept = self._features.validation(pixels, step)
-                forward, batches = plan.model.learned, self._batches.kept(kept, pixels.labels)
-            return predict(
-                plan.model, forward, batches, plan.hardware, step=step, times=self._times, world=plan.world
-            )
+            total = len(pixels) * len(views)
+            obey = self._reporter.steps(phase, total, stage, epoch, set_rate=set_rate)
+            found = []
+            for view, mirrored in enumerate(views):
+
+                def step(done: int, before: int = view * len(pixels)) -> None:
+                    obey(before + done)
+
+                forward: Forward = plan.model
+                if phase == "validation" and self._keeps_features:
+                    kept = self._features.validation(pixels, step, mirrored=mirrored)
+                    forward, batches = plan.model.learned, self._batches.kept(kept, pixels.labels)
+                else:
+                    batches = self._batches.plain(pixels, mirrored=mirrored)
+                verdict = predict(
+                    plan.model,
+                    forward,
+                    batches,
+                    plan.hardware,
+                    step=step,
+                    times=self._times,
+                    world=plan.world,
+                )
+                found.append(verdict)
+            return mean_of(found)
 
         return self._within_memory(evaluate)
+
+    def measure_statistics(self, pixels: Pixels, at: StageUnderWay, epoch: int, set_rate: SetRate) -> None:
+        """Let the BatchNorms that learn take the statistics of one pass over train; no weight changes."""
+        plan = self._plan
+
+        def measure() -> None:
+            step = self._reporter.steps("statistics", len(pixels), at.stage, epoch, set_rate=set_rate)
+            forward, batches = self._train_batches(pixels, at, epoch, 0, set_rate)
+            seed = plan.settings.training.seed
+            measure_batchnorm(plan.model, forward, batches, plan.hardware, seed=seed, epoch=epoch, step=step)
+
+        self._within_memory(measure)
+        plan.world.same_statistics(plan.model)
 
     def _train_batches(
         self, pixels: Pixels, at: StageUnderWay, epoch: int, first: int, set_rate: SetRate
@@ -138,7 +189,7 @@ class Passes:
         """Of an epoch, after its ``first`` so many images, with what is to learn from them."""
         model, views = self._plan.model, self._plan.settings.training.views
         # Where no epoch of the stage comes back to a view, nothing is worth keeping.
-        if not model.has_fixed or views is None or at.epochs <= views:
+        if not self._keeps_features or views is None or at.epochs <= views:
             return model, self._batches.train(pixels, epoch, first)
         kept = self._features.view(
             pixels,

@@ -5,6 +5,7 @@ screen, no file of others, no TensorBoard.
 """
 
 import logging
+import math
 import time
 from pathlib import Path
 
@@ -17,11 +18,12 @@ from xray_tui.engine.controls import Controls, Detach, Stop, UnfreezeNow
 from xray_tui.engine.epoch import Predictions, TrainPass, head_histograms
 from xray_tui.engine.guard import NotFinite
 from xray_tui.engine.keeper import Keeper
+from xray_tui.engine.learner import Learner
 from xray_tui.engine.passes import Passes, SetRate
 from xray_tui.engine.plan import Plan
 from xray_tui.engine.reading import Reader
 from xray_tui.engine.reporting import Reporter
-from xray_tui.engine.stage import StageUnderWay, optimizer_of
+from xray_tui.engine.stage import StageUnderWay
 from xray_tui.engine.standing import Standing
 from xray_tui.engine.times import Times
 from xray_tui.errors import UserError
@@ -190,10 +192,14 @@ class Recipe:
         """Train a stage's epochs with an Adam of its own."""
         if not settings.epochs:
             return
+        training = self.plan.settings.training
         at = self._take_up(stage, settings) or self._begin(stage, settings)
         why = "finished"
         try:
             while self.next_epoch < at.first_epoch + at.epochs:
+                if self._is_patience_over(at):
+                    why = f"no better epoch in {training.patience}"
+                    break
                 self._run_epoch(at)
                 self._end_epoch(at)
                 if self.next_epoch == at.first_epoch + 1:
@@ -233,6 +239,12 @@ class Recipe:
             return
         self._emit_test(self.passes.predict(pixels, "test"), len(pixels), "")
 
+    def _is_patience_over(self, at: StageUnderWay) -> bool:
+        """Whether the stage has gone on for too long without a better epoch."""
+        patience, last = self.plan.settings.training.patience, self.next_epoch - 1
+        best = at.first_epoch - 1 if self.best_epoch is None else max(self.best_epoch, at.first_epoch - 1)
+        return 0 < patience <= last - best
+
     def _begin(self, stage: Stage, settings: StageSettings) -> StageUnderWay:
         trainable, total = self.model.parameter_counts()
         self.emit(
@@ -245,8 +257,8 @@ class Recipe:
                 total_parameters=total,
             )
         )
-        optimizer = optimizer_of(self.model, settings.learning_rate)
-        at = StageUnderWay(stage, self.next_epoch, settings.epochs, optimizer, time.monotonic())
+        learner = Learner.of(self.plan, stage)
+        at = StageUnderWay(stage, self.next_epoch, settings.epochs, learner, time.monotonic())
         self._save_last(at)
         return at
 
@@ -257,25 +269,31 @@ class Recipe:
             return None
         position, now = standing.position, time.monotonic()
         began = now - position.stage_seconds
-        at = StageUnderWay(stage, position.first_epoch, settings.epochs, standing.optimizer, began)
+        at = StageUnderWay(stage, position.first_epoch, settings.epochs, standing.learner, began)
         if position.batches:
             at.train_pass = standing.train_pass(self.plan.hardware.device, now)
         elif position.best_epoch == self.next_epoch - 1:
-            self._save_best()  # the process may have died between writing last and writing best
+            self._save_best(at)  # the process may have died between writing last and writing best
         return at
 
     def _run_epoch(self, at: StageUnderWay) -> None:
         stage, epoch = at.stage, self.next_epoch
+        self._thaw(at)
 
         def set_rate(value: float) -> None:
-            at.learning_rate = value
+            at.learner.learning_rate = value
             self._save_last(at)  # or a run that dies in this epoch would be resumed with the old one
 
         so_far = self._train(at, epoch, set_rate)
         train_loss = so_far.mean_loss
         trained = time.monotonic()
+        average = at.learner.average
+        if average and average.end_epoch(epoch - at.first_epoch, at.epochs):
+            with average.applied():
+                self.passes.measure_statistics(self.pixels, at, epoch, set_rate)
         histograms = head_histograms(self.model.head)
-        found = self.passes.predict(self.validation, "validation", stage, epoch, set_rate)
+        with at.learner.counting():
+            found = self.passes.predict(self.validation, "validation", stage, epoch, set_rate)
         scores = metrics.evaluate(found.probabilities, found.losses, found.actual, self.plan.positive)
         self.emit(
             results.epoch_ended(
@@ -284,7 +302,7 @@ class Recipe:
                 found,
                 scores,
                 train_loss=train_loss,
-                learning_rate=at.learning_rate,
+                learning_rate=at.learner.rate_now,
                 images_per_second=len(self.pixels) / (trained - so_far.began),
                 seconds=time.monotonic() - so_far.began,
                 histograms=histograms,
@@ -296,6 +314,17 @@ class Recipe:
             self.best_epoch, self.best_loss = epoch, scores.loss
             self.emit(Best(stage=stage, epoch=epoch, validation_loss=scores.loss, accuracy=scores.accuracy))
         self.emit(results.mistakes(stage, epoch, found, self.validation))
+
+    def _thaw(self, at: StageUnderWay) -> None:
+        """Let as much of the body learn as is its turn: all of it, or its groups one after the other."""
+        training, number = self.plan.settings.training, self.next_epoch - at.first_epoch
+        if at.stage == "unfrozen" and number <= training.gradual > 0:
+            lowest = training.unfreeze_from
+            learning = self.model.groups_from(lowest)
+            if number < training.gradual:
+                lowest = learning[-math.ceil(len(learning) * (number + 1) / (training.gradual + 1))]
+            self.model.compile_batch = 0  # each of these parts would be compiled anew
+            self.model.unfreeze(keep_statistics=training.batchnorm == "keep", from_group=lowest)
 
     def _train(self, at: StageUnderWay, epoch: int, set_rate: SetRate) -> TrainPass:
         """Train on the epoch's images; where a loss is not a number, as ``--on-nan`` says."""
@@ -318,7 +347,7 @@ class Recipe:
                     "a lower learning rate may help, or --on-nan rollback; a resume goes on after that batch",
                 )
             went_back += 1
-            slower = at.learning_rate / 2
+            slower = at.learner.learning_rate / 2
             self.keeper.go_back(at)
             changed = ControlUsed(
                 control="learning_rate", stage=at.stage, epoch=epoch, why=_GONE_BACK, value=slower
@@ -336,7 +365,7 @@ class Recipe:
         self.next_epoch += 1
         self._save_last(at)
         if self.best_epoch == self.next_epoch - 1:
-            self._save_best()
+            self._save_best(at)
 
     def _save_last(self, at: StageUnderWay) -> None:
         self.keeper.save_last(
@@ -349,9 +378,9 @@ class Recipe:
             readable=len(self.pixels) + len(self.validation),
         )
 
-    def _save_best(self) -> None:
+    def _save_best(self, at: StageUnderWay) -> None:
         assert self.best_epoch is not None
-        self.keeper.save_best(self.best_epoch)
+        self.keeper.save_best(at, self.best_epoch)
 
     def _warn(self, broken: list[Broken]) -> None:
         if broken:

@@ -4,12 +4,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from torch.optim import Adam, Optimizer
-
 from xray_tui.engine.checkpoints import Position
 from xray_tui.engine.epoch import TrainPass
+from xray_tui.engine.learner import Learner
 from xray_tui.events import Stage, finite
-from xray_tui.models.classifier import Classifier
 
 
 @dataclass
@@ -19,20 +17,19 @@ class StageUnderWay:
     stage: Stage
     first_epoch: int
     epochs: int
-    optimizer: Optimizer
+    learner: Learner
     began: float
     """On the monotonic clock, less what earlier processes spent on it."""
     train_pass: TrainPass | None = None
     """Of the epoch under way; ``None`` between two epochs."""
 
-    @property
-    def learning_rate(self) -> float:
-        return float(self.optimizer.param_groups[0]["lr"])
+    def pace(self, epoch: int, done: float) -> None:
+        """Set the learning rates.
 
-    @learning_rate.setter
-    def learning_rate(self, value: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = value
+        Args:
+            done: part of the epoch that has been trained.
+        """
+        self.learner.pace((epoch - self.first_epoch + done) / self.epochs)
 
     def position(self, **of_run: Any) -> Position:
         """Where it stands.
@@ -44,7 +41,8 @@ class StageUnderWay:
         return Position(
             stage=self.stage,
             first_epoch=self.first_epoch,
-            learning_rate=self.learning_rate,
+            learning_rate=self.learner.learning_rate,
+            averaged=self.learner.average.taken if self.learner.average else 0,
             batches=so_far.batches if so_far else 0,
             images=so_far.images if so_far else 0,
             loss_sum=finite(so_far.loss_sum.item()) if so_far else 0.0,
@@ -53,8 +51,3 @@ class StageUnderWay:
             stage_seconds=now - self.began,
             **of_run,
         )
-
-
-def optimizer_of(model: Classifier, learning_rate: float) -> Adam:
-    """A fresh Adam of what learns now; all parameters are updated in one pass, or none (see `guard`)."""
-    return Adam(model.trainable_parameters(), lr=learning_rate, fused=True)

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from xray_tui.data.pixels import Pixels
 from xray_tui.engine import checkpoints
 from xray_tui.engine.checkpoints import Position
 from xray_tui.engine.epoch import TrainPass
+from xray_tui.engine.learner import Learner
 from xray_tui.engine.plan import Plan
-from xray_tui.engine.stage import optimizer_of
 from xray_tui.errors import UserError
 from xray_tui.events import Warning
 from xray_tui.words import count
@@ -21,10 +20,10 @@ from xray_tui.words import count
 
 @dataclass(frozen=True)
 class Standing:
-    """The position, and the optimiser of the stage it is in, as they were when the run was left."""
+    """The position, and what learns in the stage it is in, as they were when the run was left."""
 
     position: Position
-    optimizer: Optimizer
+    learner: Learner
     marks: Tensor | None = None
     """Of the images it was trained on; ``None`` where they were not noted."""
 
@@ -95,10 +94,8 @@ def put_back(plan: Plan, folder: Path) -> Standing:
     training = plan.settings.training
     if position.stage == "frozen":
         plan.model.freeze()
-        settings = training.frozen
     else:
         plan.model.unfreeze(keep_statistics=training.batchnorm == "keep", from_group=training.unfreeze_from)
-        settings = training.unfrozen
-    optimizer = optimizer_of(plan.model, position.learning_rate or settings.learning_rate)
-    marks = checkpoints.load_last(folder, plan.model, optimizer, world)
-    return Standing(position, optimizer, marks)
+    learner = Learner.of(plan, position.stage, position.learning_rate)
+    marks = checkpoints.load_last(folder, plan.model, learner, position.averaged, world)
+    return Standing(position, learner, marks)

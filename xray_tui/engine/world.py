@@ -7,9 +7,9 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from xray_tui.engine.controls import Controls
+from xray_tui.engine.objective import Objective
 from xray_tui.errors import UserError
 from xray_tui.events import Warning
 
@@ -69,9 +69,9 @@ class World:
         """Of dropout: the ranks' shares are different images, and want different masks."""
         return seed
 
-    def loss(self, log_probabilities: Tensor, labels: Tensor, whole: int) -> Tensor:
+    def loss(self, objective: Objective, log_probabilities: Tensor, targets: Tensor, whole: int) -> Tensor:
         """This rank's part of the mean loss of a batch of ``whole`` images; the parts add up to it."""
-        return F.nll_loss(log_probabilities, labels)
+        return objective(log_probabilities, targets, "mean")
 
     def add_up(self, loss: Tensor, parameters: list[nn.Parameter]) -> Tensor:
         """Make gradients those of the whole batch; the loss of the whole batch is returned."""

@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from xray_tui.models.backbones import Backbone
 from xray_tui.models.convolutions import replace_convolutions
 from xray_tui.models.folding import Fingerprint, fingerprint, fold_batchnorm
-from xray_tui.models.groups import cut
+from xray_tui.models.groups import cut, groups, layers
 from xray_tui.models.seeded import initial_weights, replace_random_layers
 
 
@@ -176,6 +176,15 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W), float32, normalised → log probabilities float32 (N, classes)."""
         return self.learned(self.fixed(images))
+
+    def groups_from(self, lowest: str) -> list[str]:
+        """The groups that learning can begin from, of those from ``lowest`` on (empty: all), upwards."""
+        names = groups(self.body)
+        return names[names.index(lowest) :] if lowest else names
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """The body's parameters by group, from the input upwards."""
+        return layers(self.body)
 
     def trainable_parameters(self) -> list[nn.Parameter]:
         """What an optimiser is to be given now."""

@@ -21,6 +21,15 @@ def groups(body: nn.Module) -> list[str]:
     return names[1:]  # from the first one on, everything learns
 
 
+def layers(body: nn.Module) -> list[list[nn.Parameter]]:
+    """Parameters of each group, those below the first cut among them, from the input upwards."""
+    found: dict[str, list[nn.Parameter]] = {name: [] for name in _walk(body, "", _DEPTH)}
+    for name, parameter in body.named_parameters():
+        of = max((group for group in found if f"{name}.".startswith(f"{group}.")), key=len)
+        found[of].append(parameter)
+    return [parameters for parameters in found.values() if parameters]
+
+
 def cut(body: nn.Module, group: str) -> tuple[nn.Sequential, nn.Sequential]:
     """The modules of a body below a group, and the group with those above it; they are not copied.
 

@@ -37,7 +37,7 @@ _PHASES = {
     "full": "disk full: waiting for room",
     "test": "evaluating test",
 }
-_LEARNING = ("features", "train", "validation", "full")
+_LEARNING = ("features", "train", "statistics", "validation", "full")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """What came out of an evaluation, as events."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -74,11 +75,7 @@ def epoch_ended(
         epoch=epoch,
         train_loss=train_loss,
         validation_loss=scores.loss,
-        accuracy=scores.accuracy,
-        auc=scores.auc,
-        sensitivity=scores.sensitivity,
-        specificity=scores.specificity,
-        confusion=scores.confusion,
+        **_without_loss(scores),
         learning_rate=learning_rate,
         images_per_second=images_per_second,
         seconds=seconds,
@@ -87,6 +84,11 @@ def epoch_ended(
         actual=found.actual,
         histograms=histograms,
     )
+
+
+def _without_loss(scores: metrics.Metrics) -> dict[str, Any]:
+    """What events call as :class:`metrics.Metrics` does: all but the loss."""
+    return {name: value for name, value in asdict(scores).items() if name != "loss"}
 
 
 def checkpoint_saved(checkpoint: Literal["best", "last"], path: Path, epoch: int) -> CheckpointSaved:
@@ -134,9 +136,5 @@ def test_evaluated(
         epoch=epoch,
         images=images,
         loss=scores.loss,
-        accuracy=scores.accuracy,
-        auc=scores.auc,
-        sensitivity=scores.sensitivity,
-        specificity=scores.specificity,
-        confusion=scores.confusion,
+        **_without_loss(scores),
     )

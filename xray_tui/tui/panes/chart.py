@@ -9,6 +9,7 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
+from xray_tui.drawing.axes import draw_axes
 from xray_tui.drawing.raster import DOTS_ACROSS, DOTS_DOWN, Raster
 from xray_tui.drawing.ticks import log_labels, tick_labels, whole_ticks
 from xray_tui.tui.panes.sized import Sized
@@ -184,30 +185,17 @@ class _Frame:
         return min((1 - min(1.0, max(0.0, rise))) * self.height, self.height - 0.01)
 
     def _draw_axes(self) -> None:
-        raster, line, words = self.raster, self.palette.hairline, self.palette.muted
-        bottom, right = self.height, self.left + 1 + self.width
-        for y in range(bottom):
-            raster.put(self.left, y, "│", line)
-        for x in range(self.left + 1, right):
-            raster.put(x, bottom, "─", line)
-        raster.put(self.left, bottom, "└", line)
-        taken: set[int] = set()
-        for tick, label in zip(self.drawing.ticks, self.labels, strict=True):
-            lowest = tick <= self.drawing.low
-            y = bottom if lowest else int(self._y(tick) + 1e-6)
-            if y in taken:  # on a logarithmic axis they crowd
-                continue
-            taken.add(y)
-            if not lowest:
-                for x in range(self.left + 1, right):
-                    raster.put(x, y, "┈", line)
-            raster.put(self.left, y, "┴" if lowest else "┤", line)
-            raster.write(self.left - 1 - len(label), y, label, words)
-        room = len(str(self.drawing.last_epoch)) + 3
-        for epoch in whole_ticks(self.drawing.last_epoch, max(2, self.width // max(5, room))):
-            x, label = int(self._x(epoch)), str(epoch)
-            raster.put(x, bottom, "┴", line)
-            raster.write(min(x - (len(label) - 1) // 2, raster.width - len(label)), bottom + 1, label, words)
+        drawing, last = self.drawing, self.drawing.last_epoch
+        rows = (self.height if tick <= drawing.low else int(self._y(tick) + 1e-6) for tick in drawing.ticks)
+        epochs = whole_ticks(last, max(2, self.width // max(5, len(str(last)) + 3)))
+        draw_axes(
+            self.raster,
+            self.left,
+            zip(rows, self.labels, strict=True),
+            [(int(self._x(epoch)), str(epoch)) for epoch in epochs],
+            line=self.palette.hairline,
+            words=self.palette.muted,
+        )
 
     def _draw_notches(self) -> None:
         """Where several fall on one place they stand side by side."""

@@ -1,3 +1,6 @@
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -97,6 +100,67 @@ def test_plain_resizes_the_short_side_and_crops_the_centre() -> None:
     found = plain(wide, resize=60, crop=50)
     assert found.shape == (1, 50, 50)
     assert (found[:, :, 2:-2] == 255).all()
+
+
+def test_what_is_added_leaves_the_recipes_throws_alone() -> None:
+    stronger = AugmentationSettings(gamma=0.5, blur=1.0, noise=0.1, erase=1.0)
+    published, more = (draw(s, (200, 300), 1, 2, 3) for s in (SETTINGS, stronger))
+    for name in ("top", "left", "height", "width", "angle", "brightness", "contrast", "flip"):
+        assert getattr(published, name) == getattr(more, name)
+    assert (published.gamma, published.blur, published.noise, published.erased) == (1.0, 0.0, 0.0, None)
+    assert more.gamma != 1
+    assert min(more.blur, more.noise) > 0
+    assert more.erased
+
+
+def test_gamma_bends_the_greys() -> None:
+    found = one(replace(STILL, gamma=2.0)).int()
+    wanted = (IMAGE.double() / 255) ** 2 * 255
+    assert (found - wanted).abs().max() <= 1
+
+
+def test_a_blur_spreads_a_point_by_its_deviation() -> None:
+    image = torch.zeros(1, 61, 61, dtype=torch.uint8)
+    image[0, 28:33, 28:33] = 250
+    blurred = augment([image], [replace(STILL, height=61, width=61, blur=1.5)], 61, 61)[0]
+    assert blurred.int().sum().item() == pytest.approx(image.int().sum().item(), rel=0.03)
+    assert 0 < blurred[0, 30, 26] < blurred[0, 30, 28] < blurred[0, 30, 30] <= 250
+
+
+def test_noise_has_its_deviation_and_repeats_for_its_seed() -> None:
+    grey = torch.full((1, 60, 60), 128, dtype=torch.uint8)
+    noisy, again, other = (
+        augment([grey], [replace(STILL, noise=10.0, noise_seed=seed)], 60, 60)[0] for seed in (1, 1, 2)
+    )
+    assert noisy.float().std().item() == pytest.approx(10, rel=0.05)
+    assert noisy.float().mean().item() == pytest.approx(128, abs=0.6)
+    assert torch.equal(noisy, again)
+    assert not torch.equal(noisy, other)
+
+
+def test_a_rectangle_is_erased_where_it_was_thrown() -> None:
+    found = one(replace(STILL, erased=(0.25, 0.5, 0.5, 0.25), grey=77), crop=40)
+    inside = torch.zeros(1, 40, 40, dtype=torch.bool)
+    inside[:, 10:30, 20:30] = True
+    assert (found[inside] == 77).all()
+    assert torch.equal(found[~inside], IMAGE[:, 10:50, 10:50][~inside])
+
+
+def test_stronger_draws_stay_within_their_settings() -> None:
+    settings = AugmentationSettings(gamma=0.5, blur=0.3, noise=0.1, erase=0.25)
+    draws = [draw(settings, (200, 260), 0, 0, image) for image in range(600)]
+    gammas = [math.log(d.gamma) for d in draws]
+    assert -0.5 <= min(gammas) < -0.47
+    assert 0.47 < max(gammas) <= 0.5
+    assert sum(d.blur > 0 for d in draws) == pytest.approx(180, abs=40)
+    assert max(d.blur for d in draws) <= 2
+    assert 23 < max(d.noise for d in draws) <= 25.5
+    erased = [d.erased for d in draws if d.erased]
+    assert len(erased) == pytest.approx(150, abs=40)
+    assert all(top >= 0 and left >= 0 and top + h <= 1 and left + w <= 1 for top, left, h, w in erased)
+    areas = [height * width for _, _, height, width in erased]
+    assert min(areas) >= 0.0199
+    assert max(areas) <= 0.3301
 
 
 def test_what_comes_out_is_distributed_as_torchvisions_own_transforms() -> None:

@@ -9,7 +9,17 @@ import pytest
 
 from xray_tui import config, launch
 from xray_tui.engine.controls import Controls
-from xray_tui.events import Best, Emit, EpochEnded, Event, Progress, Resumed, RunEnded, TestEvaluated
+from xray_tui.events import (
+    Best,
+    Emit,
+    EpochEnded,
+    Event,
+    OperatingPoint,
+    Progress,
+    Resumed,
+    RunEnded,
+    TestEvaluated,
+)
 from xray_tui.runs import follow
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.mistakes import UnreadMistakes
@@ -100,10 +110,10 @@ def essence(events: Sequence[Event]) -> list[dict[str, object]]:
     for event in events:
         if isinstance(event, Resumed):
             kept = [e for e in kept if isinstance(e, EpochEnded | Best) and e.epoch < event.epoch]
-        elif isinstance(event, EpochEnded | Best | TestEvaluated | RunEnded):
+        elif isinstance(event, EpochEnded | Best | OperatingPoint | TestEvaluated | RunEnded):
             kept.append(event)
-    timed = {"t", "seconds", "images_per_second", *EpochEnded.ARRAYS}
+    timed = {"t", "seconds", "images_per_second"}
     return [
-        {name: getattr(event, name) for name in event.__struct_fields__ if name not in timed}
-        for event in kept
+        {name: getattr(e, name) for name in e.__struct_fields__ if name not in timed | {*e.ARRAYS}}
+        for e in kept
     ]

@@ -51,6 +51,7 @@ def test_the_whole_recipe(chest: Path, recipe: Recipe) -> None:
             "RunStarted",
             *("StageStarted", *epoch, *epoch, "StageEnded"),
             *("StageStarted", *epoch, "StageEnded"),
+            "TestUnsealed",
             "TestEvaluated",
             "RunEnded",
         ]

@@ -1,6 +1,7 @@
 """Checkpoints: safetensors files that appear whole or not at all, and are never unpickled.
 
-``best.safetensors`` holds the weights of the best epoch. ``last.safetensors`` holds what a resume
+``best.safetensors`` holds the weights of the best epoch and, as metadata, the operating point that was
+chosen with them. ``last.safetensors`` holds what a resume
 needs: weights, Adam's state by parameter name, and where the run stands (as metadata).
 """
 
@@ -18,13 +19,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from xray_tui import events
 from xray_tui.engine.learner import Learner
 from xray_tui.engine.world import ALONE, World
 from xray_tui.errors import UserError
-from xray_tui.events import Stage
+from xray_tui.events import OperatingPoint, Stage
 from xray_tui.files import replacing
 
-_MARKS, _AVERAGE = "images", "average."
+_MARKS, _AVERAGE, _POINT = "images", "average.", "operating_point"
 _ATTEMPTS, _PAUSE_SECONDS = 20, 0.02
 BEST, LAST = "best.safetensors", "last.safetensors"
 
@@ -81,6 +83,38 @@ def load_best(folder: Path, model: nn.Module, world: World = ALONE) -> None:
         UserError: the file is missing, damaged, or of another model.
     """
     _put(model, world.tensors(lambda: _load(folder / BEST)), folder / BEST)
+
+
+def keep_operating_point(folder: Path, point: OperatingPoint) -> Path:
+    """Write into the file of the best weights what was chosen with them; the weights stay as they are.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    file = folder / BEST
+    with _open(file) as opened:
+        metadata = opened.metadata() or {}
+    return _save(file, _load(file), metadata | {_POINT: events.encode(point).decode()})
+
+
+def read_operating_point(folder: Path) -> OperatingPoint | None:
+    """What was chosen with the best weights; ``None`` where nothing was: the likeliest class is called.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    file = folder / BEST
+    with _open(file) as opened:
+        kept = (opened.metadata() or {}).get(_POINT)
+    if kept is None:
+        return None
+    try:
+        point = events.decode(kept)
+    except msgspec.DecodeError as error:
+        raise UserError(f"the operating point in {file} is damaged: {error}") from None
+    if not isinstance(point, OperatingPoint):
+        raise UserError(f"the operating point in {file} is damaged: it is none")
+    return point
 
 
 def save_last(folder: Path, model: nn.Module, learner: Learner, position: Position, marks: Tensor) -> Path:

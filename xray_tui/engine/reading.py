@@ -115,9 +115,13 @@ class Reader:
             split_note=plan.roles.note,
             unreadable=len(train.broken) + len(validation.broken),
             parameters=plan.model.parameter_counts()[1],
-            validation=[Source(f.path, f.label, plan.names.patient(f)) for f in validation.files],
+            validation=self.sources(validation),
             grid=self._grid(train),
         )
+
+    def sources(self, pixels: Pixels) -> list[Source]:
+        """The images of a role, as the predictions name them."""
+        return [Source(f.path, f.label, self._plan.names.patient(f)) for f in pixels.files]
 
     def warning(self, broken: list[Broken]) -> Warning:
         """What to say of files that were passed over."""

@@ -15,7 +15,8 @@ from xray_tui import metrics
 from xray_tui.data.pixels import Broken
 from xray_tui.engine import process, results
 from xray_tui.engine.controls import Controls, Detach, Stop, UnfreezeNow
-from xray_tui.engine.epoch import Predictions, TrainPass, head_histograms
+from xray_tui.engine.epoch import TrainPass, head_histograms
+from xray_tui.engine.evaluation import Evaluation
 from xray_tui.engine.guard import NotFinite
 from xray_tui.engine.keeper import Keeper
 from xray_tui.engine.learner import Learner
@@ -91,7 +92,8 @@ def train(
             recipe.unfreeze()
         recipe.fit("unfrozen", training.unfrozen)
         recipe.load_best()
-        recipe.evaluate_test()
+        recipe.choose_operating_point()
+        recipe.evaluate_test(run)
         outcome, why = "done", "every stage finished"
     except Stop as stop:
         outcome, why = "interrupted", f"stopped by {stop}"
@@ -149,6 +151,7 @@ class Recipe:
             self._began -= position.run_seconds
             batch_size = position.batch_size
         self.passes = Passes(plan, self.reporter, self.emit, self.times, insist, batch_size)
+        self.evaluation = Evaluation(plan, folder, self.reader, self.passes, self.emit, self.times, insist)
 
     def emit(self, event: Event) -> None:
         with self.times("observers"):
@@ -221,23 +224,14 @@ class Recipe:
         if not self._unfreeze_now:  # else one has asked already
             self.reporter.wait_for_unfreeze()
 
-    def evaluate_test(self) -> None:
+    def choose_operating_point(self) -> None:
+        """From which probability on positive is called, found on validation with the best epoch."""
+        if self.best_epoch is not None:
+            self.evaluation.choose_operating_point(self.validation, self.best_epoch)
+
+    def evaluate_test(self, run: str) -> None:
         """Read test, for the first and only time, and evaluate the best epoch on it."""
-        if not self.plan.roles.test:
-            self._emit_test(None, 0, f"no images play the test role ({self.plan.roles.note})")
-            return
-        if trouble := self.plan.world.tell(self.reader.test_trouble()):
-            self._emit_test(None, 0, trouble)
-            return
-        if changed := self.reader.test_changed():
-            self.emit(changed)
-        with self.times("reading images"):
-            pixels = self.reader.test()
-        self._warn(pixels.broken)
-        if not len(pixels):
-            self._emit_test(None, 0, "none of the test images can be read")
-            return
-        self._emit_test(self.passes.predict(pixels, "test"), len(pixels), "")
+        self.evaluation.evaluate_test(run, self.best_epoch)
 
     def _is_patience_over(self, at: StageUnderWay) -> bool:
         """Whether the stage has gone on for too long without a better epoch."""
@@ -385,7 +379,3 @@ class Recipe:
     def _warn(self, broken: list[Broken]) -> None:
         if broken:
             self.emit(self.reader.warning(broken))
-
-    def _emit_test(self, found: Predictions | None, images: int, skipped: str) -> None:
-        epoch = self.best_epoch if found else None
-        self.emit(results.test_evaluated(found, images, skipped, epoch, self.plan.positive))

@@ -16,6 +16,7 @@ from xray_tui.events import (
     Histogram,
     Mistake,
     Mistakes,
+    Source,
     Stage,
     TestEvaluated,
     Warning,
@@ -117,24 +118,36 @@ def not_finite(epoch: int, found: NotFinite, train: Pixels) -> Warning:
     )
 
 
+def test_skipped(why: str) -> TestEvaluated:
+    """Test was not evaluated.
+
+    Args:
+        why: in words.
+    """
+    scores = asdict(metrics.UNKNOWN)
+    return TestEvaluated(skipped=why, epoch=None, images=0, **scores)
+
+
 def test_evaluated(
-    found: Predictions | None, images: int, skipped: str, epoch: int | None, positive: int
+    found: Predictions, sources: list[Source], epoch: int | None, positive: int, threshold: float | None
 ) -> TestEvaluated:
     """
     Args:
-        found: ``None`` where test was ``skipped`` (why, in words).
+        found: of the test images, calibrated.
+        sources: the test images.
         epoch: whose weights were evaluated.
         positive: the class that sensitivity speaks of.
+        threshold: rates are at it.
     """
-    scores = (
-        metrics.evaluate(found.probabilities, found.losses, found.actual, positive)
-        if found
-        else metrics.UNKNOWN
-    )
+    split = found.probabilities, found.losses, found.actual, positive
+    patients = [source.patient for source in sources]
     return TestEvaluated(
-        skipped=skipped,
+        skipped="",
         epoch=epoch,
-        images=images,
-        loss=scores.loss,
-        **_without_loss(scores),
+        images=len(sources),
+        **asdict(metrics.evaluate(*split, threshold)),
+        intervals=metrics.bootstrap(*split, patients, threshold),
+        probabilities=found.probabilities,
+        losses=found.losses,
+        sources=sources,
     )

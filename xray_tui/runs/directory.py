@@ -75,6 +75,24 @@ class RunDirectory:
         return self.path / "predictions"
 
     @property
+    def images(self) -> Path:
+        """The validation images, in the order of the predictions."""
+        return self.predictions / "images.csv"
+
+    @property
+    def test_images(self) -> Path:
+        """The test images, likewise; there once test has been evaluated."""
+        return self.predictions / "test.csv"
+
+    @property
+    def test_predictions(self) -> Path:
+        return self.predictions / "test.npz"
+
+    def predictions_of(self, epoch: int) -> Path:
+        """Of the validation images."""
+        return self.predictions / f"{epoch:04d}.npz"
+
+    @property
     def report(self) -> Path:
         return self.path / "report.md"
 
@@ -175,14 +193,17 @@ class RunDirectory:
         for _ in self.take_requests(lambda trouble: None):
             pass
 
-    def sources(self) -> list[tuple[str, str, str]]:
-        """The validation images (path, actual class, patient), in the order of ``predictions/*.npz``.
+    def sources(self, file: Path | None = None) -> list[tuple[str, str, str]]:
+        """The images (path, actual class, patient) of a table, in the order of their predictions.
+
+        Args:
+            file: ``images`` (the default) or ``test_images``.
 
         Raises:
             OSError: the file is not there or cannot be read.
             ValueError: it is no such table, or names files outside the data folder.
         """
-        content = self.read(self.predictions / "images.csv", _SOURCES_BYTES)
+        content = self.read(file or self.images, _SOURCES_BYTES)
         try:
             text = content.decode("utf-8", "surrogateescape")
             rows = csv.reader(io.StringIO(text, newline=""))
@@ -219,7 +240,7 @@ class RunDirectory:
 
     def called(self) -> list[str]:
         """What the validation images are called; none where the run has not come to telling them."""
-        return [path for path, _, _ in self.sources()] if (self.predictions / "images.csv").exists() else []
+        return [path for path, _, _ in self.sources()] if self.images.exists() else []
 
 
 def list_runs(runs_dir: Path) -> list[RunDirectory]:

@@ -30,8 +30,8 @@ _JOURNAL_BYTES = 1 << 31
 # Lines that a summary says nothing of. Anchored, so that a name which holds these words is not taken for one.
 _PASSED_OVER = re.compile(
     rb'\{"v":%d,"seq":\d+,"t":[^",]+,'
-    rb'"type":"(?:mistakes|checkpoint_saved|control_used|warning|stage_ended|test_evaluated)"'
-    % events.VERSION
+    rb'"type":"(?:mistakes|checkpoint_saved|control_used|warning|stage_ended|operating_point|test_unsealed|'
+    rb'test_evaluated)"' % events.VERSION
 ).match
 
 

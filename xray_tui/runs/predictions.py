@@ -1,4 +1,4 @@
-"""What a run kept of every validation image, epoch by epoch: ``predictions/`` read back."""
+"""What a run kept of every validation image, epoch by epoch, and of test: ``predictions/`` read back."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,19 @@ class EpochPredictions:
 
 
 @dataclass(frozen=True)
+class TestPredictions:
+    """Calibrated, where the run was to be."""
+
+    __test__: ClassVar[bool] = False  # pytest would collect a class of this name
+
+    images: Images
+    probabilities: NDArray[np.float32]
+    """(N, C)"""
+    losses: NDArray[np.float32]
+    """Negative log-likelihood, (N,)"""
+
+
+@dataclass(frozen=True)
 class Fate:
     """How one image fared in one epoch, by the likeliest class."""
 
@@ -87,7 +100,7 @@ class KeptPredictions:
         """
         with self._lock:
             if self._images is None:
-                self._images = self._read_images()
+                self._images = _read_images(self.directory, self.directory.images, self.classes)
             return self._images
 
     def epoch(self, number: int) -> EpochPredictions:
@@ -140,63 +153,90 @@ class KeptPredictions:
             wrong += ~right
         return wrong, len(known)
 
-    def _read_images(self) -> Images:
-        file = self.directory.predictions / "images.csv"
-        try:
-            rows = self.directory.sources()
-        except FileNotFoundError:
-            raise UserError("This run kept no predictions.", f"there is no {file}") from None
-        except (OSError, ValueError) as error:
-            why = (isinstance(error, OSError) and error.strerror) or str(error)
-            raise UserError(f"{file} cannot be read: {why}") from None
-        number = {name: index for index, name in enumerate(self.classes)}
-        unknown = sorted({actual for _, actual, _ in rows} - set(number))
-        if unknown:
-            raise UserError(
-                f"{file} names a class that the run does not have: {harmless(unknown[0])[:_LONGEST_WHY]}"
-            )
-        return Images(
-            paths=[path for path, _, _ in rows],
-            actual=np.array([number[actual] for _, actual, _ in rows], np.int64),
-            patients=[patient for _, _, patient in rows],
-        )
-
-    def _file(self, number: int) -> Path:
-        return self.directory.predictions / f"{number:04d}.npz"
-
     def _stamp(self, number: int) -> _Stamp:
         try:
-            found = self._file(number).stat()
+            found = self.directory.predictions_of(number).stat()
         except OSError as error:
             raise UserError(
-                f"No predictions were kept of epoch {number}.", f"{self._file(number)}: {error.strerror}"
+                f"No predictions were kept of epoch {number}.",
+                f"{self.directory.predictions_of(number)}: {error.strerror}",
             ) from None
         return found.st_size, found.st_mtime_ns
 
     def _read_epoch(self, number: int, images: Images) -> EpochPredictions:
-        file = self._file(number)
-        most_bytes = _HEAD_BYTES + len(images) * max(2, len(self.classes)) * np.dtype(np.float64).itemsize
-        try:
-            self.directory.check_inside(file)
-            with open_regular(file, follow=False) as opened:
-                probabilities = _array(opened, "probabilities", most_bytes)
-                losses = _array(opened, "loss", most_bytes)
-        except Exception as error:  # there is hardly one that broken bytes do not make zipfile or numpy raise
-            why = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
-            told = f"{file}: {harmless(why)[:_LONGEST_WHY]}"
-            raise UserError(f"The predictions of epoch {number} are damaged.", told) from None
-        wanted = (len(images), len(self.classes))
-        if probabilities.shape != wanted or losses.shape != wanted[:1]:
-            raise UserError(
-                f"The predictions of epoch {number} are of other images.",
-                f"{file} holds {probabilities.shape}, images.csv and the classes make {wanted}",
-            )
-        return EpochPredictions(number, probabilities, losses)
+        file, what = self.directory.predictions_of(number), f"epoch {number}"
+        return EpochPredictions(number, *_read_arrays(self.directory, file, what, images, self.classes))
 
     def _keep_fates(self, stamp: _Stamp, found: EpochPredictions, images: Images) -> None:
         of_actual = found.probabilities[np.arange(len(images)), images.actual]
         right = found.probabilities.argmax(1) == images.actual
         self._fates[found.epoch] = (stamp, of_actual.astype(np.float16), right)
+
+
+def read_test(directory: RunDirectory, classes: Sequence[str]) -> TestPredictions:
+    """What a run kept of test.
+
+    Args:
+        classes: the run's, by name.
+
+    Raises:
+        UserError: it kept nothing, or that is damaged or of other images.
+    """
+    images = _read_images(directory, directory.test_images, classes)
+    return TestPredictions(
+        images, *_read_arrays(directory, directory.test_predictions, "test", images, classes)
+    )
+
+
+def _read_images(directory: RunDirectory, file: Path, classes: Sequence[str]) -> Images:
+    try:
+        rows = directory.sources(file)
+    except FileNotFoundError:
+        raise UserError("This run kept no predictions.", f"there is no {file}") from None
+    except (OSError, ValueError) as error:
+        why = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise UserError(f"{file} cannot be read: {why}") from None
+    number = {name: index for index, name in enumerate(classes)}
+    unknown = sorted({actual for _, actual, _ in rows} - set(number))
+    if unknown:
+        raise UserError(
+            f"{file} names a class that the run does not have: {harmless(unknown[0])[:_LONGEST_WHY]}"
+        )
+    return Images(
+        paths=[path for path, _, _ in rows],
+        actual=np.array([number[actual] for _, actual, _ in rows], np.int64),
+        patients=[patient for _, _, patient in rows],
+    )
+
+
+def _read_arrays(
+    directory: RunDirectory, file: Path, what: str, images: Images, classes: Sequence[str]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Probabilities (N, C) and losses (N,) of some images.
+
+    Args:
+        what: they are of, in words.
+
+    Raises:
+        UserError: the file is damaged or of other images.
+    """
+    most_bytes = _HEAD_BYTES + len(images) * max(2, len(classes)) * np.dtype(np.float64).itemsize
+    try:
+        directory.check_inside(file)
+        with open_regular(file, follow=False) as opened:
+            probabilities = _array(opened, "probabilities", most_bytes)
+            losses = _array(opened, "loss", most_bytes)
+    except Exception as error:  # there is hardly one that broken bytes do not make zipfile or numpy raise
+        why = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+        told = f"{file}: {harmless(why)[:_LONGEST_WHY]}"
+        raise UserError(f"The predictions of {what} are damaged.", told) from None
+    wanted = (len(images), len(classes))
+    if probabilities.shape != wanted or losses.shape != wanted[:1]:
+        raise UserError(
+            f"The predictions of {what} are of other images.",
+            f"{file} holds {probabilities.shape}, the table of images and the classes make {wanted}",
+        )
+    return probabilities, losses
 
 
 def _array(file: BinaryIO, name: str, most_bytes: int) -> NDArray[np.float32]:

@@ -1,7 +1,8 @@
 """What a run has come to, folded from its events: the one model that every screen shows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -12,6 +13,7 @@ from xray_tui.events import (
     EpochEnded,
     Event,
     Mistakes,
+    OperatingPoint,
     Progress,
     Resumed,
     RunEnded,
@@ -20,6 +22,7 @@ from xray_tui.events import (
     StageEnded,
     StageStarted,
     TestEvaluated,
+    TestUnsealed,
     Warning,
 )
 from xray_tui.runs.mistakes import MistakesByEpoch, UnreadMistakes
@@ -47,6 +50,10 @@ class RunRecord:
     """The epochs that the run went on with, each time it was interrupted."""
     warnings: list[Warning] = field(default_factory=list)
     checkpoints: dict[str, CheckpointSaved] = field(default_factory=dict)
+    point: OperatingPoint | None = None
+    """``None`` where the likeliest class is called."""
+    unsealed: TestUnsealed | None = None
+    """The last time; a resume does not undo it."""
     test: TestEvaluated | None = None
     ended: RunEnded | None = None
     progress: Progress | None = None
@@ -100,8 +107,12 @@ class RunRecord:
                 self.warnings.append(event)
             case StageEnded():
                 self.progress = None
+            case OperatingPoint():
+                self.point = event
+            case TestUnsealed():
+                self.unsealed = event
             case TestEvaluated():
-                self.test = event
+                self.test = light(event)
             case RunEnded():
                 self.ended, self.progress, self.paused = event, None, False
             case Resumed():
@@ -117,6 +128,11 @@ class RunRecord:
         """The class that sensitivity speaks of."""
         named = self.started.settings.get("data", {}).get("positive") if self.started else ""
         return named or (self.classes[-1] if self.classes else "")
+
+    @property
+    def selected_on_test(self) -> bool:
+        """Whether the best epoch was chosen on the folder ``test``, as published."""
+        return selected_on_test(self.started.settings) if self.started else False
 
     @property
     def stage(self) -> Stage | None:
@@ -207,8 +223,16 @@ class RunRecord:
                     self.best = Best(
                         t=e.t, stage=e.stage, epoch=e.epoch, validation_loss=loss, accuracy=e.accuracy
                     )
-        self.test = self.ended = self.progress = None
+        self.point = self.test = self.ended = self.progress = None
         self.paused = False
+
+
+def selected_on_test(settings: Mapping[str, Any]) -> bool:
+    """
+    Args:
+        settings: of a run, resolved, as the tree of ``settings.Settings``; may be empty.
+    """
+    return bool(settings.get("data", {}).get("split") == "recipe")
 
 
 def light(event: _E) -> _E:

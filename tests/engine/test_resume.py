@@ -28,6 +28,7 @@ from xray_tui.events import (
     ControlUsed,
     EpochEnded,
     Event,
+    OperatingPoint,
     Progress,
     Resumed,
     RunEnded,
@@ -35,6 +36,7 @@ from xray_tui.events import (
     StageEnded,
     StageStarted,
     TestEvaluated,
+    TestUnsealed,
     Warning,
 )
 from xray_tui.models.backbones import Backbone, load_backbone
@@ -43,7 +45,12 @@ from xray_tui.runs.claim import Claim
 from xray_tui.runs.directory import RunDirectory, list_runs
 from xray_tui.runs.record import RunRecord
 
-CHANGES = {"training.unfrozen.epochs": 2, "training.unfrozen.learning_rate": 1e-3}
+CHANGES = {
+    "training.unfrozen.epochs": 2,
+    "training.unfrozen.learning_rate": 1e-3,
+    "evaluation.operating_point": "youden",
+    "evaluation.calibrate": True,
+}
 """Epochs 0 and 1 are frozen, 2 and 3 unfrozen; three batches of 8 each."""
 
 Start = Callable[..., Run]
@@ -102,6 +109,10 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
                 name = f"epoch {event.epoch}"
             case CheckpointSaved():
                 name = f"{event.checkpoint} {event.epoch}"
+            case OperatingPoint():
+                name = "point"
+            case TestUnsealed():
+                name = "unsealed"
             case TestEvaluated():
                 name = "test"
             case _:
@@ -151,6 +162,7 @@ def assert_equal(one: RunDirectory, other: RunDirectory) -> None:
         ("train", 2, 8),
         ("train", 3, 24),
         ("validation", 3, 4),
+        ("validation", None, 4),
         ("test", None, 8),
     ],
 )
@@ -217,7 +229,8 @@ def killed(whole: Whole, after: str, tmp_path: Path) -> RunDirectory:
 # "last N" is the checkpoint to go on with epoch N from: the epoch before is the best by then, but ``best``
 # does not hold it yet.
 @pytest.mark.parametrize(
-    "after", ["stage at 0", "epoch 0", "last 1", "epoch 1", "stage at 2", "last 4", "test"]
+    "after",
+    ["stage at 0", "epoch 0", "last 1", "epoch 1", "stage at 2", "last 4", "point", "unsealed", "test"],
 )
 def test_killed_and_resumed_equals_never_killed(whole: Whole, after: str, tmp_path: Path) -> None:
     directory = killed(whole, after, tmp_path)

@@ -27,6 +27,8 @@ CHANGES: dict[str, Any] = {
     "training.augment_views": "1",
     "training.unfrozen.epochs": 2,
     "training.unfrozen.learning_rate": 1e-3,
+    "evaluation.operating_point": "youden",
+    "evaluation.calibrate": True,
     # Far more often than anybody would: kills are to meet checkpoints under way.
     "run.checkpoint_minutes": 0.0005,
 }

@@ -133,8 +133,9 @@ class Evaluation:
         if isinstance(looks, str):
             return looks
         if looks.damaged:
+            lines = "line" if looks.damaged == 1 else "lines"
             self._warn(
-                f"{count(looks.damaged)} lines of {unsealings.ledger_file()} cannot be read: test may have "
+                f"{count(looks.damaged)} {lines} of {unsealings.ledger_file()} cannot be read: test may have "
                 "been looked at more often"
             )
         self._emit(TestUnsealed(images=len(plan.roles.test), times=looks.times))

@@ -107,7 +107,7 @@ def test_every_value_knows_where_it_comes_from(tmp_path: Path) -> None:
     assert found["training.frozen.epochs"] == (2, "demo")
     assert found["training.batch_size"] == (8, "environment")
     assert found["training.image_size"] == (128, "command line")
-    assert found["training.unfrozen.epochs"] == (4, "preset")
+    assert found["training.unfrozen.epochs"] == (PRESETS["tuned"]["training.unfrozen.epochs"], "preset")
     assert found["data.limit"] == (0, "default")
 
 

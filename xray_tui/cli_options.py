@@ -75,6 +75,7 @@ class RunOptions:
     unfrozen_lr: Annotated[float | None, option("training.unfrozen.learning_rate")] = None
     batch_size: Annotated[int | None, option("training.batch_size")] = None
     image_size: Annotated[int | None, option("training.image_size")] = None
+    resize_factor: Annotated[float | None, option("training.resize_factor")] = None
     limit: Annotated[int | None, option("data.limit")] = None
     unreadable: Annotated[float | None, option("data.unreadable")] = None
     cache: Annotated[str | None, option("data.cache")] = None

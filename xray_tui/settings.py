@@ -150,6 +150,9 @@ class TrainingSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "auto"
     batch_size: Annotated[int, Meta(ge=2, description="images per batch")] = 128
     image_size: Annotated[int, Meta(ge=32, le=2048, description="side of the crop, in pixels")] = 256
+    resize_factor: Annotated[
+        float, Meta(ge=1, le=2, description="short side before the crop, by the crop (1: nothing is cut off)")
+    ] = 300 / 256
     seed: Annotated[Count, Meta(description="seed of everything random")] = 0
     on_nan: Annotated[
         OnNan,
@@ -175,7 +178,7 @@ class TrainingSettings(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def resize(self) -> int:
         """Short side, in pixels, that images have before the crop: the recipe's 300 for its 256."""
-        return round(self.image_size * 300 / 256)
+        return round(self.image_size * self.resize_factor)
 
 
 class EvaluationSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -229,11 +232,28 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 PRESETS: dict[Preset, dict[str, Any]] = {
     "recipe": {},
     "tuned": {
-        "training.frozen.epochs": 4,
-        "training.unfrozen.epochs": 4,
-        "training.unfrozen.learning_rate": 1e-5,
+        "data.split": "holdout",
+        "training.frozen.epochs": 2,
+        "training.unfrozen.epochs": 5,
+        "training.unfrozen.learning_rate": 1e-4,
         "training.batchnorm": "keep",
-        "training.batch_size": 64,
+        "training.batch_size": 32,
+        "training.resize_factor": 1.0,
+        "training.optimizer.name": "adamw",
+        "training.optimizer.weight_decay": 0.02,
+        "training.optimizer.schedule": "one_cycle",
+        "training.optimizer.head_factor": 10.0,
+        "training.loss.balance": "weights",
+        "training.loss.label_smoothing": 0.1,
+        "training.augmentation.scale": 0.5,
+        "training.augmentation.rotation": 12.0,
+        "training.augmentation.jitter": 0.45,
+        "training.augmentation.gamma": 0.5,
+        "training.augmentation.blur": 0.3,
+        "training.augmentation.erase": 0.25,
+        "evaluation.tta": "flip",
+        "evaluation.operating_point": "youden",
+        "evaluation.calibrate": True,
     },
 }
 
@@ -273,6 +293,7 @@ OPTIONS: dict[str, str] = {
     "unfrozen_lr": "training.unfrozen.learning_rate",
     "batch_size": "training.batch_size",
     "image_size": "training.image_size",
+    "resize_factor": "training.resize_factor",
     "limit": "data.limit",
     "unreadable": "data.unreadable",
     "cache": "data.cache",

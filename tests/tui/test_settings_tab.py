@@ -24,6 +24,7 @@ from xray_tui import config, settings_file
 from xray_tui.settings import PRESETS
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.keymap import KeyMap
+from xray_tui.tui.kinds import written
 from xray_tui.tui.panes.form import preset_words
 from xray_tui.tui.panes.setting_editor import ChosenValue, PressedKey, TypedValue
 from xray_tui.tui.panes.setting_help import SettingHelp
@@ -69,6 +70,11 @@ async def go_to(pilot: Pilot[int], name: str) -> None:
     await pilot.pause()
 
 
+def tuned(path: str) -> str:
+    """What the preset has, as the tab writes it."""
+    return written(PRESETS["tuned"][path])
+
+
 def help_of(app: XrayApp) -> str:
     """What stands in the pane of the help."""
     from rich.console import Console
@@ -90,12 +96,24 @@ async def test_every_setting_and_every_key_has_a_row_with_its_origin() -> None:
         assert in_front(app) == "settings"
         shown = {entry.path for entry in rows(app)._entries if isinstance(entry, Setting)}
         assert shown == set(config.paths_of(settings))
-        assert line(app, "training.batch_size") == ["•", "batch size", "8", "64", "environment"]
+        assert line(app, "training.batch_size") == [
+            "•",
+            "batch size",
+            "8",
+            tuned("training.batch_size"),
+            "environment",
+        ]
         assert line(app, "data.limit") == ["•", "limit", "50", "0", "command line"]
         assert line(app, "training.seed") == ["", "seed", "0", "0", "command line"]
-        assert line(app, "training.frozen.epochs") == ["", "epochs", "4", "4", "preset"]
+        assert line(app, "training.frozen.epochs") == [
+            "",
+            "epochs",
+            *[tuned("training.frozen.epochs")] * 2,
+            "preset",
+        ]
         assert line(app, "model.dropout") == ["", "dropout", "0.5", "0.5", "default"]
-        assert line(app, "training.unfrozen.learning_rate") == ["", "learning rate", "1e-5", "1e-5", "preset"]
+        rate = [tuned("training.unfrozen.learning_rate")] * 2
+        assert line(app, "training.unfrozen.learning_rate") == ["", "learning rate", *rate, "preset"]
         assert line(app, "stop") == ["", "stop", "x", "x", "default"]
 
 
@@ -108,7 +126,7 @@ async def test_the_help_tells_what_a_setting_may_be_and_how_to_give_it() -> None
         for words in (
             "Adam's learning rate",
             "a number, above 0",
-            "1e-5 by the preset tuned, else 1e-6",
+            f"{tuned('training.unfrozen.learning_rate')} by the preset tuned, else 1e-6",
             "--unfrozen-lr",
             "XRAY_TUI_UNFROZEN_LR",
         ):
@@ -157,7 +175,7 @@ async def test_choices_are_gone_through_with_the_arrows_and_a_preset_brings_its_
         assert line(app, "preset")[:2] == ["", "preset"]
         await pilot.press("enter")
         assert line(app, "preset")[2:] == ["tuned", "recipe", "edited"]
-        assert line(app, "training.batch_size")[2:] == ["64", "64", "preset"]
+        assert line(app, "training.batch_size")[2:] == [*[tuned("training.batch_size")] * 2, "preset"]
         await pilot.press("enter", "left", "escape")
         assert line(app, "preset")[2] == "tuned"
 
@@ -219,7 +237,7 @@ async def test_both_stages_cannot_be_left_out() -> None:
 async def test_the_filter_looks_through_names_and_help_while_one_types() -> None:
     app = dashboard()
     async with app.run_test(size=TALL) as pilot:
-        await pilot.press("5", "slash", *"flip")
+        await pilot.press("5", "slash", *"horizontal flip")
         found = [entry for entry in rows(app)._entries if not isinstance(entry, Heading)]
         assert found == [Setting("training.augmentation.flip")]
         await pilot.press("enter")
@@ -384,7 +402,7 @@ def test_the_last_start_is_recalled_only_for_its_own_preset() -> None:
 
     remembered.save({"preset": "recipe", "training.frozen.epochs": 7, "model.backbone": "resnet18"})
     values = NextRun(*config.trace(given={"preset": "tuned"}))
-    assert values.value("training.frozen.epochs") == 4
+    assert values.value("training.frozen.epochs") == PRESETS["tuned"]["training.frozen.epochs"]
     assert (values.value("model.backbone"), values.origin("model.backbone")) == ("resnet18", "last start")
     assert NextRun(*config.trace()).value("training.frozen.epochs") == 7
 

@@ -212,6 +212,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
         (["runs", "list"], ["torch", "textual", "sklearn", "tensorboard"]),
         (["train", "--help"], ["torch", "textual", "sklearn", "tensorboard"]),
         (["resume", "--help"], ["torch", "textual", "sklearn", "tensorboard"]),
+        (["lr-find", "--help"], ["torch", "textual", "sklearn", "tensorboard"]),
     ],
 )
 def test_what_needs_no_torch_does_not_import_it(arguments: list[str], forbidden: list[str]) -> None:
@@ -231,6 +232,7 @@ def test_what_needs_no_torch_does_not_import_it(arguments: list[str], forbidden:
         ("xray_tui.runs.report", ["torch", "textual", "rich"]),
         ("xray_tui.board.writer", ["torch", "textual", "rich"]),
         ("xray_tui.console", ["torch", "textual"]),
+        ("xray_tui.console_lr", ["torch", "textual"]),
     ],
 )
 def test_imports_stay_deferred(module: str, forbidden: list[str]) -> None:

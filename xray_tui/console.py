@@ -128,6 +128,8 @@ class ConsoleReporter:
         what = _PHASES[progress.phase]
         if progress.epoch is not None:
             what = f"epoch {progress.epoch} {progress.stage} {what}"
+        elif progress.phase == "train":
+            what = f"{progress.stage} {what}"
         speed = f"{progress.images_per_second:.0f} img/s" if progress.images_per_second else ""
         self._bar.update(
             self._task,

@@ -29,8 +29,11 @@ def place() -> tuple[int, int]:
     return (int(os.environ["RANK"]), size) if size > 1 else (0, 1)
 
 
-def be_alone() -> None:
+def be_alone(who: str = "the dashboard") -> None:
     """Refuse to be one of several processes.
+
+    Args:
+        who: wants to be alone, for the words.
 
     Raises:
         UserError: in the first of them; the others just end.
@@ -40,7 +43,7 @@ def be_alone() -> None:
         sys.exit(2)
     if size > 1:
         raise UserError(
-            "the dashboard is a single process, and torchrun started several",
+            f"{who} is a single process, and torchrun started several",
             "train with `torchrun … -m xray_tui train DATA`, and look on with `xray-tui watch`",
         )
 

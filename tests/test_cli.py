@@ -54,7 +54,8 @@ def test_train_ends_with_the_published_table(call: Call, chest: Path) -> None:
     assert lines[0].split() == ["Epoch", "Training", "Loss", "Test", "Loss", "Accuracy"]
     assert [line.split()[0] for line in lines[1:3]] == ["0", "1"]
     assert "★" in out
-    assert lines[-2].startswith("test (14 images")
+    assert lines[-1].startswith("test (14 images")
+    assert lines[-1].endswith("; test looked at once")
     assert "kept in" in err
     (run,) = list_runs(Path("runs"))
     assert state.read(run).status == "done"

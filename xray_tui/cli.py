@@ -11,6 +11,8 @@ from cyclopts import App, CycloptsError, Parameter
 
 from xray_tui import __version__, config, settings_file
 from xray_tui.cli_data import data_app, demo_folder, make_demo_in
+from xray_tui.cli_evaluate import EPILOGUE as EVALUATE_EPILOGUE
+from xray_tui.cli_evaluate import evaluate
 from xray_tui.cli_headless import see_another_through, see_through
 from xray_tui.cli_lr import EPILOGUE as LR_EPILOGUE
 from xray_tui.cli_lr import lr_find
@@ -56,6 +58,7 @@ app = App(
 app.command(runs_app)
 app.command(data_app)
 app.command(lr_find, help_epilogue=LR_EPILOGUE)
+app.command(evaluate, help_epilogue=EVALUATE_EPILOGUE)
 
 
 # What makes the demo quick on two cores, and its short training visible. Whatever is given wins over these.

@@ -49,7 +49,7 @@ def see_through(
     def note(directory: "RunDirectory") -> None:
         opened.append(directory.path)
 
-    with _signals(controls, has_terminal) as caught:
+    with signals(controls, has_terminal) as caught:
         try:
             if json:
                 with world.together():
@@ -81,13 +81,13 @@ def see_another_through(world: "World") -> int:
     from xray_tui import launch
 
     controls = world.controls()
-    with _signals(controls, has_terminal=False, say=lambda text: None), world.together():
+    with signals(controls, has_terminal=False, say=lambda text: None), world.together():
         ended = launch.assist(world, controls)
     return 0 if ended is not None and ended.outcome == "done" else 128 + signal.SIGINT
 
 
 @contextmanager
-def _signals(
+def signals(
     controls: "Controls", has_terminal: bool, say: Callable[[str], None] = talk
 ) -> Iterator[list[int]]:
     """The first SIGINT or SIGTERM asks the run to stop, a hang-up hands it over; a second one of its kind

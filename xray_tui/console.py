@@ -16,16 +16,18 @@ from xray_tui.events import (
     ControlUsed,
     EpochEnded,
     Event,
+    OperatingPoint,
     Resumed,
     RunEnded,
     RunStarted,
     StageStarted,
     TestEvaluated,
+    TestUnsealed,
     Warning,
 )
 from xray_tui.runs.index import Summary
 from xray_tui.runs.record import RunRecord
-from xray_tui.words import duration, harmless, number, percent
+from xray_tui.words import SELECTED_ON_TEST, count, duration, harmless, looked_at, number, percent
 
 _PUBLISHED = ("Epoch", "Training Loss", "Test Loss", "Accuracy")
 _RUN_COLUMNS = ("run", "status", "epochs", "loss", "accuracy", "AUC", "time", "name", "note")
@@ -104,6 +106,10 @@ class ConsoleReporter:
                 self._talk.print(f"[yellow]warning[/] {escape(harmless(event.message + named + more))}")
             case ControlUsed():
                 self._say(f"{event.words} ({event.why})")
+            case OperatingPoint():
+                self._say(point_line(event))
+            case TestUnsealed():
+                self._say(f"{count(event.images)} test images are unsealed: {looked_at(event.times)}")
             case Resumed():
                 self._say(f"resumed in epoch {event.epoch}")
             case RunEnded():
@@ -120,9 +126,12 @@ class ConsoleReporter:
             table.add_row(f"{e.epoch}{star}", *losses, percent(e.accuracy))
         if table.row_count:
             out.print(table)
-        test = self._record.test
+            if self._record.selected_on_test:
+                out.print(f"★ {SELECTED_ON_TEST}: validation is the folder test, as published")
+        test, unsealed = self._record.test, self._record.unsealed
         if test is not None:
-            out.print(escape(test_line(test)))
+            looked = f"; {looked_at(unsealed.times)}" if unsealed and not test.skipped else ""
+            out.print(escape(test_line(test) + looked), soft_wrap=True)
 
     def _show(self, progress: events.Progress) -> None:
         what = _PHASES[progress.phase]
@@ -161,6 +170,16 @@ def test_line(test: TestEvaluated) -> str:
         f"accuracy {percent(test.accuracy)}, AUC {number(test.auc, 4)}, "
         f"sensitivity {percent(test.sensitivity)}, specificity {percent(test.specificity)}"
     )
+
+
+def point_line(point: OperatingPoint) -> str:
+    """Where positive is called, as a person reads it."""
+    where = "the likeliest class is called"
+    if point.threshold is not None:
+        where = f"positive is called from p ≥ {point.threshold:.4f}"
+    rates = f"sensitivity {percent(point.sensitivity)}, specificity {percent(point.specificity)}"
+    heat = "" if point.temperature is None else f"; temperature {point.temperature:.3f}"
+    return f"operating point ({point.rule}): {where}: {rates} on validation{heat}"
 
 
 def print_runs(summaries: Iterable[Summary]) -> None:

@@ -3,6 +3,8 @@
 import unicodedata
 
 ABSENT = "–"
+SELECTED_ON_TEST = "selected on test"
+"""Of numbers whose epoch was chosen on the very images that they are of: they are optimistic."""
 
 # Characters that steer a terminal, reorder what stands around them, or are not seen: controls, formats (of
 # which many turn the direction of writing), halves of characters, separators of lines and paragraphs.
@@ -39,6 +41,17 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def count(value: int) -> str:
     return f"{value:,}"
+
+
+def looked_at(times: int | None) -> str:
+    """``test looked at 3 times``.
+
+    Args:
+        times: by how many runs, this one included; ``None`` where it was not counted.
+    """
+    if times is None:
+        return "nobody counted who looked at test"
+    return "test looked at once" if times == 1 else f"test looked at {count(times)} times"
 
 
 def duration(seconds: float | None) -> str:

@@ -58,7 +58,7 @@ class Claim:
         return True
 
 
-def _check_own(directory: RunDirectory) -> None:
+def check_own(directory: RunDirectory) -> None:
     """Whoever copied a run here may have put links into it: what is written goes nowhere else.
 
     Raises:
@@ -84,7 +84,7 @@ def check_resumable(directory: RunDirectory, *, handed_over: bool = False) -> No
         UserError: it is done, live in another process, has parts elsewhere, or (``handed_over``) nobody
             hands it over.
     """
-    _check_own(directory)
+    check_own(directory)
     written = state.written(directory)
     if handed_over:
         if written is None or written.status != "handover":
@@ -95,6 +95,14 @@ def check_resumable(directory: RunDirectory, *, handed_over: bool = False) -> No
             f"{directory.name} is done: nothing is left to resume",
             f"start a new run, with its settings: `xray-tui train DATA --config {directory.config}`",
         )
+    refuse_live(directory)
+
+
+def refuse_live(directory: RunDirectory) -> None:
+    """
+    Raises:
+        UserError: the run is live in another process.
+    """
     if state.read(directory).live:
         raise _live(directory)
 

@@ -6,7 +6,7 @@ import msgspec
 
 from xray_tui import events
 from xray_tui.errors import UserError
-from xray_tui.events import Event, Progress, Resumed, RunStarted
+from xray_tui.events import Event, Progress, Resumed, RunEnded, RunStarted
 from xray_tui.regular_files import open_regular
 from xray_tui.runs import state
 from xray_tui.runs.directory import RunDirectory
@@ -103,10 +103,10 @@ def read(directory: RunDirectory) -> list[Event]:
 def replay(directory: RunDirectory, speed: float) -> Iterator[tuple[float, Event]]:
     """The events of a run, each with the seconds to wait before it at ``speed`` times its own pace.
 
-    What lies between an interruption and its resumption is left out.
+    What lies between an interruption and its resumption, or an end and a later evaluation, is left out.
     """
     last: float | None = None
     for event in read(directory):
         wait = 0.0 if last is None or isinstance(event, Resumed) else max(0.0, event.t - last) / speed
-        last = event.t
+        last = None if isinstance(event, RunEnded) else event.t
         yield wait, event

@@ -61,7 +61,7 @@ class RunRecord:
     first_t: float | None = None
     last_t: float | None = None
     idle_seconds: float = field(default=0.0, init=False, repr=False)
-    """Between what one process told last and another one's going on with the run."""
+    """Between what one process told last and another one's going on with the run, or evaluating it."""
     _told_t: float | None = field(default=None, init=False, repr=False)
     _by_number: dict[int, EpochEnded] = field(default_factory=dict, init=False, repr=False)
 
@@ -75,7 +75,7 @@ class RunRecord:
     def apply(self, event: Event) -> None:
         self.first_t = event.t if self.first_t is None else self.first_t
         if not isinstance(event, Progress):
-            if isinstance(event, Resumed) and self._told_t is not None:
+            if (isinstance(event, Resumed) or self.ended) and self._told_t is not None:
                 self.idle_seconds += event.t - self._told_t
             self._told_t = event.t
         self.last_t = event.t

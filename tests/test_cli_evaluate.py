@@ -1,0 +1,158 @@
+"""``xray-tui evaluate``, as a person or a script uses it."""
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.engine.conftest import Run, run_recipe
+from xray_tui import metrics
+from xray_tui.cli import main
+from xray_tui.engine.controls import Controls, Stop
+from xray_tui.errors import UserError
+from xray_tui.evaluating import evaluate_test
+from xray_tui.events import Progress, TestEvaluated, TestUnsealed
+from xray_tui.runs import follow, state
+from xray_tui.runs.claim import Claim
+from xray_tui.runs.evaluated import evaluated
+from xray_tui.runs.index import summary
+from xray_tui.runs.predictions import KeptPredictions, read_test
+from xray_tui.runs.record import RunRecord
+
+Call = Callable[..., tuple[int, str, str]]
+SHORT = {"training.frozen.epochs": 0, "training.unfrozen.epochs": 1}
+YOUDEN = SHORT | {"evaluation.operating_point": "youden", "evaluation.calibrate": True}
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Calls the program in a folder of its own: exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["evaluate", *arguments])
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+def record_of(run: Run) -> RunRecord:
+    return RunRecord.of(follow.read(run.directory))
+
+
+def test_what_the_run_kept_is_read_and_test_is_left_alone(call: Call, chest: Path, tmp_path: Path) -> None:
+    run = run_recipe(chest, tmp_path / "runs", YOUDEN)
+    journal = run.directory.journal.read_bytes()
+    (test,) = run.of(TestEvaluated)
+    for file in chest.rglob("*.png"):
+        file.unlink()
+    code, out, err = call("--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    for name in ("accuracy", "auc", "sensitivity", "loss", "mcc", "confusion"):
+        assert found["metrics"][name] == getattr(test, name)
+    assert found["intervals"] == {name: list(bounds) for name, bounds in test.intervals.items()}
+    point = record_of(run).point
+    assert (found["rule"], found["threshold"], found["times"]) == ("youden", point.threshold, 1)
+    assert (found["images"], found["patients"], found["of_classes"]) == (14, 14, {})
+    code, out, _ = call(run.directory.name)
+    assert "14 images of 14 patients; test looked at once" in out
+    assert f"PNEUMONIA is called from p ≥ {point.threshold:.4f} (youden, on validation)" in out
+    assert run.directory.journal.read_bytes() == journal
+
+
+def test_a_sealed_run_is_evaluated_as_it_would_have_been(call: Call, chest: Path, tmp_path: Path) -> None:
+    open_run = run_recipe(chest, tmp_path / "open", YOUDEN)
+    sealed = run_recipe(chest, tmp_path / "runs", YOUDEN | {"evaluation.unseal": "never"})
+    code, out, err = call("--json")
+    assert code == 0
+    assert "14 test images are unsealed: test looked at 2 times" in err
+    wanted, record = open_run.of(TestEvaluated)[0], record_of(sealed)
+    for name in ("accuracy", "auc", "loss", "confusion", "intervals", "epoch", "images"):
+        assert getattr(record.test, name) == getattr(wanted, name)
+    kept = read_test(sealed.directory, record.classes)
+    assert np.array_equal(kept.probabilities, wanted.probabilities)
+    assert state.read(sealed.directory).status == "done"
+    assert summary(sealed.directory).status == "done"
+    assert "14 images" in sealed.directory.report.read_text()
+    lines = [json.loads(line) for line in sealed.directory.journal.read_text().splitlines()]
+    assert [line["seq"] for line in lines] == list(range(len(lines)))
+    assert [line["type"] for line in lines[-2:]] == ["test_unsealed", "test_evaluated"]
+    assert json.loads(out)["times"] == 2
+    # From now on it has looked, and need not again.
+    assert call("--json")[1:] == (out, "")
+    assert len([e for e in follow.read(sealed.directory) if isinstance(e, TestUnsealed)]) == 1
+
+
+def test_another_operating_point_is_chosen_on_validation(call: Call, chest: Path, tmp_path: Path) -> None:
+    run = run_recipe(chest, tmp_path / "runs", SHORT | {"data.split": "recipe"})
+    record = record_of(run)
+    found = json.loads(call("--json", "--operating-point", "sensitivity:1")[1])
+    kept = KeptPredictions(run.directory, record.classes)
+    scores = kept.epoch(record.best.epoch).probabilities[:, 1]
+    assert found["threshold"] == scores[kept.images().actual == 1].min()
+    test = read_test(run.directory, record.classes)
+    own = metrics.evaluate(test.probabilities, test.losses, test.images.actual, 1, found["threshold"])
+    assert found["metrics"]["sensitivity"] == own.sensitivity
+    assert found["selected_on_test"]
+    assert "selected on test" in call()[1]
+
+
+def test_three_classes_each_against_the_rest(call: Call, tmp_path: Path) -> None:
+    from tests.conftest import write_folder
+
+    classes = {"bacterial": 6, "normal": 7, "viral": 8}
+    data = write_folder(tmp_path / "d", dict.fromkeys(("train", "val", "test"), classes))
+    run = run_recipe(data, tmp_path / "runs", SHORT | {"data.split": "folders"})
+    found = json.loads(call("--json")[1])
+    assert list(found["of_classes"]) == list(classes)
+    sensitivities = [scores["sensitivity"] for scores in found["of_classes"].values()]
+    assert found["macro"]["sensitivity"] == pytest.approx(np.mean(sensitivities))
+    assert "against the rest" in call(run.directory.name)[1]
+
+
+@pytest.mark.parametrize("rule", ["best", "sensitivity:2", "specificity:"])
+def test_what_is_no_rule_is_told_before_all_else(call: Call, rule: str) -> None:
+    code, out, err = call("--operating-point", rule)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: --operating-point")
+
+
+def test_a_run_that_is_live_or_has_nothing_to_evaluate_is_refused(chest: Path, tmp_path: Path) -> None:
+    def evaluate(run: Run) -> None:
+        evaluate_test(run.directory, lambda event: None, Controls())
+
+    run = run_recipe(chest, tmp_path / "runs", SHORT | {"evaluation.unseal": "never"})
+    with Claim(run.directory), pytest.raises(UserError, match="is live"):
+        evaluate(run)
+    (chest / "test" / "NORMAL" / "new.png").write_bytes(b"")
+    with pytest.raises(UserError, match="holds other images"):
+        evaluate(run)
+    (chest / "test" / "NORMAL" / "new.png").unlink()
+    run.directory.checkpoints.joinpath("best.safetensors").unlink()
+    with pytest.raises(UserError, match="no checkpoint"):
+        evaluate(run)
+
+
+def test_stopped_it_has_evaluated_nothing(chest: Path, tmp_path: Path) -> None:
+    run = run_recipe(chest, tmp_path / "runs", SHORT | {"evaluation.unseal": "never"})
+    controls, told = Controls(), []
+
+    def stop(event: Any) -> None:
+        told.append(event)
+        if isinstance(event, Progress) and event.phase == "test":
+            controls.stop(signal.Signals.SIGINT.name)
+
+    with pytest.raises(Stop):
+        evaluate_test(run.directory, stop, controls)
+    assert not any(isinstance(event, TestEvaluated) for event in told)
+    record = record_of(run)
+    assert record.test.skipped
+    with pytest.raises(UserError, match="kept no predictions"):
+        evaluated(run.directory, record)

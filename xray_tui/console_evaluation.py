@@ -1,0 +1,86 @@
+"""What a run is worth on test, on standard output."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from xray_tui import metrics
+from xray_tui.metrics import Metrics
+from xray_tui.runs.evaluated import Evaluated, to_tree
+from xray_tui.words import ABSENT, SELECTED_ON_TEST, count, harmless, looked_at, number, percent
+
+_NAMES = {"auc": "AUC", "f1": "F1", "mcc": "MCC", "brier": "Brier score"}
+_IN_PERCENT = ("accuracy", "balanced_accuracy", "sensitivity", "specificity")
+
+
+def print_json(found: Evaluated) -> None:
+    """All of it as one JSON object, rates as fractions."""
+    print(msgspec.json.encode(to_tree(found)).decode())
+
+
+def print_evaluated(found: Evaluated) -> None:
+    """A table for a person."""
+    out = Console(highlight=False)
+    for line in _about(found):
+        out.print(escape(harmless(line)), soft_wrap=True)
+    table = Table("on test", "value", "95 % interval", box=None, pad_edge=False)
+    for name in metric_names():
+        interval = found.intervals.get(name)
+        bounds = f"{_shown(name, interval[0])} to {_shown(name, interval[1])}" if interval else ABSENT
+        table.add_row(_called(name), _shown(name, getattr(found.metrics, name)), bounds)
+    out.print(table)
+    out.print()
+    out.print(_confusion(found))
+    if found.of_classes:
+        out.print()
+        out.print(_classes(found.of_classes))
+
+
+def metric_names() -> list[str]:
+    return [field.name for field in fields(Metrics) if field.name != "confusion"]
+
+
+def _about(found: Evaluated) -> Iterator[str]:
+    patients = f"{count(found.patients)} patient{'' if found.patients == 1 else 's'}"
+    yield f"{found.run}, epoch {ABSENT if found.epoch is None else found.epoch}"
+    yield f"{count(found.images)} images of {patients}; {looked_at(found.times)}"
+    where = "the likeliest class is called"
+    if found.threshold is not None:
+        where = f"{found.positive} is called from p ≥ {found.threshold:.4f} ({found.rule}, on validation)"
+    calibrated = f"; calibrated, temperature {found.temperature:.3f}" if found.temperature else ""
+    yield where + calibrated
+    if found.selected_on_test:
+        yield f"the best epoch was {SELECTED_ON_TEST}: on the folder test, as published"
+
+
+def _confusion(found: Evaluated) -> Table:
+    table = Table("actual \\ predicted", *_escaped(found.classes), box=None, pad_edge=False)
+    for name, row in zip(found.classes, found.metrics.confusion, strict=True):
+        table.add_row(escape(harmless(name)), *map(count, row))
+    return table
+
+
+def _classes(of_classes: dict[str, Metrics]) -> Table:
+    """Each class against the rest, and their means."""
+    table = Table("against the rest", *_escaped(of_classes), "macro", box=None, pad_edge=False)
+    every = [*of_classes.values(), metrics.macro(list(of_classes.values()))]
+    for name in metric_names():
+        if name != "loss":
+            table.add_row(_called(name), *(_shown(name, getattr(scores, name)) for scores in every))
+    return table
+
+
+def _escaped(names: "list[str] | dict[str, Metrics]") -> list[str]:
+    return [escape(harmless(name)) for name in names]
+
+
+def _called(name: str) -> str:
+    return _NAMES.get(name, name.replace("_", " "))
+
+
+def _shown(name: str, value: float | None) -> str:
+    return percent(value) if name in _IN_PERCENT else number(value, 4)

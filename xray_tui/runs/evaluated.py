@@ -1,0 +1,114 @@
+"""What a run is worth on test: its metrics there, with intervals, from the predictions that it kept."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from xray_tui import config
+from xray_tui.errors import UserError
+from xray_tui.runs.directory import RunDirectory
+from xray_tui.runs.predictions import KeptPredictions, read_test
+from xray_tui.runs.record import RunRecord
+
+if TYPE_CHECKING:
+    from xray_tui.metrics import Metrics
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    run: str
+    classes: list[str]
+    positive: str
+    images: int
+    patients: int
+    epoch: int | None
+    """Whose weights they are."""
+    rule: str
+    """As the setting ``evaluation.operating_point`` has it."""
+    threshold: float | None
+    """Chosen on validation; ``None`` calls the likeliest class."""
+    temperature: float | None
+    """Likewise, that logits are divided by; ``None`` where nothing was calibrated."""
+    times: int | None
+    """How many runs had looked at these images; ``None`` where nobody counted yet."""
+    selected_on_test: bool
+    metrics: Metrics
+    """On test, at that operating point."""
+    intervals: dict[str, Interval]
+    """Of 95 %, by the name of a metric, by patient."""
+    of_classes: dict[str, Metrics]
+    """Each class against the rest, where there are more than two."""
+
+
+def has_kept_test(directory: RunDirectory, record: RunRecord) -> bool:
+    """Whether test need not be looked at again."""
+    evaluated = record.test is not None and not record.test.skipped
+    return evaluated and directory.test_images.exists() and directory.test_predictions.exists()
+
+
+def evaluated(directory: RunDirectory, record: RunRecord, rule: str = "") -> Evaluated:
+    """Metrics from what the run kept of test.
+
+    Args:
+        rule: another rule, by which the operating point is chosen anew, on the validation predictions of the
+            best epoch; empty for the run's own.
+
+    Raises:
+        UserError: it is no rule, predictions were not kept or are damaged, or validation tells no threshold.
+    """
+    from xray_tui import metrics  # numpy and, within, scipy: only for whoever evaluates
+
+    point, test = record.point, read_test(directory, record.classes)
+    positive = record.classes.index(record.positive)
+    threshold = point.threshold if point else None
+    own = point.rule if point else "likeliest"
+    if rule and rule != own:
+        config.load({"evaluation.operating_point": rule})  # raises where it is none
+        threshold = _threshold(directory, record, rule, positive)
+    split = test.probabilities, test.losses, test.images.actual, positive
+    of_classes = metrics.per_class(test.probabilities, test.images.actual, threshold, positive)
+    return Evaluated(
+        run=directory.name,
+        classes=record.classes,
+        positive=record.positive,
+        images=len(test.images),
+        patients=len(set(test.images.patients)),
+        epoch=record.test.epoch if record.test else None,
+        rule=rule or own,
+        threshold=threshold,
+        temperature=point.temperature if point else None,
+        times=record.unsealed.times if record.unsealed else None,
+        selected_on_test=record.selected_on_test,
+        metrics=metrics.evaluate(*split, threshold),
+        intervals=metrics.bootstrap(*split, test.images.patients, threshold),
+        of_classes=dict(zip(record.classes, of_classes, strict=True)) if len(record.classes) > 2 else {},
+    )
+
+
+def to_tree(found: Evaluated) -> dict[str, Any]:
+    """As plain values, numbers exact; with more than two classes the macro means too."""
+    from xray_tui import metrics
+
+    tree = asdict(found)
+    tree["macro"] = asdict(metrics.macro(list(found.of_classes.values()))) if found.of_classes else None
+    return tree
+
+
+def _threshold(directory: RunDirectory, record: RunRecord, rule: str, positive: int) -> float | None:
+    from xray_tui import metrics
+
+    if rule == "likeliest":
+        return None
+    if record.best is None:
+        raise UserError(f"{directory.name} has no best epoch to choose an operating point with")
+    kept = KeptPredictions(directory, record.classes)
+    actual, probabilities = kept.images().actual, kept.epoch(record.best.epoch).probabilities
+    if record.point and record.point.temperature:
+        probabilities = metrics.tempered(probabilities, record.point.temperature)
+    threshold = metrics.operating_threshold(rule, probabilities[:, positive], actual == positive)
+    if threshold is None:
+        raise UserError(f"validation tells no threshold for {rule}", "try another --operating-point")
+    return threshold

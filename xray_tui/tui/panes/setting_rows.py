@@ -35,7 +35,11 @@ _GROUPS = {
     "training": "Training",
     "training.frozen": "Frozen stage",
     "training.unfrozen": "Unfrozen stage",
+    "training.optimizer": "Optimiser",
+    "training.loss": "Loss",
+    "training.averaging": "Average of weights",
     "training.augmentation": "Augmentation",
+    "evaluation": "Evaluation",
     "hardware": "Hardware",
     "run": "Run",
 }

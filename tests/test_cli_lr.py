@@ -18,7 +18,7 @@ from tests.forked import Program
 from xray_tui.cli import main
 from xray_tui.console_lr import _Plot, in_words, print_curves
 from xray_tui.drawing.raster import Raster
-from xray_tui.engine.lr_find import RateCurve
+from xray_tui.engine.rate_curve import RateCurve
 
 SMALL = [
     "--backbone=shufflenet_v2_x0_5",
@@ -70,6 +70,13 @@ def test_both_stages_are_drawn_and_suggest_what_train_takes(call: Call, chest: P
     assert not Path("runs").exists()
 
 
+def test_a_stage_without_epochs_has_no_learning_rate(call: Call, chest: Path) -> None:
+    code, out, err = call(str(chest), "--json", "--frozen-epochs=0", *SMALL)
+    assert code == 0
+    assert list(json.loads(out)["stages"]) == ["unfrozen"]
+    assert "learned nothing" not in err, "nor has that of the run to come"
+
+
 def test_json_is_one_object(call: Call, chest: Path) -> None:
     code, out, _ = call(str(chest), "--json", "--stage=frozen", "--from=1e-6", "--to=0.1", *SMALL)
     assert code == 0
@@ -106,6 +113,7 @@ def test_a_runs_best_weights(call: Call, chest: Path) -> None:
         (["{data}", "--batches=3"], "error: --batches 3: too few"),
         (["{data}", "--stage=frozen", "--run=x"], "error: --run: the frozen stage begins with a new head"),
         (["{data}", "--run=zzz"], "error: no run"),
+        (["{data}", "--frozen-epochs=0", "--unfrozen-epochs=0"], "error: both stages have 0 epochs"),
         (["{data}", "--stage=third"], "error: Invalid value"),
     ],
 )

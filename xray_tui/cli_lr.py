@@ -9,6 +9,8 @@ from xray_tui import config
 from xray_tui.cli_options import NO_OPTIONS, Ascii, RunOptions
 from xray_tui.engine import process
 from xray_tui.errors import UserError
+from xray_tui.events import Stage
+from xray_tui.settings import Settings
 from xray_tui.talking import talk
 
 EPILOGUE = """Examples:
@@ -42,7 +44,8 @@ def lr_find(
 
     Args:
         data: folder with train/, test/ and perhaps val/; only train is read.
-        stage: whose learning rate; unfrozen begins with a head that has learned nothing, or with --run.
+        stage: whose learning rate (both: of the stages that have epochs); unfrozen begins with a head that
+            has learned nothing, or with --run.
         lowest: the first learning rate.
         highest: the last one; a test ends before it where the loss has risen to 4 times its best.
         batches: how many rates are tried between them.
@@ -57,31 +60,16 @@ def lr_find(
 
     check(lowest, highest, batches)
     settings = options.settings(**{"data.root": str(data)})
-    trained = None
-    if run is not None:
-        if stage == "frozen":
-            raise UserError(
-                "--run: the frozen stage begins with a new head", "use --stage unfrozen, or leave --run out"
-            )
-        from xray_tui.runs.index import find
-
-        directory = find(Path(settings.run.runs_dir), run)
-        kept = config.load_kept(directory.config).model
-        if (kept.backbone, kept.hidden) != (settings.model.backbone, settings.model.hidden):
-            raise UserError(
-                f"{directory.name} is a {kept.backbone} with a head of {kept.hidden}",
-                f"its own settings: --config {directory.config}",
-            )
-        trained = directory.checkpoints
-    stages: list[Literal["frozen", "unfrozen"]] = ["frozen", "unfrozen"] if stage == "both" else [stage]
+    stages = _stages(stage, settings)
+    trained = _weights_of(run, stages, settings) if run is not None else None
     try:
         with ConsoleReporter() as reporter, RateFinder(settings, reporter, trained) as finder:
             plan, training = finder.plan, finder.plan.settings.training
             talk(f"{plan.backbone.name} ({plan.backbone.source}) on {plan.hardware.words}")
             talk(f"{finder.images} train images, {training.batch_size} a batch")
-            if (epochs := finder.epochs(batches)) > 1:
-                talk(f"{batches} batches go through them {epochs} times: what falls may be learned by heart")
-            if "unfrozen" in stages and trained is None:
+            if (times := finder.epochs(batches)) > 1:
+                talk(f"{batches} batches go through them {times} times: later ones have been seen before")
+            if "unfrozen" in stages and trained is None and settings.training.frozen.epochs:
                 talk("the unfrozen stage begins with a head that has learned nothing: --run RUN has one")
             curves = [finder.test(each, lowest, highest, batches) for each in stages]
     except KeyboardInterrupt:
@@ -101,3 +89,28 @@ def lr_find(
         as_set = {"frozen": training.frozen.learning_rate, "unfrozen": training.unfrozen.learning_rate}
         print_curves(curves, as_set, ascii_only=wants_ascii() if ascii_only is None else ascii_only)
     return 0
+
+
+def _stages(wanted: Literal["frozen", "unfrozen", "both"], settings: Settings) -> list[Stage]:
+    training = settings.training
+    has: dict[Stage, int] = {"frozen": training.frozen.epochs, "unfrozen": training.unfrozen.epochs}
+    stages: list[Stage] = [wanted] if wanted != "both" else [stage for stage in has if has[stage]]
+    if not stages:
+        raise UserError("both stages have 0 epochs: nothing to test", "name one with --stage")
+    return stages
+
+
+def _weights_of(run: str, stages: list[Stage], settings: Settings) -> Path:
+    """The checkpoints of a run whose model is that of the settings."""
+    from xray_tui.runs.index import find
+
+    if "unfrozen" not in stages:
+        raise UserError("--run: the frozen stage begins with a new head", "use --stage unfrozen, or no --run")
+    directory = find(Path(settings.run.runs_dir), run)
+    kept = config.load_kept(directory.config).model
+    if (kept.backbone, kept.hidden) != (settings.model.backbone, settings.model.hidden):
+        raise UserError(
+            f"{directory.name} is a {kept.backbone} with a head of {kept.hidden}",
+            f"its own settings: --config {directory.config}",
+        )
+    return directory.checkpoints

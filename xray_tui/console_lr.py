@@ -19,7 +19,7 @@ from xray_tui.drawing.ticks import log_ticks, nice_step, nice_ticks, tick_labels
 from xray_tui.words import ABSENT
 
 if TYPE_CHECKING:
-    from xray_tui.engine.lr_find import RateCurve
+    from xray_tui.engine.rate_curve import RateCurve
 
 _SUGGESTIONS = {"valley": "valley", "minimum_tenth": "minimum/10", "steepest": "steepest"}
 """What they are called, the one to try first before the others."""

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from tests.conftest import write_folder
 from tests.engine.conftest import SMALL, run_recipe
 from xray_tui import config
-from xray_tui.engine import lr_find
+from xray_tui.engine import lr_find, rate_curve
 from xray_tui.engine.learner import Learner
-from xray_tui.engine.lr_find import RateCurve, RateFinder, falls, has_diverged, smooth, suggest
+from xray_tui.engine.lr_find import RateFinder
 from xray_tui.engine.objective import Objective
+from xray_tui.engine.rate_curve import RateCurve, Suggestions, falls, has_diverged, smooth, suggest
 from xray_tui.errors import UserError
 from xray_tui.events import Event, Progress, Stage
 
@@ -84,7 +85,7 @@ def test_rates_ten_times_as_high_are_suggested_ten_times_as_high(heights: list[f
 
 @given(losses)
 def test_the_valley_falls(heights: list[float]) -> None:
-    first, last = lr_find._longest_valley(np.array(heights))
+    first, last = rate_curve._longest_valley(np.array(heights))
     assert first == last or heights[last] < heights[first]
     assert (first == last) == all(b >= a for a, b in pairwise(heights))
 
@@ -242,4 +243,4 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, events: list[Event]) -> Non
 
 def test_a_curve_of_few_batches_suggests_nothing() -> None:
     curve = RateCurve("frozen", rates(100)[:5], [0.7, 0.6, 0.5, 0.4, 0.3], "not_finite")
-    assert curve.suggestions == lr_find.Suggestions(None, None, None)
+    assert curve.suggestions == Suggestions(None, None, None)

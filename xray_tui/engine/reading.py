@@ -7,6 +7,7 @@ from xray_tui.data import pixels
 from xray_tui.data.augmentation import plain
 from xray_tui.data.pixel_cache import cache_of
 from xray_tui.data.pixels import Broken, Pixels
+from xray_tui.engine.epoch import Step
 from xray_tui.engine.plan import Plan
 from xray_tui.engine.reporting import Reporter
 from xray_tui.errors import UserError
@@ -39,6 +40,18 @@ class Reader:
         self._check_same(test.broken)
         return test
 
+    def train(self) -> Pixels:
+        """Train alone, in the only process; raises as :meth:`train_and_validation`."""
+        files = self._plan.roles.train
+        train = self._train(self._reporter.steps("reading", len(files)))
+        pixels.check_broken(train.broken, len(files), self._plan.settings.data.unreadable)
+        if len(train) < 2:
+            raise UserError(
+                f"{len(train)} train images can be read: too few",
+                "mend the files named above, or choose another data folder",
+            )
+        return train
+
     def _check_same(self, broken: list[Broken]) -> None:
         self._plan.world.check_same([file.path for file in broken], "other images cannot be read")
 
@@ -46,7 +59,7 @@ class Reader:
         roles, training = self._plan.roles, self._training
         total = len(roles.train) + len(roles.validation)
         step = self._reporter.steps("reading", total)
-        train = pixels.read_train(self._root, roles.train, training.resize, step, self._cache)
+        train = self._train(step)
         validation = pixels.read_plain(
             self._root,
             roles.validation,
@@ -62,6 +75,10 @@ class Reader:
                 "mend the files named above, or choose another data folder",
             )
         return train, validation
+
+    def _train(self, step: Step) -> Pixels:
+        files, resize = self._plan.roles.train, self._training.resize
+        return pixels.read_train(self._root, files, resize, step, self._cache)
 
     def _test(self) -> Pixels:
         training = self._training

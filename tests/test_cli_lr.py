@@ -173,6 +173,16 @@ def test_the_plot(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
     assert ticks == ["1e-7", "1e-6", "1e-5", "1e-4", "0.001", "0.01", "0.1", "1"]
 
 
+def test_on_a_narrow_terminal_no_rate_is_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "44")
+    print_curves([curve("unfrozen")], {"unfrozen": 1e-6}, ascii_only=False)
+    out = capsys.readouterr().out
+    assert "…" not in out
+    assert max(map(len, out.splitlines()[1:-1])) <= 44
+
+
 def test_the_plot_in_ascii(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(line.isascii() for line in drawn(capsys, monkeypatch, ascii_only=True))
 

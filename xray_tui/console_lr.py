@@ -100,11 +100,11 @@ def _title(curve: "RateCurve") -> Text:
 def _table(
     curves: Sequence["RateCurve"], as_set: Mapping[str, float], written: Callable[[str], str]
 ) -> Table:
-    table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 2))
-    table.add_column("")
+    table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 1))
+    table.add_column("", overflow="fold")
     for name, words in _SUGGESTIONS.items():
-        table.add_column(Text(words, _COLOURS[name]), justify="right")
-    table.add_column("as set", justify="right")
+        table.add_column(Text(words, _COLOURS[name]), justify="right", overflow="fold")
+    table.add_column("as set", justify="right", overflow="fold")
     for curve in curves:
         rates = [getattr(curve.suggestions, name) for name in _SUGGESTIONS]
         table.add_row(curve.stage, *(written(in_words(rate)) for rate in (*rates, as_set[curve.stage])))

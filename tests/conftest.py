@@ -14,7 +14,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 Write = Callable[..., Path]
 
-_FORKING = ("test_terminal", "test_distributed", "test_kills", "test_signals", "test_hostile_run")
+_FORKING = (
+    "test_terminal",
+    "test_distributed",
+    "test_kills",
+    "test_signals",
+    "test_hostile_run",
+    "test_sweep_trials",
+)
 """Modules whose tests fork their processes from a server, and mostly wait for them."""
 
 # Torch and Textual leave hundreds of thousands of objects behind: walking them again and again is a third

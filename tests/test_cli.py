@@ -213,6 +213,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
         (["runs", "list"], ["torch", "textual", "sklearn", "tensorboard"]),
         (["train", "--help"], ["torch", "textual", "sklearn", "tensorboard"]),
         (["resume", "--help"], ["torch", "textual", "sklearn", "tensorboard"]),
+        (["sweep", "--help"], ["torch", "textual", "sklearn", "tensorboard", "optuna"]),
         (["lr-find", "--help"], ["torch", "textual", "sklearn", "tensorboard"]),
     ],
 )
@@ -230,6 +231,7 @@ def test_what_needs_no_torch_does_not_import_it(arguments: list[str], forbidden:
     [
         ("xray_tui.engine.recipe", ["textual", "rich", "tensorboard"]),
         ("xray_tui.launch", ["torch", "textual"]),
+        ("xray_tui.sweep.trials", ["torch", "textual", "rich", "optuna"]),
         ("xray_tui.runs.report", ["torch", "textual", "rich"]),
         ("xray_tui.board.writer", ["torch", "textual", "rich"]),
         ("xray_tui.console", ["torch", "textual"]),

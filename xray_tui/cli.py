@@ -26,6 +26,7 @@ from xray_tui.cli_options import (
     runs_folder_of_user,
 )
 from xray_tui.cli_runs import runs_app
+from xray_tui.cli_sweep import EXAMPLES, sweep
 from xray_tui.engine import process
 from xray_tui.errors import UserError
 from xray_tui.talking import end_with, talk, tell_details_at_the_end
@@ -59,6 +60,7 @@ app.command(runs_app)
 app.command(data_app)
 app.command(lr_find, help_epilogue=LR_EPILOGUE)
 app.command(evaluate, help_epilogue=EVALUATE_EPILOGUE)
+app.command(sweep, help_epilogue=EXAMPLES)
 
 
 # What makes the demo quick on two cores, and its short training visible. Whatever is given wins over these.

@@ -1,4 +1,4 @@
-"""Runs without a screen: what ``train`` and ``resume`` have in common."""
+"""Runs without a screen: what ``train``, ``resume`` and ``sweep`` have in common."""
 
 import os
 import signal
@@ -86,32 +86,48 @@ def see_another_through(world: "World") -> int:
     return 0 if ended is not None and ended.outcome == "done" else 128 + signal.SIGINT
 
 
+class Steered(Protocol):
+    """What a signal asks something of."""
+
+    def stop(self, why: str) -> None: ...
+    def detach(self, why: str) -> None: ...
+
+
 @contextmanager
 def signals(
-    controls: "Controls", has_terminal: bool, say: Callable[[str], None] = talk
+    steered: Steered, has_terminal: bool, say: Callable[[str], None] = talk, *, goes_on: bool = False
 ) -> Iterator[list[int]]:
-    """The first SIGINT or SIGTERM asks the run to stop, a hang-up hands it over; a second one of its kind
-    ends the process at once.
+    """The first SIGINT or SIGTERM asks for a stop; a second one of its kind ends the process at once.
+
+    Args:
+        has_terminal: of its own, whose hang-up asks to be detached; else a hang-up is no matter of it.
+        goes_on: where the terminal hangs up, the process just goes on without it.
+
+    Yields:
+        The signals that were caught.
     """
     caught: list[int] = []
     terminals = [stream.fileno() for stream in (sys.stdout, sys.stderr) if stream.isatty()]
 
     def stop(number: int, _: FrameType | None) -> None:
         caught.append(number)
-        controls.stop(signal.Signals(number).name)
+        steered.stop(signal.Signals(number).name)
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         say("stopping after this batch; once more ends it at once")
 
-    def hang_up(number: int, _: FrameType | None) -> None:
-        caught.append(number)
+    def lose_terminal(number: int, _: FrameType | None) -> None:
         _silence(terminals)
-        controls.detach("SIGHUP")
+        if goes_on:
+            signal.signal(number, signal.SIG_IGN)
+            return
+        caught.append(number)
+        steered.detach("SIGHUP")
         signal.signal(number, signal.SIG_DFL)
 
     handlers: dict[int, signal._HANDLER] = {signal.SIGINT: stop, signal.SIGTERM: stop}
     # nohup has it ignored already: that stays so.
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        handlers[signal.SIGHUP] = hang_up if has_terminal else signal.SIG_IGN
+        handlers[signal.SIGHUP] = lose_terminal if has_terminal else signal.SIG_IGN
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield caught

@@ -129,8 +129,11 @@ def to_tree(settings: Settings) -> dict[str, Any]:
     return tree
 
 
-def replace(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+def replace(settings: Settings, changes: Mapping[str, Any], *, where: str = "") -> Settings:
     """The settings with the values at some dotted paths changed.
+
+    Args:
+        where: the changes stand, for whoever is told that one does not fit: `` (in my.toml)``.
 
     Raises:
         UserError: a key or a value does not fit.
@@ -138,7 +141,7 @@ def replace(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     tree = to_tree(settings)
     for path, value in changes.items():
         _put(tree, path, value)
-    return _validated(tree)
+    return _validated(tree, where)
 
 
 def get(settings: Settings, path: str) -> Any:

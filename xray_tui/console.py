@@ -46,11 +46,10 @@ _PHASES = {
 }
 
 
-class ConsoleReporter:
-    """An observer that talks on standard error and ends with the published table on standard output."""
+class Bar:
+    """Where the epoch under way stands, on standard error, and lines above it."""
 
     def __init__(self) -> None:
-        self._record = RunRecord()
         self._talk = Console(stderr=True, highlight=False)
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -65,12 +64,55 @@ class ConsoleReporter:
         )
         self._task = self._bar.add_task("starting", total=None, speed="")
 
-    def __enter__(self) -> "ConsoleReporter":
+    def __enter__(self) -> "Bar":
         self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
+
+    def say(self, text: str) -> None:
+        self.print(escape(harmless(text)))
+
+    def print(self, markup: str) -> None:
+        try:
+            self._talk.print(markup, soft_wrap=True)
+        except OSError as error:
+            _must_be_gone(error)
+
+    def show(self, progress: events.Progress, of: str = "") -> None:
+        """
+        Args:
+            of: what goes before the words, such as a trial.
+        """
+        what = _PHASES[progress.phase]
+        if progress.epoch is not None:
+            what = f"epoch {progress.epoch} {progress.stage} {what}"
+        elif progress.phase == "train":
+            what = f"{progress.stage} {what}"
+        speed = f"{progress.images_per_second:.0f} img/s" if progress.images_per_second else ""
+        self._bar.update(
+            self._task,
+            description=of + what,
+            completed=progress.done,
+            total=progress.total or None,
+            speed=speed,
+        )
+
+
+class ConsoleReporter:
+    """An observer that talks on standard error and ends with the published table on standard output."""
+
+    def __init__(self) -> None:
+        self._record = RunRecord()
+        self._bar = Bar()
+
+    def __enter__(self) -> "ConsoleReporter":
+        self._bar.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.__exit__()
 
     def recall(self, past: Iterable[Event]) -> None:
         """Take what a resumed run's journal tells, for the table at the end."""
@@ -79,41 +121,33 @@ class ConsoleReporter:
 
     def __call__(self, event: Event) -> None:
         self._record.apply(event)
-        try:
-            self._tell(event)
-        except OSError as error:
-            _must_be_gone(error)
-
-    def _tell(self, event: Event) -> None:
         match event:
             case events.Progress():
-                self._show(event)
+                self._bar.show(event)
             case RunStarted():
                 images = ", ".join(f"{sum(n.values())} {role}" for role, n in event.images.items())
-                self._say(f"{event.backbone} ({event.weights}) on {event.device}")
-                self._say(f"{images} images; split {event.split_note}")
+                self._bar.say(f"{event.backbone} ({event.weights}) on {event.device}")
+                self._bar.say(f"{images} images; split {event.split_note}")
             case StageStarted():
                 learns = f"{event.trainable_parameters / 1e6:.1f} of {event.total_parameters / 1e6:.1f}"
-                self._say(
+                self._bar.say(
                     f"{event.stage}: {event.epochs} epochs, {learns} M parameters learn, "
                     f"lr {event.learning_rate:g}"
                 )
             case EpochEnded():
-                self._say(_epoch_line(event))
+                self._bar.say(_epoch_line(event))
             case Warning():
-                named = f": {', '.join(event.paths[:3])}" if event.paths else ""
-                more = f" and {len(event.paths) - 3} more" if len(event.paths) > 3 else ""
-                self._talk.print(f"[yellow]warning[/] {escape(harmless(event.message + named + more))}")
+                self._bar.print(warning_line(event))
             case ControlUsed():
-                self._say(f"{event.words} ({event.why})")
+                self._bar.say(f"{event.words} ({event.why})")
             case OperatingPoint():
-                self._say(point_line(event))
+                self._bar.say(point_line(event))
             case TestUnsealed():
-                self._say(f"{count(event.images)} test images are unsealed: {looked_at(event.times)}")
+                self._bar.say(f"{count(event.images)} test images are unsealed: {looked_at(event.times)}")
             case Resumed():
-                self._say(f"resumed in epoch {event.epoch}")
+                self._bar.say(f"resumed in epoch {event.epoch}")
             case RunEnded():
-                self._say(f"{event.outcome}: {event.why}, after {duration(event.seconds)}")
+                self._bar.say(f"{event.outcome}: {event.why}, after {duration(event.seconds)}")
 
     def print_results(self) -> None:
         """The published table, then test."""
@@ -133,23 +167,12 @@ class ConsoleReporter:
             looked = f"; {looked_at(unsealed.times)}" if unsealed and not test.skipped else ""
             out.print(escape(test_line(test) + looked), soft_wrap=True)
 
-    def _show(self, progress: events.Progress) -> None:
-        what = _PHASES[progress.phase]
-        if progress.epoch is not None:
-            what = f"epoch {progress.epoch} {progress.stage} {what}"
-        elif progress.phase == "train":
-            what = f"{progress.stage} {what}"
-        speed = f"{progress.images_per_second:.0f} img/s" if progress.images_per_second else ""
-        self._bar.update(
-            self._task,
-            description=what,
-            completed=progress.done,
-            total=progress.total or None,
-            speed=speed,
-        )
 
-    def _say(self, text: str) -> None:
-        self._talk.print(escape(harmless(text)), soft_wrap=True)
+def warning_line(warning: Warning) -> str:
+    """A warning and the images that it names, as rich's markup."""
+    named = f": {', '.join(warning.paths[:3])}" if warning.paths else ""
+    more = f" and {len(warning.paths) - 3} more" if len(warning.paths) > 3 else ""
+    return f"[yellow]warning[/] {escape(harmless(warning.message + named + more))}"
 
 
 def print_json(event: Event) -> None:

@@ -279,11 +279,20 @@ class TestEvaluated(Event, frozen=True, kw_only=True):
     """The test images, in the order of the two."""
 
 
+PRUNER = "the sweep's pruner"
+"""Who asks a run to stop that falls behind the others of its sweep; a colon and figures may follow."""
+
+
 class RunEnded(Event, frozen=True, kw_only=True):
     outcome: Outcome
     why: str
     best_epoch: EpochNumber | None
     seconds: Number
+
+    @property
+    def pruned(self) -> bool:
+        """Whether it was stopped for it was not worth to go on: nobody is to resume it."""
+        return self.outcome == "interrupted" and self.why.startswith(f"stopped by {PRUNER}")
 
 
 class Resumed(Event, frozen=True, kw_only=True):

@@ -1,8 +1,8 @@
 """The config file: where the user's own one is, reading it, and writing it so that its comments stay.
 
-Beside the settings of a run a config file may hold two sections that are about the dashboard alone and
-never get into a run's own ``config.toml``: ``[keys]`` (an action's id to its key, or several with
-commas) and ``[dashboard]``.
+Beside the settings of a run a config file may hold sections that never get into a run's own
+``config.toml``: about the dashboard alone, ``[keys]`` (an action's id to its key, or several with commas)
+and ``[dashboard]``; about many runs, ``[sweep]``.
 """
 
 import difflib
@@ -25,7 +25,7 @@ _MOST_DOTS = 100
 _DEEPEST = 20
 """Tables within tables; our own have three."""
 
-SECTIONS = ("keys", "dashboard")
+SECTIONS = ("keys", "dashboard", "sweep")
 """The sections that are no settings of a run."""
 
 

@@ -8,7 +8,7 @@ from making import NOON, die, keep, lines
 from tests.test_events import epoch
 from tests.tui.record_journals import whole_run
 from xray_tui.errors import UserError
-from xray_tui.events import Best, Resumed, RunEnded, RunStarted, Warning
+from xray_tui.events import PRUNER, Best, Resumed, RunEnded, RunStarted, Warning
 from xray_tui.runs import follow, upkeep
 from xray_tui.runs.index import find, index_file, summaries
 from xray_tui.runs.record import RunRecord
@@ -63,6 +63,16 @@ def test_the_index_saves_reading_journals_that_did_not_change(tmp_path: Path) ->
     assert summaries(tmp_path) == before
     os.utime(directory.journal, ns=(stamp.st_atime_ns, stamp.st_mtime_ns + 1))
     assert summaries(tmp_path)[0].status == "unreadable"
+
+
+def test_a_run_that_a_sweep_cut_short_is_pruned(tmp_path: Path) -> None:
+    ended = {"outcome": "interrupted", "best_epoch": None, "seconds": 1.0}
+    told = [epoch(t=110.0), RunEnded(t=120.0, why=f"stopped by {PRUNER}: AUC 0.5 after 1 epochs", **ended)]
+    keep(tmp_path, told, at=NOON, status="interrupted")
+    keep(tmp_path, [*told, Resumed(t=130.0, epoch=1)], at=NOON + 1, status="interrupted")
+    keep(tmp_path, [*told[:1], RunEnded(t=120.0, why="stopped by SIGINT", **ended)], status="interrupted")
+    for _ in ("read", "as the index has it"):
+        assert [run.status for run in summaries(tmp_path)] == ["interrupted", "interrupted", "pruned"]
 
 
 def test_a_journal_that_grew_is_read_again(tmp_path: Path) -> None:

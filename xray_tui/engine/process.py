@@ -58,6 +58,11 @@ def keep_objects() -> None:
     gc.freeze()
 
 
+def release_objects() -> None:
+    """What :func:`keep_objects` kept may be garbage by now: a run has ended, and another one will begin."""
+    gc.unfreeze()
+
+
 def give_back_memory() -> None:
     """Give freed memory back to the system after all: this process trains no more.
 

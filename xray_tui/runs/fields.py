@@ -45,7 +45,7 @@ FIELDS = (
         "how it is or ended",
         "status:done",
         lambda s: s.status,
-        (*get_args(Status), "unreadable"),
+        (*get_args(Status), "pruned", "unreadable"),
     ),
     Field("stage", "choice", "the stage it reached", "stage:unfrozen", lambda s: s.stage, get_args(Stage)),
     Field("backbone", "text", "the backbone", "backbone:resnet", lambda s: s.backbone),

@@ -42,7 +42,7 @@ class Summary:
     """As the person named it; else the directory's name."""
     note: str
     status: str
-    """As ``state.Status``, or ``unreadable``."""
+    """As ``state.Status``; ``pruned`` where a sweep cut it short; or ``unreadable``."""
     started: float | None
     """Unix seconds."""
     seconds: float | None
@@ -74,6 +74,7 @@ class _Facts(Struct, frozen=True):
     loss: Number | None = None
     accuracy: Fraction | None = None
     auc: Fraction | None = None
+    pruned: bool = False
     settings: dict[str, Any] = {}
 
 
@@ -142,6 +143,8 @@ def index_file(runs_dir: Path) -> Path:
 
 def _summary(directory: RunDirectory, status: str, facts: _Facts) -> Summary:
     said, settings = about.read(directory), facts.settings
+    if facts.pruned and status == "interrupted":
+        status = "pruned"
     return Summary(
         directory=directory,
         name=said.name or _at(settings, "run", "name") or directory.name,
@@ -181,6 +184,7 @@ def _facts(directory: RunDirectory) -> _Facts:
         loss=best.validation_loss if best else None,
         accuracy=best.accuracy if best else None,
         auc=best.auc if best else None,
+        pruned=record.ended is not None and record.ended.pruned,
         settings=record.started.settings if record.started else _settings(directory),
     )
 

@@ -206,6 +206,8 @@ class ShownRun:
         if record.ended:
             if record.ended.outcome == "done":
                 return Status("done", "success")
+            if record.ended.pruned:
+                return Status("pruned", "muted")
             return Status("stopped" if "a person" in record.ended.why else "interrupted", "warning")
         if self.source.finished:
             return Status(told or "interrupted", "success" if told == "done" else "warning")

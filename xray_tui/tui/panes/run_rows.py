@@ -142,7 +142,8 @@ def run_row(
         on_desk: whether the other tabs show this run.
     """
     live = run.status in LIVE
-    colours = {"done": palette.muted, "failed": palette.error, "unreadable": palette.error}
+    colours = dict.fromkeys(("done", "pruned"), palette.muted)
+    colours |= dict.fromkeys(("failed", "unreadable"), palette.error)
     status = palette.primary if live else colours.get(run.status, palette.warning)
     mark = Text("▸" if on_desk else " ", palette.primary)
     mark.append("●" if selected else "○", selected or run_colour(run.directory.name, palette))

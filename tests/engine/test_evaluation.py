@@ -1,5 +1,6 @@
 """What comes after the last epoch: the operating point, then test, unsealed."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -201,3 +202,31 @@ def test_a_damaged_point_is_refused(tmp_path: Path, kept: str) -> None:
         checkpoints.read_operating_point(tmp_path)
     with pytest.raises(UserError, match="no checkpoint"):
         checkpoints.read_operating_point(tmp_path / "nowhere")
+
+
+def test_what_spoils_the_numbers_is_told_at_the_start_and_of_test_at_the_end(
+    tmp_path: Path, recipe: Recipe
+) -> None:
+    counts = {"train": {"a": 12, "b": 60}, "val": {"a": 40, "b": 20}, "test": {"a": 4, "b": 6}}
+    data = write_folder(tmp_path / "d", counts)
+    shutil.copy(data / "train/a/IM-0000-0001.png", data / "val/a/IM-0000-0002.png")
+    shutil.copy(data / "train/b/person0001_virus_1.png", data / "test/b/person0001_virus_7.png")
+    run = recipe(data, ONE_EPOCH | {"data.split": "folders"})
+    unsealed = run.all.index(run.of(TestUnsealed)[0])
+    before, after = (
+        [(e.kind, e.message, e.paths) for e in some if isinstance(e, Warning)]
+        for some in (run.all[:unsealed], run.all[unsealed:])
+    )
+    assert [(kind, message.split(".")[0], paths) for kind, message, paths in before] == [
+        ("leakage", "1 patient number in train and validation", ["IM-0000"]),
+        (
+            "duplicates",
+            "1 image stands in more than one role",
+            ["train/a/IM-0000-0001.png = val/a/IM-0000-0002.png"],
+        ),
+        ("prior_shift", "33 % of validation are b, 83 % of train", []),
+    ]
+    assert [(kind, paths) for kind, _, paths in after] == [
+        ("leakage", ["person0001"]),
+        ("duplicates", ["train/b/person0001_virus_1.png = test/b/person0001_virus_7.png"]),
+    ]

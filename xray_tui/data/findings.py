@@ -24,6 +24,9 @@ MARKS: dict[Severity, str] = {"spoils": "✕", "look": "!", "note": "·"}
 _FEW_TRAIN, _FEW_JUDGED = 50, 30
 """Images of a class below which it is near-empty: to learn from, and to be judged by (3 points an image)."""
 _UNEVEN, _VERY_UNEVEN = 1.5, 5.0
+_SHIFT, _SHIFT_P = 0.05, 0.001
+"""Beyond that, in parts of the images and in chance, classes are commoner in one role than in another."""
+SAME_BYTES = "Byte for byte."
 _LARGER = 1.5
 """So many times the area makes one class's images larger than another's."""
 
@@ -130,7 +133,7 @@ def _outside(survey: Survey, facts: Facts) -> Iterable[Finding]:
         )
 
 
-def _copies(survey: Survey, facts: Facts) -> Iterable[Finding]:
+def copies(survey: Survey, facts: Facts) -> Iterable[Finding]:
     """Files with the same bytes: across roles, across classes, and within both."""
     place = {file.path: (role, file.label) for role, files in survey.by_role.items() for file in files}
     same: dict[str, list[str]] = defaultdict(list)
@@ -157,7 +160,7 @@ def _copies(survey: Survey, facts: Facts) -> Iterable[Finding]:
             "copies across roles",
             "spoils",
             f"{_plural(len(across_roles), 'image')} {_stand(across_roles)} in more than one role",
-            "Byte for byte. The network is judged on what it has seen: its numbers look too good.",
+            f"{SAME_BYTES} The network is judged on what it has seen: its numbers look too good.",
             "Keep each image in one role only.",
             across_roles,
         )
@@ -166,7 +169,7 @@ def _copies(survey: Survey, facts: Facts) -> Iterable[Finding]:
             "copies across classes",
             "look",
             f"{_plural(len(across_classes), 'image')} {_stand(across_classes)} in more than one class",
-            "Byte for byte. One of the labels is wrong, and the network is told both.",
+            f"{SAME_BYTES} One of the labels is wrong, and the network is told both.",
             "Find out which is right, and remove the other copy.",
             across_classes,
         )
@@ -178,15 +181,15 @@ def _copies(survey: Survey, facts: Facts) -> Iterable[Finding]:
             "look" if many else "note",
             f"{count(surplus)} {'copy' if surplus == 1 else 'copies'} of "
             f"{_plural(len(groups), f'{role} image')}",
-            "Byte for byte. The network sees these images more often than the others."
+            f"{SAME_BYTES} The network sees these images more often than the others."
             if role == "train"
-            else f"Byte for byte. Each copy counts again in the numbers of {role}.",
+            else f"{SAME_BYTES} Each copy counts again in the numbers of {role}.",
             "Remove the copies." if many else "Remove the copies; so few change little.",
             groups,
         )
 
 
-def _patients(survey: Survey, _: Facts) -> Iterable[Finding]:
+def patients(survey: Survey, _: Facts) -> Iterable[Finding]:
     """Numbers that occur in two roles. The published data begins its numbers anew in test."""
     by_role: dict[str, dict[str, list[str]]] = {}
     for role, files in survey.by_role.items():
@@ -208,6 +211,32 @@ def _patients(survey: Survey, _: Facts) -> Iterable[Finding]:
                 if (first, second) == ("train", "validation") and survey.roles.split != "holdout"
                 else "Names alone cannot tell: ask where the data comes from.",
                 [_group(patient, by_role[first][patient] + by_role[second][patient]) for patient in both],
+            )
+
+
+def shift(survey: Survey, _: Facts) -> Iterable[Finding]:
+    """Classes that are commoner, or rarer, where the network is judged than where it learns."""
+    train = survey.counts(survey.roles.train)
+    learned = sum(train.values())
+    for role, files in survey.by_role.items():
+        there = survey.counts(files)
+        more = {name: there[name] / len(files) - part / learned for name, part in train.items()}
+        name = max(more, key=lambda name: (round(abs(more[name]), 9), train[name], more[name]))
+        if abs(more[name]) <= _SHIFT:
+            continue
+        from scipy.stats import chi2_contingency  # imported late: half a second of start-up
+
+        known = [each for each in train if train[each] + there[each]]
+        table = [[counts[each] for each in known] for counts in (train, there)]
+        if chi2_contingency(table, correction=False).pvalue < _SHIFT_P:
+            yield Finding(
+                "shift",
+                "look",
+                f"{percent(there[name] / len(files), 0)} of {role} are {name}, "
+                f"{percent(train[name] / learned, 0)} of train",
+                "How common a class is, the network learns from train: its probabilities lean to what is "
+                "commoner there.",
+                "Read AUC, sensitivity and specificity beside accuracy; see --operating-point.",
             )
 
 
@@ -315,8 +344,9 @@ _RULES: Sequence[Callable[[Survey, Facts], Iterable[Finding]]] = (
     _special,
     _unreadable,
     _outside,
-    _copies,
-    _patients,
+    copies,
+    patients,
+    shift,
     _few,
     _larger,
     _uneven,

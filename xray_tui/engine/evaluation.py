@@ -8,7 +8,7 @@ import numpy as np
 from xray_tui import metrics
 from xray_tui.data import unsealings
 from xray_tui.data.pixels import Pixels
-from xray_tui.engine import checkpoints, results
+from xray_tui.engine import checkpoints, results, suspicions
 from xray_tui.engine.epoch import Predictions
 from xray_tui.engine.passes import Passes
 from xray_tui.engine.plan import Plan
@@ -94,12 +94,13 @@ class Evaluation:
         if self._plan.world.main:
             self._keep(lambda: checkpoints.keep_operating_point(self._folder, point))
 
-    def evaluate_test(self, run: str, epoch: int | None) -> None:
+    def evaluate_test(self, run: str, epoch: int | None, train: Pixels | None = None) -> None:
         """Read test, for the first and only time, and evaluate the model on it; or say why not.
 
         Args:
             run: name of its directory.
             epoch: whose weights the model holds.
+            train: where copies of test images are looked for.
         """
         plan = self._plan
         if skipped := self._why_not(run):
@@ -114,6 +115,8 @@ class Evaluation:
         if not len(pixels):
             self._emit(results.test_skipped("none of the test images can be read"))
             return
+        for suspicion in suspicions.at_end(plan, train, pixels):
+            self._emit(suspicion)
         found = self._passes.predict(pixels, "test")
         found = tempered(found, self._point.temperature if self._point else None)
         sources = self._reader.sources(pixels)

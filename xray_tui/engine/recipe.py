@@ -13,7 +13,7 @@ import torch
 
 from xray_tui import metrics
 from xray_tui.data.pixels import Broken
-from xray_tui.engine import process, results
+from xray_tui.engine import process, results, suspicions
 from xray_tui.engine.controls import Controls, Detach, Stop, UnfreezeNow
 from xray_tui.engine.epoch import TrainPass, head_histograms
 from xray_tui.engine.evaluation import Evaluation
@@ -180,6 +180,8 @@ class Recipe:
         else:
             self.emit(self.reader.run_started(run, self.pixels, self.validation))
             self._warn(self.pixels.broken + self.validation.broken)
+            for suspicion in suspicions.at_start(self.plan, self.pixels, self.validation):
+                self.emit(suspicion)
         for note in self.plan.world.notes(self.plan.hardware.device, before):
             self.emit(note)
 
@@ -231,7 +233,7 @@ class Recipe:
 
     def evaluate_test(self, run: str) -> None:
         """Read test, for the first and only time, and evaluate the best epoch on it."""
-        self.evaluation.evaluate_test(run, self.best_epoch)
+        self.evaluation.evaluate_test(run, self.best_epoch, self.pixels)
 
     def _is_patience_over(self, at: StageUnderWay) -> bool:
         """Whether the stage has gone on for too long without a better epoch."""

@@ -1,7 +1,7 @@
 """Runs that kept their predictions: whole run directories, made up with a seed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,13 @@ from xray_tui.events import (
     Event,
     Mistake,
     Mistakes,
+    OperatingPoint,
     RunEnded,
     RunStarted,
     Source,
     Stage,
     StageStarted,
+    TestEvaluated,
 )
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.recorder import Recorder
@@ -49,6 +51,7 @@ def kept_run(
     seed: int = 0,
     data: Path | None = None,
     ended: bool = True,
+    test: int = 0,
 ) -> KeptRun:
     """A run whose network gets better from epoch to epoch, with some images that it never learns.
 
@@ -56,6 +59,7 @@ def kept_run(
         folder: of the runs.
         epochs: the last third of them unfrozen.
         data: the data folder, of which no file is needed.
+        test: so many images play test; an operating point was chosen then, at Youden's threshold.
     """
     rng = np.random.default_rng(seed)
     settings = config.load(
@@ -126,6 +130,10 @@ def kept_run(
             tell(CheckpointSaved(t=epoch + 0.5, checkpoint="best", epoch=epoch, path=saved, bytes=1))
             tell(Best(t=epoch + 0.5, stage=stage, epoch=epoch, validation_loss=best, accuracy=rates.accuracy))
         tell(_mistakes(stage, epoch, found[epoch], losses, actual, paths))
+    if test:
+        last, best_scores = epochs - 1, found[-1, :, settings_positive(settings, classes)]
+        for event in _tested(last, best_scores, actual, list(classes), settings, test, rng):
+            tell(event)
     if ended:
         tell(RunEnded(t=epochs + 1.0, outcome="done", why="finished", best_epoch=epochs - 1, seconds=1.0))
     recorder.close()
@@ -162,6 +170,51 @@ def _ended(
         losses=losses,
         actual=actual,
     )
+
+
+def _tested(
+    epoch: int,
+    scores: NDArray[np.float32],
+    actual: NDArray[np.int64],
+    classes: list[str],
+    settings: Settings,
+    images: int,
+    rng: np.random.Generator,
+) -> list[Event]:
+    """The operating point of validation, and test: all epochs' kind of scores, a little worse."""
+    positive = settings_positive(settings, classes)
+    threshold = metrics.youden(scores, actual == positive)
+    rates = metrics.rate((scores >= threshold).astype(int), (actual == positive).astype(int), 1, 2)
+    labels = np.sort(rng.integers(0, len(classes), images))
+    logits = rng.normal(0, 1.2, (images, len(classes))) + 1.4 * np.eye(len(classes))[labels]
+    probabilities = (np.exp(logits) / np.exp(logits).sum(1, keepdims=True)).astype(np.float32)
+    losses = -np.log(probabilities[np.arange(images), labels])
+    found = metrics.evaluate(probabilities, losses, labels, positive, threshold)
+    return [
+        OperatingPoint(
+            t=epoch + 0.6,
+            epoch=epoch,
+            rule="youden",
+            threshold=threshold,
+            temperature=1.5,
+            accuracy=rates.accuracy,
+            sensitivity=rates.sensitivity,
+            specificity=rates.specificity,
+        ),
+        TestEvaluated(
+            t=epoch + 0.7,
+            skipped="",
+            epoch=epoch,
+            images=images,
+            **asdict(found),
+            probabilities=probabilities,
+            losses=losses,
+            sources=[
+                Source(f"test/{classes[label]}/sealed-{number:04}.jpeg", int(label), f"sealed{number}")
+                for number, label in enumerate(labels)
+            ],
+        ),
+    ]
 
 
 def _mistakes(

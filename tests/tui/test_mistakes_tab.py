@@ -414,8 +414,8 @@ async def test_damaged_predictions_are_told_and_other_epochs_still_shown(run: Ke
 @pytest.mark.parametrize(
     ("size", "turns"),
     [
-        ((80, 24), [{"list-pane", "film"}, {"verdict", "film"}, {"list-pane", "threshold"}]),
-        ((40, 20), [{"list-pane"}, {"film"}, {"verdict"}, {"list-pane", "threshold"}]),
+        ((80, 24), [{"list-pane", "film"}, {"verdict", "film"}, {"list-pane", "threshold"}, {"curves"}]),
+        ((40, 20), [{"list-pane"}, {"film"}, {"verdict"}, {"list-pane", "threshold"}, {"curves"}]),
     ],
 )
 async def test_where_it_is_small_the_panes_take_turns(
@@ -424,7 +424,7 @@ async def test_where_it_is_small_the_panes_take_turns(
     app = opened(told_by(run))
 
     def seen() -> set[str]:
-        names = ("list-pane", "film", "verdict", "threshold")
+        names = ("list-pane", "film", "verdict", "threshold", "curves")
         return {name for name in names if app.query_one(f"#{name}").region.area}
 
     async with app.run_test(size=size) as pilot:

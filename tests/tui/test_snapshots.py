@@ -13,6 +13,7 @@ from tui_support import SMALL, TALL, WIDE, Script, dashboard, recorded, until, u
 from xray_tui import config
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.panes.bars import CountsPane, SizesPane
+from xray_tui.tui.panes.curves import CurvesPane
 from xray_tui.tui.panes.film import FilmPane
 from xray_tui.tui.panes.mistake_list import MistakeRows
 from xray_tui.tui.panes.picture import RadiographView
@@ -64,6 +65,27 @@ def test_mistakes(snap_compare: Compare, size: tuple[int, int], theme: str, tmp_
         await pilot.pause(0.5)
 
     assert snap_compare(app, terminal_size=size, run_before=read)
+
+
+@pytest.mark.parametrize(
+    ("size", "theme"), [(TALL, "reading-room"), (SMALL, "light-box")], ids=["tall", "small"]
+)
+def test_curves(snap_compare: Compare, size: tuple[int, int], theme: str, tmp_path: Path) -> None:
+    run = kept_run(tmp_path / "runs", images=120, epochs=9, test=90)
+    source = Script(run.told, ended=True)
+    source.directory = run.directory
+    app = dashboard(source, theme=theme)
+
+    async def measured(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: app.shown is not None and app.shown.record.ended is not None)
+        await pilot.press("2")
+        await until(pilot, lambda: bool(app.query(MistakeRows)) and app.query_one(MistakeRows).count > 0)
+        await pilot.press("c", "right_square_bracket")
+        pane = app.query_one(CurvesPane)
+        await until(pilot, lambda: "━ test" in " ".join(pane.render_line(y).text for y in range(3)))
+        await pilot.pause(0.5)
+
+    assert snap_compare(app, terminal_size=size, run_before=measured)
 
 
 @LOOKS

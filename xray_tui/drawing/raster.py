@@ -41,6 +41,12 @@ class Raster:
         for place, character in enumerate(words):
             self.put(x + place, y, character, colour)
 
+    def paste(self, other: "Raster", x: int, y: int) -> None:
+        """Another raster's cells, its top left there; they cover what was there."""
+        for row, (characters, colours) in enumerate(zip(other._characters, other._colours, strict=True)):
+            for column, (character, colour) in enumerate(zip(characters, colours, strict=True)):
+                self.put(x + column, y + row, character, colour)
+
     def line(self, x: int, y: int, to_x: int, to_y: int, colour: str, *, faint: bool = False) -> None:
         """A line between two dots, both drawn (Bresenham)."""
         across, down = abs(to_x - x), -abs(to_y - y)

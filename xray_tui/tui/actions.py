@@ -134,6 +134,15 @@ ACTIONS = (
         places=("mistakes",),
     ),
     Action(
+        "curves",
+        "curves",
+        "c",
+        "look",
+        "ROC, precision and recall, calibration, in place of the radiograph; again for the next, and back.",
+        9,
+        places=("mistakes",),
+    ),
+    Action(
         "direction",
         "direction",
         "f",

@@ -16,6 +16,9 @@ Direction = Literal["all", "missed", "alarms"]
 """All mistakes, only false negatives, only false positives."""
 Order = Literal["loss", "confidence", "name", "wrong"]
 
+Listed = tuple[str, str, str, float, float, str]
+"""A mistake: path, actual class, predicted class, its probability, loss, patient."""
+
 DIRECTIONS: tuple[Direction, ...] = ("all", "missed", "alarms")
 ORDERS: tuple[Order, ...] = ("loss", "confidence", "name", "wrong")
 _RISING: tuple[Order, ...] = ("name",)
@@ -130,8 +133,8 @@ class Worklist:
     def times_wrong(self, image: int) -> int:
         return int(self._wrong[image])
 
-    def table(self) -> Iterator[tuple[str, str, str, float, float, str]]:
-        """The listed mistakes: path, actual class, predicted class, its probability, loss, patient."""
+    def table(self) -> Iterator[Listed]:
+        """The listed mistakes."""
         assert self.found is not None
         for image in self.listed_mistakes.tolist():
             yield (

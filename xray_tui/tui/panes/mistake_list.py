@@ -1,22 +1,26 @@
 """The list of mistakes: a filter line and rows."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 from rich.cells import cell_len
 from rich.text import Text
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.geometry import Size
 from textual.widgets import Static
 
+from xray_tui.runs.directory import RunDirectory
+from xray_tui.runs.predictions import write_mistakes
 from xray_tui.tui.image_filter import EXAMPLES
 from xray_tui.tui.panes.filter_line import FilterInput, FilterLine
 from xray_tui.tui.panes.mistakes import short_names
 from xray_tui.tui.panes.rows import Column, Row, RowList
 from xray_tui.tui.themes import Palette
-from xray_tui.tui.worklist import DIRECTIONS, Direction, Order, Worklist
+from xray_tui.tui.worklist import DIRECTIONS, Direction, Listed, Order, Worklist
 from xray_tui.words import count, harmless, number
 
 _COLUMNS: Sequence[tuple[Column, Order | None]] = (
@@ -90,6 +94,21 @@ class ListPane(Vertical):
 
     def on_descendant_blur(self) -> None:
         self._show_filter_line()
+
+    @work(group="export")
+    async def write(self, directory: RunDirectory, epoch: int, rows: Sequence[Listed]) -> None:
+        """Into a file of the run's directory.
+
+        Args:
+            rows: as :meth:`Worklist.table` gives them.
+        """
+        try:
+            file = await asyncio.to_thread(write_mistakes, directory, epoch, rows)
+        except OSError as error:
+            self.notify(f"The list cannot be written: {error}", severity="error", markup=False)
+            return
+        mistakes = f"{count(len(rows))} mistake{'' if len(rows) == 1 else 's'}"
+        self.notify(f"{mistakes} written to\n{harmless(str(file))}", title="exported", markup=False)
 
     def _show_filter_line(self) -> None:
         """It is there while it is typed in or while it filters."""

@@ -15,16 +15,21 @@ class Turn(NamedTuple):
 
 
 ALL = ("list-pane", "film", "verdict", "threshold")
+CURVES = ("list-pane", "curves", "verdict", "threshold")
+"""Likewise, with the curves in place of the radiograph."""
+PANES = (*ALL, "curves")
 _NARROW = (
     Turn("list", ("list-pane",)),
     Turn("radiograph", ("film",)),
     Turn("verdict", ("verdict",)),
     Turn("threshold", ("list-pane", "threshold")),
+    Turn("curves", ("curves",)),
 )
 _BESIDE = (
     Turn("list", ("list-pane", "film")),
     Turn("verdict", ("verdict", "film")),
     Turn("threshold", ("list-pane", "threshold")),
+    Turn("curves", ("curves",)),
 )
 BESIDE_COLUMNS = 66
 """From that on list and radiograph stand side by side."""

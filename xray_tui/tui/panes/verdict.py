@@ -17,8 +17,11 @@ _NAME = 12
 """Cells of a class's name at most."""
 _PERCENT = 8
 
-ROWS, LEAST_ROWS = 10, 6
+_ROWS, _LEAST_ROWS = 10, 6
 """Inside the border, with room to breathe and without; beside them a row a class."""
+_MOST_BARS = 6
+"""Classes that room is made for."""
+_BORDER = 2
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,12 @@ class VerdictPane(Widget):
             *facts,
         ]
         return Text("\n", no_wrap=True).join(lines[: size.height])
+
+
+def rows_wanted(classes: int, room: int) -> int:
+    """Rows of the pane, of that many at most unless it cannot do with them."""
+    bars = min(_MOST_BARS, classes) + _BORDER
+    return min(_ROWS + bars, max(_LEAST_ROWS + bars, room))
 
 
 def _sentence(verdict: Verdict, palette: Palette, width: int) -> Text:

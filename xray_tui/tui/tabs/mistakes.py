@@ -10,30 +10,28 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Static
 
 from xray_tui.errors import UserError
 from xray_tui.events import EpochEnded
 from xray_tui.runs.directory import RunDirectory
-from xray_tui.runs.predictions import EpochPredictions, Images, KeptPredictions, write_mistakes
+from xray_tui.runs.predictions import EpochPredictions, Images, KeptPredictions
 from xray_tui.tui import image_filter
 from xray_tui.tui.keymap import KeyMap
+from xray_tui.tui.panes.curves import CurvesPane
 from xray_tui.tui.panes.film import Explain, FilmPane
 from xray_tui.tui.panes.filter_line import FilterLine
+from xray_tui.tui.panes.instead import Instead
 from xray_tui.tui.panes.mistake_list import ORDER_OF_COLUMN, ListPane, next_direction
 from xray_tui.tui.panes.picture import PictureClass, pixels_of
 from xray_tui.tui.panes.rows import RowList
 from xray_tui.tui.panes.slider import Slider
 from xray_tui.tui.panes.threshold import ThresholdPane
-from xray_tui.tui.panes.turns import ALL, BESIDE_COLUMNS, TurnLine, turns_for
-from xray_tui.tui.panes.verdict import LEAST_ROWS, ROWS, VerdictPane
+from xray_tui.tui.panes.turns import ALL, BESIDE_COLUMNS, CURVES, PANES, TurnLine, turns_for
+from xray_tui.tui.panes.verdict import VerdictPane, rows_wanted
 from xray_tui.tui.reading import Reading, in_place_of_mistakes
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.tabs.tab import Tab
-from xray_tui.tui.text import clean
-from xray_tui.tui.themes import Palette
 from xray_tui.tui.worklist import ORDERS, Worklist
-from xray_tui.words import count, harmless
 
 WIDE_COLUMNS, WIDE_ROWS = 120, 30
 """From that on (of the whole terminal) all panes are seen at once."""
@@ -41,10 +39,8 @@ _LOW = 36
 """Rows of a terminal below which the threshold's pane is lower."""
 _THRESHOLD_ROWS = {False: 8, True: 7}
 _SETTLE_SECONDS = 0.1
-_MOST_BARS = 6
-"""Classes that the verdict makes room for."""
 
-_OF_LIST = ("heat", "direction", "filter", "sort", "reverse", "lower", "raise_", "reset", "export")
+_OF_LIST = ("heat", "curves", "direction", "filter", "sort", "reverse", "lower", "raise_", "reset", "export")
 
 
 class MistakesTab(Tab):
@@ -64,6 +60,9 @@ actual: or said: a class. An image that is right by now stays, with a ✓, until
 The radiograph: {heat} lays Grad-CAM over it, where the network saw what speaks for its verdict; the words
 below say which epoch's weights were asked. Dim film was not given to the network. Enter shows it large.
 The strip: a bar an epoch, as high as the probability of the actual class, red where that lost.
+The curves ({curves}, in place of the radiograph), each with its number (AP: average precision, ECE: expected
+calibration error) and a 95 % interval from patients drawn anew. ● is the threshold, which a click on a
+curve brings there; ◆ is the run's operating point.
 The threshold: {lower} and {raise_} or the mouse move it, {reset} resets it. ▲ is where sensitivity and
 specificity together are best. It is a view: it changes nothing in the run. {export} writes the list as it
 is shown."""
@@ -90,21 +89,25 @@ is shown."""
         """The epoch that is read, or has been."""
         self._reading: Reading | None = None
         self._turn = 0
+        self._with_curves = False
+        """Whether, where there is room for all panes, the curves stand in place of the radiograph."""
         self.small = False
 
     def compose(self) -> ComposeResult:
-        yield Static(id="mistakes-words")
+        yield Instead(id="mistakes-words")
         yield TurnLine(id="turn-line")
         with Horizontal(id="mistakes-board"):
             with Vertical(id="mistakes-left"):
                 yield ListPane(id="list-pane", classes="pane")
                 yield VerdictPane(id="verdict", classes="pane")
             yield FilmPane(self._picture, self._read, id="film", classes="pane")
+            yield CurvesPane(id="curves", classes="pane")
         yield ThresholdPane(id="threshold", classes="pane")
 
     def on_mount(self) -> None:
         self._built = True
         self._list, self._film = self.query_one(ListPane), self.query_one(FilmPane)
+        self._curves = self.query_one(CurvesPane)
         self._verdict, self._threshold = self.query_one(VerdictPane), self.query_one(ThresholdPane)
         self._lay_out()
         self.show(self._run)
@@ -196,12 +199,7 @@ is shown."""
 
     def _say(self, words: str, hint: str = "") -> None:
         """Words in place of the panes; none bring those back."""
-        palette = Palette.of(self.app)
-        text = clean(words, palette.text)
-        if hint:
-            text.append("\n\n").append_text(clean(hint, palette.muted))
-        text.no_wrap = False
-        self.query_one("#mistakes-words", Static).update(text)
+        self.query_one(Instead).say(words, hint)
         self.set_class(bool(words), "-words")
         self._lay_out()
         self.renew_keys()
@@ -226,34 +224,38 @@ is shown."""
     def _show_threshold(self, reading: Reading) -> None:
         moved = reading.work.threshold is not None
         self._threshold.show(reading.division(), reading.rates(), reading.rule(), moved=moved)
+        self._show_curves()
+
+    def _show_curves(self) -> None:
+        if self._curves.display and self._reading is not None:
+            self._curves.show(self._reading)
 
     def _lay_out(self) -> None:
         size, words = self.app.size, self.has_class("-words")
         self.small = size.width < WIDE_COLUMNS or size.height < WIDE_ROWS
         turns = turns_for(size.width)
         self._turn = min(self._turn, len(turns) - 1)
-        seen = turns[self._turn].panes if self.small else ALL
+        seen = turns[self._turn].panes if self.small else CURVES if self._with_curves else ALL
         self.set_class(self.small, "-small")
         narrow = size.width < BESIDE_COLUMNS
         self.set_class(narrow, "-narrow")
         low = narrow or size.height < _LOW
         self.set_class(len(seen) > 1 and "film" in seen, "-beside")
-        for name in ALL:
+        for name in PANES:
             self.query_one(f"#{name}").display = name in seen and not words
         self.query_one("#mistakes-board").display = not words
-        self.query_one("#mistakes-left").display = seen != ("film",)
+        self.query_one("#mistakes-left").display = "list-pane" in seen or "verdict" in seen
         self.query_one("#mistakes-words").display = words
         line = self.query_one(TurnLine)
         line.display = self.small and not words
         line.show(turns, self._turn)
         self._verdict.can_focus = self.small
-        bars = min(_MOST_BARS, len(self._run.record.classes) if self._run else 0)
         # Where it is low, the list keeps half of the room at least, the verdict what it cannot do without.
         half = (self.size.height - _THRESHOLD_ROWS[low]) // 2
-        self._verdict.styles.height = (
-            "1fr" if self.small else min(ROWS + bars + 2, max(LEAST_ROWS + bars + 2, half))
-        )
+        classes = len(self._run.record.classes) if self._run else 0
+        self._verdict.styles.height = "1fr" if self.small else rows_wanted(classes, half)
         self._threshold.styles.height = _THRESHOLD_ROWS[low]
+        self._show_curves()
 
     # Moving
 
@@ -319,7 +321,17 @@ is shown."""
         return ""
 
     def do_heat(self) -> None:
+        self._with_curves = False
+        self._lay_out()
         self._film.switch_heat()
+
+    def do_curves(self) -> None:  # to them; from them to the next that had no room, and back
+        if not self._curves.display:
+            self._with_curves = True
+            self.open_pane(len(turns_for(self.app.size.width)) - 1 if self.small else self._turn)
+        elif not self._curves.next():
+            self._with_curves = False
+            self.open_pane(0 if self.small else self._turn)
 
     def _relist(self, change: Callable[[Worklist], None]) -> None:
         """Change the list, and show it."""
@@ -382,16 +394,6 @@ is shown."""
             self._show_list(self._reading)
 
     def do_export(self) -> None:
-        if self._reading is not None:
-            self._write(self._reading)
-
-    @work(group="export")
-    async def _write(self, reading: Reading) -> None:
-        rows, epoch = list(reading.work.table()), reading.found.epoch
-        try:
-            file = await asyncio.to_thread(write_mistakes, reading.kept.directory, epoch, rows)
-        except OSError as error:
-            self.notify(f"The list cannot be written: {error}", severity="error", markup=False)
-            return
-        mistakes = f"{count(len(rows))} mistake{'' if len(rows) == 1 else 's'}"
-        self.notify(f"{mistakes} written to\n{harmless(str(file))}", title="exported", markup=False)
+        reading = self._reading
+        if reading is not None:
+            self._list.write(reading.kept.directory, reading.found.epoch, list(reading.work.table()))

@@ -33,7 +33,9 @@ def option(path: str) -> Parameter:
     """An option's help and default, as the setting has them."""
     default = config.get(Settings(), path)
     return Parameter(
-        help=describe(path), negative=(), show_default=lambda _: default if default != "" else None
+        help=describe(path),
+        negative=None if default is True else (),  # --no-NAME
+        show_default=lambda _: default if default != "" else None,
     )
 
 
@@ -69,6 +71,7 @@ class RunOptions:
     operating_point: Annotated[str | None, option("evaluation.operating_point")] = None
     calibrate: Annotated[bool | None, option("evaluation.calibrate")] = None
     unseal: Annotated[Unseal | None, option("evaluation.unseal")] = None
+    explain: Annotated[bool | None, option("evaluation.explain")] = None
     frozen_epochs: Annotated[int | None, option("training.frozen.epochs")] = None
     unfrozen_epochs: Annotated[int | None, option("training.unfrozen.epochs")] = None
     frozen_lr: Annotated[float | None, option("training.frozen.learning_rate")] = None

@@ -40,6 +40,7 @@ _PHASES = {
     "train": "training",
     "statistics": "measuring averaged weights",
     "validation": "validating",
+    "explaining": "explaining",
     "test": "testing",
     "waiting": "waiting for `u` in xray-tui watch",
     "full": "waiting for room on the disk",

@@ -15,7 +15,16 @@ from msgspec import Meta, Struct, field
 
 Stage = Literal["frozen", "unfrozen"]
 Phase = Literal[
-    "weights", "reading", "features", "train", "statistics", "validation", "waiting", "full", "test"
+    "weights",
+    "reading",
+    "features",
+    "train",
+    "statistics",
+    "validation",
+    "explaining",
+    "waiting",
+    "full",
+    "test",
 ]
 """``statistics`` are those of BatchNorms for averaged weights; ``waiting`` is for a person, ``full`` for room
 on the disk."""
@@ -220,6 +229,38 @@ class StageEnded(Event, frozen=True, kw_only=True):
     seconds: Number
 
 
+class Explained(Event, frozen=True, kw_only=True):
+    """What the best weights look at and tell apart in validation; once, when a stage has ended."""
+
+    ARRAYS: ClassVar[tuple[str, ...]] = (
+        "images",
+        "heat",
+        "sources",
+        "probabilities",
+        "features",
+        "thumbnails",
+    )
+
+    stage: Stage
+    epoch: EpochNumber
+    """Whose weights they are: the best so far, which may be of the stage before."""
+    mistakes: list[Mistake]
+    """That epoch's worst by loss first, a dozen at most."""
+    images: Array = None
+    """Of the mistakes, as the body saw them: uint8 (K, S, S)."""
+    heat: Array = None
+    """Grad-CAM of the mistakes, for the class predicted: float32 (K, h, w) in 0 to 1, of the size of the
+    feature map."""
+    sources: list[Source] | None = None
+    """Validation images of every class, N at most 2,000."""
+    probabilities: Array = None
+    """Of these: float32 (N, C)."""
+    features: Array = None
+    """What the head's last layer is given of each: float32 (N, D)."""
+    thumbnails: Array = None
+    """uint8 (N, T, T)"""
+
+
 class OperatingPoint(Event, frozen=True, kw_only=True):
     """What was chosen on validation, with the weights of the best epoch, for all that comes after."""
 
@@ -327,6 +368,7 @@ AnyEvent = (
     | CheckpointSaved
     | Warning
     | StageEnded
+    | Explained
     | OperatingPoint
     | TestUnsealed
     | TestEvaluated

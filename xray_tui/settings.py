@@ -197,6 +197,9 @@ class EvaluationSettings(Struct, frozen=True, forbid_unknown_fields=True):
         bool, Meta(description="scale the logits by a temperature, fitted on validation at the end")
     ] = False
     unseal: Annotated[Unseal, Meta(description="when test is evaluated: at the end, or never")] = "end"
+    explain: Annotated[
+        bool, Meta(description="after each stage, Grad-CAM of its worst mistakes and a map of validation")
+    ] = True
 
 
 class HardwareSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -287,6 +290,7 @@ OPTIONS: dict[str, str] = {
     "operating_point": "evaluation.operating_point",
     "calibrate": "evaluation.calibrate",
     "unseal": "evaluation.unseal",
+    "explain": "evaluation.explain",
     "frozen_epochs": "training.frozen.epochs",
     "unfrozen_epochs": "training.unfrozen.epochs",
     "frozen_lr": "training.frozen.learning_rate",

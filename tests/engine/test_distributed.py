@@ -27,6 +27,7 @@ from xray_tui.engine.batches import Batches
 from xray_tui.engine.controls import Controls
 from xray_tui.engine.features import Features
 from xray_tui.engine.objective import Objective
+from xray_tui.engine.passes import Passes
 from xray_tui.engine.reading import Reader
 from xray_tui.engine.reporting import Reporter
 from xray_tui.engine.times import Times
@@ -36,11 +37,13 @@ from xray_tui.events import (
     ControlUsed,
     EpochEnded,
     Event,
+    Explained,
     Progress,
     RunEnded,
     StageEnded,
     Warning,
 )
+from xray_tui.files import at_once
 from xray_tui.runs import follow
 from xray_tui.runs.directory import RunDirectory, list_runs
 from xray_tui.settings import LossSettings, Settings
@@ -101,12 +104,17 @@ def steps_and_verdicts(world: World, settings: Settings) -> dict[str, Any]:
     batches = Batches(settings.training, normalisation, cpu, 1, Times(), world)
     model, step = made.model, reporter.steps("train", len(images))
     model.freeze()
+    passes = Passes(made, reporter, lambda event: None, Times(), at_once)
+    hidden_while_frozen = passes.hidden(validation, "frozen").numpy()
     features = Features(model, batches, made.hardware, None, Times(), world)
     found: dict[str, Any] = {
         "view": features.view(images, 1, lambda: step).numpy(),
         "features": features.validation(validation, step).numpy(),
+        "hidden while frozen": hidden_while_frozen,
     }
     model.unfreeze()
+    found["hidden"] = passes.hidden(validation, "unfrozen").numpy()
+    passes.close()
     verdicts = epoch.predict(
         model, model, batches.plain(validation), made.hardware, step=step, times=Times(), world=world
     )
@@ -149,7 +157,7 @@ def ways(uneven: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, li
 
 def test_evaluation_is_the_same_to_the_bit(ways: dict[int, list[dict[str, Any]]]) -> None:
     for found in ways[3]:
-        for name in ("view", "features", "probabilities", "losses", "actual"):
+        for name in found.keys() - {"loss", "seen", "parameters"}:
             assert np.array_equal(found[name], ways[1][0][name]), name
 
 
@@ -273,7 +281,10 @@ def test_controls_reach_every_process_at_once(uneven: Path, tmp_path: Path) -> N
 
 def test_all_wait_for_a_person_and_one_fills_the_cache(uneven: Path, tmp_path: Path) -> None:
     in_ranks(2, whole_run, settings_of(uneven, tmp_path, {"training.unfreeze": "ask"}), "wait")
-    ended = only_run(tmp_path)[1][-1]
+    directory, journal = only_run(tmp_path)
+    assert [event.stage for event in journal if isinstance(event, Explained)] == ["frozen", "unfrozen"]
+    assert len(list(directory.explanations.glob("*/index.csv"))) == 2
+    ended = journal[-1]
     assert isinstance(ended, RunEnded)
     assert ended.outcome == "done"
 

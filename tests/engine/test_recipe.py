@@ -49,8 +49,8 @@ def test_the_whole_recipe(chest: Path, recipe: Recipe) -> None:
         name
         for name in [
             "RunStarted",
-            *("StageStarted", *epoch, *epoch, "StageEnded"),
-            *("StageStarted", *epoch, "StageEnded"),
+            *("StageStarted", *epoch, *epoch, "StageEnded", "Explained"),
+            *("StageStarted", *epoch, "StageEnded", "Explained"),
             "TestUnsealed",
             "TestEvaluated",
             "RunEnded",

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.engine.conftest import React, Run, essence, run_recipe
 from xray_tui.engine.controls import Controls
-from xray_tui.events import CheckpointSaved, EpochEnded, Event, Progress, RunEnded, Warning
+from xray_tui.events import CheckpointSaved, EpochEnded, Event, Progress, RunEnded, StageEnded, Warning
 from xray_tui.runs import follow
 from xray_tui.runs.directory import list_runs
 
@@ -64,6 +64,7 @@ WRITES = [
     Write("pixel cache", _reads, lambda run: 10_000, "/pixels for the pixels of 24 images"),
     Write("features", _begins, lambda run: 100_000, "/features, 197 kB of features"),
     Write("predictions", _validates, lambda run: 100, "/runs/"),
+    Write("explanations", lambda event: isinstance(event, StageEnded), lambda run: 100, "/runs/"),
     Write("event file", _ended, _of_event_file, "/tensorboard"),
     Write("journal", _saved, _of_journal, "/runs/"),
     Write("checkpoint", _ended, lambda run: 500_000, "last.safetensors"),

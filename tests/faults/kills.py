@@ -124,12 +124,24 @@ class Killer:
             for file in self._reference.predictions.iterdir()
             if (directory.predictions / file.name).read_bytes() != file.read_bytes()
         ]
+        troubles += [
+            f"{name} differs"
+            for name in explained(self._reference)
+            if not (directory.path / name).is_file()
+            or (directory.path / name).read_bytes() != (self._reference.path / name).read_bytes()
+        ]
         if board_values(directory) != board_values(self._reference):
             troubles.append("TensorBoard shows something else")
         return troubles
 
     def _start(self, name: str) -> ForkServerProcess:
         return start(_start, self._settings | {"run.runs_dir": str(self._runs / name)})
+
+
+def explained(directory: RunDirectory) -> list[str]:
+    """Pictures and the projector's files, relative to the run directory."""
+    files = [*directory.explanations.glob("*/*"), *directory.tensorboard.glob("*/*")]
+    return [str(file.relative_to(directory.path)) for file in files if "tfevents" not in file.name]
 
 
 def board_values(directory: RunDirectory) -> dict[str, dict[str, set[tuple[int, float]]]]:

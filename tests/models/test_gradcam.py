@@ -55,6 +55,12 @@ def test_of_another_class() -> None:
     assert found.heat.numpy() == pytest.approx((raw.relu() / raw.max()).numpy(), abs=1e-6)
 
 
+def test_the_hidden_layer_by_hand() -> None:
+    model = by_hand()
+    with torch.no_grad():
+        assert model.hidden(model.fixed(IMAGE)).tolist() == [[pytest.approx(4 + 3 * 1.75 - 2.25 + 10)]]
+
+
 @pytest.fixture
 def image() -> Tensor:
     return torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(3))

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from tui_support import dashboard
 
+from xray_tui.heat import Overlay, lay_over
 from xray_tui.runs.predictions import Fate
-from xray_tui.tui.panes.heat import Overlay, lay_over
 from xray_tui.tui.panes.slider import Division, Slider
 from xray_tui.tui.panes.strip import in_words, strip
 from xray_tui.tui.themes import Palette

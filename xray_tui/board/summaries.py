@@ -120,15 +120,19 @@ def scalar(tag: str, number: float) -> Value:
 
 
 def image(tag: str, pixels: NDArray[np.uint8], description: str = "") -> Value:
-    """A greyscale image as PNG. ``pixels``: uint8 (H, W); ``description`` is shown as Markdown."""
+    """An image as PNG; ``description`` is shown as Markdown.
+
+    Args:
+        pixels: uint8, (H, W) in grey or (H, W, 3) in colour.
+    """
     png = io.BytesIO()
     Image.fromarray(pixels).save(png, "PNG")
-    height, width = pixels.shape
+    height, width, channels = (*pixels.shape, 1)[:3]
     metadata = image_metadata.create_summary_metadata(display_name="", description=_text(description))
     # Without its data class, TensorBoard's fast loader drops the description.
     metadata.data_class = summary_pb2.DATA_CLASS_BLOB_SEQUENCE
     encoded = summary_pb2.Summary.Image(
-        height=height, width=width, colorspace=1, encoded_image_string=png.getvalue()
+        height=height, width=width, colorspace=channels, encoded_image_string=png.getvalue()
     )
     return summary_pb2.Summary.Value(tag=tag, image=encoded, metadata=metadata)
 

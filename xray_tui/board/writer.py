@@ -12,13 +12,17 @@ A run is two TensorBoard runs, ``frozen`` and ``unfrozen``, and never a third. T
 | ``training/images per second`` | validation left out | images/s |
 | ``X-Ray grid`` | the first train images, once a run, at step 0 | |
 | ``{epoch}->Predict-{predicted}x{actual}-Actual/{rank}`` | a mistake; 01 is the epoch's worst by loss | |
+| ``Grad-CAM/{rank}`` | what the best epoch's weights look at in its worst mistakes, when the stage has \
+ended | |
 | ``weights/…``, ``gradients/…`` | histograms of the head's parameters | |
 | ``hparam/loss``, ``…/accuracy`` (%), ``…/AUC``, ``…/sensitivity``, ``…/specificity`` | the stage's best \
 epoch so far, for the HPARAMS tab | as above |
 | ``test/loss``, ``…/accuracy`` (%), ``…/AUC``, ``…/sensitivity``, ``…/specificity`` | test, once, in \
 the last stage's run | as above |
 
-What is undefined is not written. Accuracy is in percent wherever it stands, as published.
+The PROJECTOR tab has validation images as the best weights tell them apart: see
+:mod:`xray_tui.board.projector`. What is undefined is not written. Accuracy is in percent wherever it
+stands, as published.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ from msgspec.structs import replace
 from xray_tui.events import (
     EpochEnded,
     Event,
+    Explained,
     Mistake,
     Mistakes,
     Resumed,
@@ -44,6 +49,7 @@ from xray_tui.events import (
     StageStarted,
     TestEvaluated,
 )
+from xray_tui.files import replace_bytes
 
 if TYPE_CHECKING:
     from xray_tui.board.summaries import EventFile, HParam, Value
@@ -76,6 +82,8 @@ class BoardWriter:
         self._directory = directory
         self._mistakes_per_epoch = mistakes_per_epoch
         self._files: dict[Stage, EventFile] = {}
+        self._projections: dict[Path, bytes] = {}
+        """Files of the projector that are not written yet."""
         self._started: RunStarted | None = None
         self._grid: Any = None
         self._stage: Stage | None = None
@@ -95,6 +103,9 @@ class BoardWriter:
         """Write what was taken, and could not be written before."""
         for file in self._files.values():
             file.flush()
+        for path, content in list(self._projections.items()):
+            replace_bytes(path, content)
+            del self._projections[path]
 
     def take(self, event: Event) -> None:
         """Put together what an event tells, in memory."""
@@ -108,6 +119,9 @@ class BoardWriter:
                 self._write(event.stage, self._epoch(event), event.epoch, event.t)
             case Mistakes() if event.images is not None:
                 self._write(event.stage, self._mistakes(event), event.epoch, event.t)
+            case Explained() if event.images is not None:
+                self._write(event.stage, self._grad_cams(event), event.epoch, event.t)
+                self._project(event)
             case StageEnded() if event.stage in self._files:
                 self._end_stage(event.stage, succeeded=True, t=event.t)
             case TestEvaluated() if self._stage and not event.skipped:
@@ -211,12 +225,39 @@ class BoardWriter:
             for rank, (mistake, pixels) in enumerate(shown, start=1)
         ]
 
+    def _grad_cams(self, event: Explained) -> list[Value]:
+        import numpy as np
+        from PIL import Image
+
+        from xray_tui.board import summaries
+        from xray_tui.heat import Overlay, lay_over
+
+        values = []
+        explained = zip(event.mistakes, event.images, event.heat, strict=True)
+        for rank, (mistake, image, heat) in enumerate(explained, start=1):
+            overlaid = np.asarray(lay_over(Image.fromarray(image), Overlay(heat)))
+            called, actual = self._classes_of(mistake)
+            described = f"{_describe(mistake)}, called {called}, is {actual}"
+            values.append(summaries.image(f"Grad-CAM/{rank:02d}", overlaid, described))
+        return values
+
+    def _project(self, event: Explained) -> None:
+        from xray_tui.board import projector
+
+        folder = self._directory / event.stage
+        self._projections |= {
+            folder / name: content for name, content in projector.files(event, self._run.classes).items()
+        }
+
     def _mistake_tag(self, epoch: int, rank: int, mistake: Mistake) -> str:
         """A tag of its own for each mistake: images that share tag and step hide each other."""
-        predicted, actual = (
-            _tag_safe(self._run.classes[index]) for index in (mistake.predicted, mistake.actual)
-        )
+        predicted, actual = self._classes_of(mistake)
         return f"{epoch}->Predict-{predicted}x{actual}-Actual/{rank:02d}"
+
+    def _classes_of(self, mistake: Mistake) -> tuple[str, str]:
+        """Predicted and actual, as a tag may have them."""
+        classes = self._run.classes
+        return _tag_safe(classes[mistake.predicted]), _tag_safe(classes[mistake.actual])
 
     def _is_best_of_stage(self, event: EpochEnded) -> bool:
         """Whether it has the stage's lowest validation loss so far; of equals, the first has it."""

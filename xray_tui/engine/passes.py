@@ -3,6 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+import torch
+from torch import Tensor
+
 from xray_tui.data.augmentation import Normalisation
 from xray_tui.data.pixel_cache import folder_of
 from xray_tui.data.pixels import Pixels
@@ -169,6 +172,32 @@ class Passes:
             return mean_of(found)
 
         return self._within_memory(evaluate)
+
+    def hidden(self, pixels: Pixels, stage: Stage) -> Tensor:
+        """What the head's last layer is given of each validation image: float32 (N, hidden), on the CPU.
+
+        Raises ``UserError`` as :meth:`train`.
+        """
+        plan, model = self._plan, self._plan.model
+
+        @torch.no_grad()
+        def look() -> Tensor:
+            step = self._reporter.steps("explaining", len(pixels), stage)
+            model.eval()
+            if keeps := self._keeps_features:
+                batches = self._batches.kept(self._features.validation(pixels, step), pixels.labels)
+            else:
+                batches = self._batches.plain(pixels)
+            made, done = [], 0
+            for batch in self._times.waiting("waiting for batches", batches):
+                with self._times("forward, explaining"), plan.hardware.autocast():
+                    hidden = model.hidden(batch.inputs if keeps else model.fixed(batch.inputs))
+                made.append(plan.world.gather(hidden, batch.shares))
+                done += batch.whole
+                step(done)
+            return torch.cat(made).cpu()
+
+        return self._within_memory(look)
 
     def measure_statistics(self, pixels: Pixels, at: StageUnderWay, epoch: int, set_rate: SetRate) -> None:
         """Let the BatchNorms that learn take the statistics of one pass over train; no weight changes."""

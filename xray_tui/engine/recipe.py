@@ -17,6 +17,7 @@ from xray_tui.engine import process, results, suspicions
 from xray_tui.engine.controls import Controls, Detach, Stop, UnfreezeNow
 from xray_tui.engine.epoch import TrainPass, head_histograms
 from xray_tui.engine.evaluation import Evaluation
+from xray_tui.engine.explanations import Explanations
 from xray_tui.engine.guard import NotFinite
 from xray_tui.engine.keeper import Keeper
 from xray_tui.engine.learner import Learner
@@ -87,11 +88,13 @@ def train(
             recipe.freeze()
             recipe.fit("frozen", training.frozen)
             recipe.load_best()
+            recipe.explain("frozen", training.frozen)
             if training.unfreeze == "ask" and training.unfrozen.epochs:
                 recipe.wait_for_a_person()
             recipe.unfreeze()
         recipe.fit("unfrozen", training.unfrozen)
         recipe.load_best()
+        recipe.explain("unfrozen", training.unfrozen)
         recipe.choose_operating_point()
         recipe.evaluate_test(run)
         outcome, why = "done", "every stage finished"
@@ -151,6 +154,7 @@ class Recipe:
             self._began -= position.run_seconds
             batch_size = position.batch_size
         self.passes = Passes(plan, self.reporter, self.emit, self.times, insist, batch_size)
+        self.explanations = Explanations(plan, self.passes, self.reporter, self.emit)
         self.evaluation = Evaluation(plan, folder, self.reader, self.passes, self.emit, self.times, insist)
 
     def emit(self, event: Event) -> None:
@@ -192,6 +196,7 @@ class Recipe:
         training = self.plan.settings.training
         self.model.unfreeze(keep_statistics=training.batchnorm == "keep", from_group=training.unfreeze_from)
         self.passes.forget_features()
+        self.explanations.found = None
 
     def fit(self, stage: Stage, settings: StageSettings) -> None:
         """Train a stage's epochs with an Adam of its own."""
@@ -221,6 +226,14 @@ class Recipe:
         """Go back to the best epoch; where there is none, the weights stay."""
         if self.best_epoch is not None:
             self.keeper.load_best()
+
+    def explain(self, stage: Stage, settings: StageSettings) -> None:
+        """Show what the best epoch's weights look at, once a stage."""
+        if settings.epochs and self.best_epoch is not None:
+            try:
+                self.explanations.explain(self.validation, stage, self.best_epoch)
+            except UnfreezeNow:  # who asks for that will not wait for pictures
+                self._unfreeze_now = True
 
     def wait_for_a_person(self) -> None:
         if not self._unfreeze_now:  # else one has asked already
@@ -307,7 +320,7 @@ class Recipe:
         if train_loss is None or scores.loss is None:
             self.emit(results.not_a_number(epoch))
         if scores.loss is not None and scores.loss < self.best_loss:
-            self.best_epoch, self.best_loss = epoch, scores.loss
+            self.best_epoch, self.best_loss, self.explanations.found = epoch, scores.loss, found
             self.emit(Best(stage=stage, epoch=epoch, validation_loss=scores.loss, accuracy=scores.accuracy))
         self.emit(results.mistakes(stage, epoch, found, self.validation))
 
@@ -321,6 +334,7 @@ class Recipe:
                 lowest = learning[-math.ceil(len(learning) * (number + 1) / (training.gradual + 1))]
             self.model.compile_batch = 0  # each of these parts would be compiled anew
             self.model.unfreeze(keep_statistics=training.batchnorm == "keep", from_group=lowest)
+            self.explanations.found = None
 
     def _train(self, at: StageUnderWay, epoch: int, set_rate: SetRate) -> TrainPass:
         """Train on the epoch's images; where a loss is not a number, as ``--on-nan`` says."""

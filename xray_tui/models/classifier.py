@@ -150,7 +150,14 @@ class Classifier(nn.Module):
 
     def learned(self, inputs: Tensor) -> Tensor:
         """What `fixed` gave → log probabilities float32 (N, classes)."""
-        return self.classify(inputs if self.frozen else self.pool(self._parts[1](inputs)))
+        return self.classify(self._pooled(inputs))
+
+    def hidden(self, inputs: Tensor) -> Tensor:
+        """What `fixed` gave → what the head's last layer is given of each image, float32 (N, hidden).
+
+        A linear layer is all that comes after: here classes lie apart as far as the head can tell them.
+        """
+        return self._in_float32(self.head[:-2], self._pooled(inputs))
 
     def feature_map(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W), float32, normalised → the body's feature map (N, width, h, w).
@@ -164,14 +171,7 @@ class Classifier(nn.Module):
 
     def classify(self, features: Tensor) -> Tensor:
         """Pooled features float32 (N, 2 · width), as of `features` → log probabilities (N, classes)."""
-        log_probabilities: Tensor
-        device = features.device.type
-        if torch.is_autocast_enabled(device):
-            with torch.autocast(device, enabled=False):
-                log_probabilities = self.head(features)
-        else:  # without the context, which an export would have to carry
-            log_probabilities = self.head(features)
-        return log_probabilities
+        return self._in_float32(self.head, features)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W), float32, normalised → log probabilities float32 (N, classes)."""
@@ -194,6 +194,20 @@ class Classifier(nn.Module):
         """Numbers (not tensors) that learn now, and all."""
         trainable = sum(parameter.numel() for parameter in self.trainable_parameters())
         return trainable, sum(parameter.numel() for parameter in self.parameters())
+
+    def _pooled(self, inputs: Tensor) -> Tensor:
+        pooled: Tensor = inputs if self.frozen else self.pool(self._parts[1](inputs))
+        return pooled
+
+    def _in_float32(self, layers: nn.Sequential, features: Tensor) -> Tensor:
+        made: Tensor
+        device = features.device.type
+        if torch.is_autocast_enabled(device):
+            with torch.autocast(device, enabled=False):
+                made = layers(features)
+        else:  # without the context, which an export would have to carry
+            made = layers(features)
+        return made
 
     def _run_frozen(self, lower: nn.Module, images: Tensor) -> Tensor:
         if any(module.training for module in lower.modules()):  # someone called train() on a part of it

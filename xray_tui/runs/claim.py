@@ -65,7 +65,8 @@ def check_own(directory: RunDirectory) -> None:
         UserError: a part of the directory is a link, or its journal is no file.
     """
     journal = directory.journal
-    parts = (journal, directory.checkpoints, directory.control, directory.predictions, directory.tensorboard)
+    parts = [journal, directory.checkpoints, directory.control, directory.predictions, directory.tensorboard]
+    parts += [directory.explanations, *directory.explanations.glob("*")]
     for part in parts:
         if part.is_symlink() or (part == journal and part.exists() and not part.is_file()):
             raise UserError(

@@ -93,6 +93,11 @@ class RunDirectory:
         return self.predictions / f"{epoch:04d}.npz"
 
     @property
+    def explanations(self) -> Path:
+        """A folder for each stage, made as it is explained."""
+        return self.path / "explanations"
+
+    @property
     def report(self) -> Path:
         return self.path / "report.md"
 

@@ -12,6 +12,7 @@ from xray_tui.events import (
     Array,
     EpochEnded,
     Event,
+    Explained,
     Mistakes,
     OperatingPoint,
     Resumed,
@@ -23,6 +24,7 @@ from xray_tui.events import (
     TestUnsealed,
 )
 from xray_tui.files import replace_bytes, replacing
+from xray_tui.runs import explanations
 from xray_tui.runs.claim import Claim
 from xray_tui.runs.directory import RunDirectory
 
@@ -60,6 +62,8 @@ class JournalWriter:
                 case EpochEnded() if event.probabilities is not None:
                     file = self._directory.predictions_of(event.epoch)
                     self._write_predictions(file, event.probabilities, event.losses)
+                case Explained() if event.images is not None:
+                    explanations.write(self._directory, event, self._classes)
                 case TestEvaluated() if event.sources is not None:
                     self._write_sources(self._directory.test_images, event.sources)
                     self._write_predictions(

@@ -12,6 +12,7 @@ from xray_tui.events import (
     ControlUsed,
     EpochEnded,
     Event,
+    Explained,
     Mistakes,
     OperatingPoint,
     Progress,
@@ -54,6 +55,7 @@ class RunRecord:
     """``None`` where the likeliest class is called."""
     unsealed: TestUnsealed | None = None
     """The last time; a resume does not undo it."""
+    explained: dict[Stage, Explained] = field(default_factory=dict)
     test: TestEvaluated | None = None
     ended: RunEnded | None = None
     progress: Progress | None = None
@@ -111,6 +113,8 @@ class RunRecord:
                 self.point = event
             case TestUnsealed():
                 self.unsealed = event
+            case Explained():
+                self.explained[event.stage] = light(event)
             case TestEvaluated():
                 self.test = light(event)
             case RunEnded():
@@ -215,6 +219,8 @@ class RunRecord:
         self.stages = {n: s for n, s in self.stages.items() if s.first_epoch <= epoch}
         if stage == "frozen":
             self.stages.pop("unfrozen", None)
+        done: set[Stage] = {"frozen"} if stage == "unfrozen" else set()
+        self.explained = {n: e for n, e in self.explained.items() if n in done}
         if self.best and self.best.epoch >= epoch:
             self.best = None
             for e in self.epochs:

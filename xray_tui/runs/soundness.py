@@ -15,6 +15,7 @@ from xray_tui.events import (
     MOST_EPOCHS,
     EpochEnded,
     Event,
+    Explained,
     Mistakes,
     RunStarted,
     TestEvaluated,
@@ -57,9 +58,9 @@ def check(event: Event, classes: Sequence[str] | None = None) -> None:
             _check_table(event.confusion, classes)
         case TestEvaluated(skipped=""):
             _check_table(event.confusion, classes)
-        case Mistakes() if classes is not None:
+        case Mistakes(worst=mistakes) | Explained(mistakes=mistakes) if classes is not None:
             known = range(len(classes))
-            if not all(mistake.actual in known and mistake.predicted in known for mistake in event.worst):
+            if not all(mistake.actual in known and mistake.predicted in known for mistake in mistakes):
                 raise ValueError("a mistake names a class that the run has not")
 
 

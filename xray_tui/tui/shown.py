@@ -35,6 +35,7 @@ _PHASES = {
     "reading": "reading radiographs",
     "waiting": "waiting for you: {unfreeze} unfreezes",
     "full": "disk full: waiting for room",
+    "explaining": "explaining mistakes",
     "test": "evaluating test",
 }
 _LEARNING = ("features", "train", "statistics", "validation", "full")

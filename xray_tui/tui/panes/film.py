@@ -16,7 +16,7 @@ from textual.message import Message
 
 from xray_tui.engine.explanation import Explanation
 from xray_tui.errors import UserError
-from xray_tui.tui.panes.heat import Overlay
+from xray_tui.heat import Overlay
 from xray_tui.tui.panes.picture import PictureClass, RadiographView
 from xray_tui.tui.screens.film import FilmScreen
 from xray_tui.tui.text import clean, shorten

@@ -19,7 +19,7 @@ from xray_tui.tui.pictures import cell_size
 from xray_tui.tui.text import clean
 
 if TYPE_CHECKING:
-    from xray_tui.tui.panes.heat import Overlay  # which needs numpy: not for the first frame
+    from xray_tui.heat import Overlay  # which needs numpy: not for the first frame
 
 _LONGEST_PX = 768
 """Nothing on a terminal is larger; kept images stay small."""
@@ -148,6 +148,6 @@ class RadiographView(Container):
 
 
 def _cover(film: Image.Image, overlay: "Overlay") -> Image.Image:
-    from xray_tui.tui.panes.heat import lay_over
+    from xray_tui.heat import lay_over
 
     return lay_over(film, overlay)

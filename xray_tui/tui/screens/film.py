@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from xray_tui.tui.panes.picture import PictureClass, RadiographView
 
 if TYPE_CHECKING:
-    from xray_tui.tui.panes.heat import Overlay
+    from xray_tui.heat import Overlay
 
 
 class FilmScreen(ModalScreen[None]):

@@ -1,4 +1,4 @@
-"""A Grad-CAM map laid over a radiograph."""
+"""A Grad-CAM map laid over a radiograph: on the screen, in TensorBoard, in a run's pictures."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class Overlay:
 
     heat: NDArray[np.float32]
     """(h, w) in 0 to 1, of a few pixels."""
-    box: tuple[float, float, float, float]
+    box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
     """Where it lies: left, top, right, bottom, as fractions of the radiograph. The network saw only this."""
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,7 +114,7 @@ def test_pictures_keep_their_shape_and_may_have_another_beside_them() -> None:
     assert rows.max() == figures.PICTURE_PX - 1
     assert np.count_nonzero(sheet[figures.PICTURE_PX - 1]) == 80 + 40
     assert np.count_nonzero(sheet[figures.PICTURE_PX - 60]) == 40
-    assert columns.min() == 0
+    assert columns.min() == 4
 
 
 def test_two_curves_differ_where_no_colour_is_seen() -> None:
@@ -123,6 +124,17 @@ def test_two_curves_differ_where_no_colour_is_seen() -> None:
         for curves in ([traced()], [Traced("validation", X[:1], X[:1]), traced()])
     ]
     assert ink[1] != ink[0]
+
+
+def test_what_a_person_has_set_for_matplotlib_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "matplotlibrc").write_text("axes.facecolor: black\nfont.size: 30\ntext.usetex: True\n")
+    code = """
+import sys
+from xray_tui import figures
+sys.stdout.buffer.write(figures.confusion({"test": [[1, 2], [3, 4]]}, ["A", "B"]))
+"""
+    drawn = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, check=True)
+    assert drawn.stdout == figures.confusion({"test": [[1, 2], [3, 4]]}, ["A", "B"])
 
 
 def test_no_global_state_is_touched_nothing_heavy_is_imported_early_and_nothing_is_said() -> None:

@@ -92,6 +92,10 @@ class RunStarted(Event, frozen=True, kw_only=True):
     """How the split was chosen, in words."""
     unreadable: Count
     parameters: Count
+    patients: dict[str, Count] = {}
+    """Of the images, by role; an image whose name tells none is one."""
+    versions: dict[str, str] = {}
+    """Of what computes: xray-tui, torch, Python."""
     validation: list[Source] | None = None
     grid: Array = None
     """The first train images, as the recipe crops them without augmentation: uint8 (N <= 32, H, W)."""

@@ -13,6 +13,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -186,7 +187,7 @@ def calibration(panels: Mapping[str, Sequence[Binned]]) -> bytes:
         above.set_ylim(-0.02, 1.02)
         _finish(above, title, "", "part that is positive" if number == 0 else "")
         _finish(below, "", "probability of positive", "images" if number == 0 else "")
-        above.legend(loc="upper left")
+        above.legend(loc="best")
     return _png(figure)
 
 
@@ -239,21 +240,29 @@ def pictures(shown: Sequence[Picture]) -> bytes:
         for index, pixels in enumerate(picture.images):
             image = PIL.Image.fromarray(pixels)
             image.thumbnail((PICTURE_PX - _GAP_PX, PICTURE_PX), PIL.Image.Resampling.BOX)
-            sheet.paste(image, (left + index * PICTURE_PX, top + PICTURE_PX - image.height))
+            sheet.paste(image, (left + _GAP_PX // 2 + index * PICTURE_PX, top + PICTURE_PX - image.height))
         words = "\n".join(_shortened(line, _MOST_CHARACTERS * wide) for line in picture.words.splitlines())
         below = 1 - (top + PICTURE_PX + 3) / sheet.height
-        figure.text(left / sheet.width, below, words, va="top", fontsize=_SMALL, color=_TEXT)
+        figure.text((left + _GAP_PX // 2) / sheet.width, below, words, va="top", fontsize=_SMALL, color=_TEXT)
     figure.figimage(np.asarray(sheet), zorder=-1)
     return _png(figure)
 
 
-def _figure(width_px: float, height_px: float, **options: Any) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # late: it takes half a second
-    from matplotlib.figure import Figure
+def _figure(width_px: float, height_px: float) -> Figure:
+    from matplotlib.figure import Figure  # late: it takes half a second
 
-    figure = Figure((width_px / DPI, height_px / DPI), dpi=DPI, facecolor="white", **options)
-    FigureCanvasAgg(figure)
-    return figure
+    _forget_taste()
+    return Figure((width_px / DPI, height_px / DPI), dpi=DPI, facecolor="white")
+
+
+@cache
+def _forget_taste() -> None:
+    """What somebody has set in a matplotlibrc was not set for these figures: it would make others of them."""
+    import matplotlib
+
+    default = matplotlib.rcParamsDefault
+    # Whoever looks which backend that is imports pyplot, which none of this needs.
+    matplotlib.rcParams.update({name: default[name] for name in default if name != "backend"})
 
 
 def _panels(
@@ -315,6 +324,8 @@ def _shortened(name: str, most: int = _LONGEST_NAME) -> str:
 
 
 def _png(figure: Figure) -> bytes:
+    import PIL.Image
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
@@ -326,6 +337,8 @@ def _png(figure: Figure) -> bytes:
         legend = axes.get_legend()
         for text in legend.get_texts() if legend else ():
             text.set_fontsize(_SMALL)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
     out = io.BytesIO()
-    figure.canvas.print_figure(out, format="png", dpi=DPI, metadata={"Software": None})
+    PIL.Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(out, "PNG")
     return out.getvalue()

@@ -263,8 +263,8 @@ class _Observers:
         try:
             if ended:
                 with suppress(Stop):
-                    self.patience(lambda: write_report(self._directory), self._directory.report.__str__)
-        except OSError as error:
+                    write_report(self._directory, insist=self.patience)
+        except Exception as error:  # whatever it is, the run is done and worth more than its report
             self._emit(Warning(kind="report", message=f"the report cannot be written: {error}"))
         finally:
             self._board.close()

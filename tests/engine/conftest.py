@@ -20,7 +20,7 @@ from xray_tui.events import (
     RunEnded,
     TestEvaluated,
 )
-from xray_tui.runs import follow
+from xray_tui.runs import follow, report
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.mistakes import UnreadMistakes
 
@@ -36,6 +36,13 @@ SMALL: dict[str, Any] = {
     "hardware.precision": "float32",
     "hardware.threads": 1,
 }
+
+
+@pytest.fixture(autouse=True)
+def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report's figures take longer than one of these runs."""
+    monkeypatch.setattr(report, "draw", lambda *given: {})
+
 
 React = Callable[[Event, Controls], None]
 

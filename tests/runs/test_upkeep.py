@@ -7,12 +7,12 @@ from making import NOON, die, keep
 
 from tests.tui.record_journals import whole_run
 from xray_tui.errors import UserError
-from xray_tui.events import ControlUsed, Resumed, RunStarted
+from xray_tui.events import RunStarted
 from xray_tui.runs import about, upkeep
 from xray_tui.runs.claim import Claim
 from xray_tui.runs.directory import RunDirectory, list_runs
 from xray_tui.runs.index import Summary, summaries
-from xray_tui.runs.report import report_of, write_report
+from xray_tui.runs.markdown import plain
 
 
 def known(directory: RunDirectory) -> Summary:
@@ -150,7 +150,8 @@ def test_markdown_is_a_table_and_of_one_run_its_report(tmp_path: Path) -> None:
     assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
     assert "two lines \\| and a pipe" in lines[3]
     upkeep.export(runs[1:], tmp_path / "one.md")
-    assert (tmp_path / "one.md").read_text(encoding="utf-8") == report_of(runs[1].directory)
+    assert (tmp_path / "one.md").read_text(encoding="utf-8").startswith(f"# {plain(runs[1].name)}\n")
+    assert (tmp_path / "one-figures" / "epochs.png").is_file()
 
 
 @pytest.mark.parametrize("name", ["table.xlsx", "table", ".csv"])
@@ -164,31 +165,3 @@ def test_another_suffix_names_the_three(tmp_path: Path, name: str) -> None:
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot write"):
         upkeep.export(two(tmp_path), tmp_path / "nowhere" / "runs.csv")
-
-
-def test_a_report_has_what_people_said_and_asked(tmp_path: Path) -> None:
-    told = list(whole_run())
-    told[8:8] = [
-        ControlUsed(control="learning_rate", stage="frozen", epoch=1, value=3e-4),
-        ControlUsed(control="resume", stage="frozen", epoch=None, why="SIGCONT\x1b[31m"),
-    ]
-    told.insert(20, Resumed(epoch=3))
-    directory = keep(tmp_path, told)
-    upkeep.rename(directory, "night | run")
-    upkeep.set_note(directory, "first line\n<b>second</b>")
-    report = report_of(directory)
-    assert report.startswith("# night \\| run\n\n> first line\n> <b>second</b>\n\nDone (finished) after ")
-    assert "It went on from a checkpoint at epoch 3." in report
-    assert "* learning rate 0.0003, in epoch 1, by a person" in report
-    assert "* resume, between epochs, by SIGCONT␛[31m" in report
-    write_report(directory)
-    assert directory.report.read_text(encoding="utf-8") == report
-
-
-def test_a_report_of_a_run_that_never_began(tmp_path: Path) -> None:
-    directory = keep(tmp_path, [], status="failed")
-    upkeep.set_note(directory, "no memory")
-    report = report_of(directory)
-    assert (
-        report == f"# {directory.name}\n\n> no memory\n\nThe run ended before it began: nothing says why.\n"
-    )

@@ -1,8 +1,11 @@
 """Reads the images of a plan into the pixel cache, and tells what it found."""
 
-import numpy as np
+import platform
 
-from xray_tui import config
+import numpy as np
+import torch
+
+from xray_tui import __version__, config
 from xray_tui.data import pixels
 from xray_tui.data.augmentation import plain
 from xray_tui.data.pixel_cache import cache_of
@@ -132,6 +135,12 @@ class Reader:
             split_note=plan.roles.note,
             unreadable=len(train.broken) + len(validation.broken),
             parameters=plan.model.parameter_counts()[1],
+            patients={role: len(set(map(plan.names.patient, files))) for role, files in roles.items()},
+            versions={
+                "xray-tui": __version__,
+                "torch": str(torch.__version__),
+                "Python": platform.python_version(),
+            },
             validation=self.sources(validation),
             grid=self._grid(train),
         )

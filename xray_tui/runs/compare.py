@@ -17,8 +17,8 @@ from xray_tui.events import EpochEnded
 from xray_tui.runs import about, state
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.follow import read
+from xray_tui.runs.markdown import plain
 from xray_tui.runs.record import RunRecord
-from xray_tui.runs.report import plain
 from xray_tui.settings_file import leaves
 from xray_tui.words import ABSENT, number, percent
 

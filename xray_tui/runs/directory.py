@@ -102,6 +102,11 @@ class RunDirectory:
         return self.path / "report.md"
 
     @property
+    def figures(self) -> Path:
+        """The report's."""
+        return self.path / "figures"
+
+    @property
     def detached_log(self) -> Path:
         """What a process without a terminal said."""
         return self.path / "detached.log"

@@ -1,36 +1,84 @@
-"""report.md: what a person would send to a colleague."""
+"""report.md and its figures: what a person would send to a colleague."""
 
-from xray_tui.events import ControlUsed, EpochEnded, RunStarted, TestEvaluated
-from xray_tui.files import replace_bytes
-from xray_tui.runs import about
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from xray_tui.events import RunStarted
+from xray_tui.files import Insist, at_once, replace_bytes
+from xray_tui.regular_files import NotRegular
+from xray_tui.runs import about, report_tables, report_words
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.follow import read
+from xray_tui.runs.judged import Judged, judge
+from xray_tui.runs.markdown import plain
 from xray_tui.runs.record import RunRecord
-from xray_tui.words import duration, harmless, number, percent
+from xray_tui.runs.report_figures import NAMES, draw, worst_mistakes
+from xray_tui.words import count
 
 
-def write_report(directory: RunDirectory) -> None:
-    """Write the report of a run as its journal has it, and what a person has said about it by now."""
-    replace_bytes(directory.report, report_of(directory).encode("utf-8", "replace"))
+def write_report(directory: RunDirectory, file: Path | None = None, insist: Insist = at_once) -> None:
+    """Write the report of a run, and its figures into a folder beside it.
+
+    As the run's journal and predictions have it, and what a person has said about it by now. Takes some
+    seconds; needs no screen, and may be called from any thread.
+
+    Args:
+        file: default: the run's own ``report.md``, with ``figures/``. Another one, ``NAME.md``, has its
+            figures in ``NAME-figures/``.
+        insist: writes to the disk.
+
+    Raises:
+        UserError: the journal cannot be read.
+        OSError: it cannot be written; or the folder of the figures is a link, which may lead anywhere.
+    """
+    own = file is None or file.absolute() == directory.report.absolute()
+    target = directory.report if file is None else file
+    folder = directory.figures if own else target.with_name(f"{target.stem}-figures")
+    name, note, record = _read(directory)
+    judged = judge(record, directory)
+    figures = draw(record, judged, directory)
+    links = {figure: f"{quote(os.fsencode(folder.name))}/{figure}" for figure in figures}
+    text = report(name, record, note, judged, links)
+
+    def write() -> None:
+        _write_figures(folder, figures)
+        # A file name of another encoding, in the path of the runs folder, is no text.
+        replace_bytes(target, text.encode("utf-8", "replace"))
+
+    insist(write, target.__str__)
 
 
 def report_of(directory: RunDirectory) -> str:
-    """The report of a run as Markdown.
+    """The report of a run as Markdown, without figures.
 
     Raises:
         UserError: its journal cannot be read.
     """
-    record = RunRecord.of(read(directory))
-    name = about.called(directory, record.started.settings if record.started else {})
-    return report(name, record, about.read(directory).note)
+    name, note, record = _read(directory)
+    return report(name, record, note, judge(record, directory))
 
 
-def report(name: str, record: RunRecord, note: str = "") -> str:
+def report(
+    name: str,
+    record: RunRecord,
+    note: str = "",
+    judged: Sequence[Judged] | None = None,
+    figures: Mapping[str, str] | None = None,
+) -> str:
     """The report as Markdown.
 
     Args:
         note: what a person wrote about the run.
+        judged: what the run came to; default: what its journal tells.
+        figures: where figures lie, by name; default: there are none.
     """
+    judged = judge(record) if judged is None else judged
+    figures = figures or {}
     started, ended = record.started, record.ended
     lines = [f"# {plain(name)}", ""]
     if note:
@@ -38,104 +86,126 @@ def report(name: str, record: RunRecord, note: str = "") -> str:
     if started is None:
         why = plain(ended.why) if ended else "nothing says why"
         return "\n".join([*lines, f"The run ended before it began: {why}.", ""])
-    lines += [_outcome(name, started, record), ""]
-    lines += _setup(started)
-    lines += _epochs(record)
-    best = record.best_epoch
-    if best:
-        lines += [f"## Validation, epoch {best.epoch} (the best)", "", *_scores(best, record)]
-    if record.test and record.test.skipped:
-        lines += ["## Test", "", f"Not evaluated: {record.test.skipped}.", ""]
-    elif record.test:
-        lines += [
-            f"## Test ({record.test.images} images, evaluated once)",
-            "",
-            *_scores(record.test, record),
-        ]
+    lines += [
+        report_words.outcome(name, started, record),
+        "",
+        *(f"* {line}" for line in report_words.results(record, judged)),
+    ]
+    lines += ["", f"**{report_words.NO_DEVICE}**", ""]
+    lines += _what_was_run(started, record)
+    lines += _images(started)
+    lines += ["## Settings", "", f"Preset `{_preset(started)}`, and what is set otherwise:", ""]
+    lines += report_tables.settings(started)
+    if record.epochs:
+        lines += ["## Training", "", *_figure("epochs.png", "Loss and rates over the epochs", figures)]
+        lines += report_tables.epochs(record)
+    lines += _numbers(record, judged, figures)
+    lines += _mistakes(record, judged, figures)
     if record.controls:
         lines += ["## What people asked of the run", ""]
-        lines += [f"* {_asked(control)}" for control in record.controls] + [""]
+        lines += [f"* {report_words.asked(control)}" for control in record.controls] + [""]
     if record.warnings:
         lines += ["## Warnings", ""]
         for warning in record.warnings:
             lines += [f"* {plain(warning.message)}", *(f"    * `{plain(path)}`" for path in warning.paths)]
         lines += [""]
+    lines += ["## Limits", "", *(f"* {limit}" for limit in report_words.limits(started, record, judged)), ""]
     return "\n".join(lines)
 
 
-def _outcome(name: str, started: RunStarted, record: RunRecord) -> str:
-    """How the run went, in a line."""
-    ended, resumed = record.ended, record.resumed
-    words = f"{ended.outcome.capitalize()} ({plain(ended.why)}) after" if ended else "Not ended; so far"
-    words += f" {duration(record.seconds)}."
-    if resumed:
-        epochs = ("epoch " if len(resumed) == 1 else "epochs ") + ", ".join(map(str, resumed))
-        words += f" It went on from a checkpoint at {epochs}."
-    if name != started.run:
-        words += f" Its folder is `{plain(started.run)}`."
-    return words
+def _read(directory: RunDirectory) -> tuple[str, str, RunRecord]:
+    """What a run is called, what was noted about it, what it came to."""
+    record = RunRecord.of(read(directory))
+    name = about.called(directory, record.started.settings if record.started else {})
+    return name, about.read(directory).note, record
 
 
-def _asked(control: ControlUsed) -> str:
-    when = f"in epoch {control.epoch}" if control.epoch is not None else "between epochs"
-    return f"{control.words}, {when}, by {plain(control.why)}"
+def _write_figures(folder: Path, figures: Mapping[str, bytes]) -> None:
+    """Write them, and take away those of an earlier report."""
+    if folder.is_symlink():
+        raise NotRegular(stat.S_IFLNK, folder)
+    if figures:
+        folder.mkdir(exist_ok=True)
+    for name in NAMES:
+        if name in figures:
+            replace_bytes(folder / name, figures[name])
+        elif folder.is_dir():
+            (folder / name).unlink(missing_ok=True)
 
 
-def _setup(started: RunStarted) -> list[str]:
-    classes = started.classes
+def _figure(name: str, words: str, figures: Mapping[str, str]) -> list[str]:
+    return [f"![{words}]({figures[name]})", ""] if name in figures else []
+
+
+def _preset(started: RunStarted) -> str:
+    return plain(str(started.settings.get("preset", "recipe")))
+
+
+def _what_was_run(started: RunStarted, record: RunRecord) -> list[str]:
+    versions = ", ".join(f"{plain(name)} {plain(version)}" for name, version in started.versions.items())
     lines = [
-        f"{started.backbone} ({started.weights}), {started.parameters / 1e6:.1f} M parameters, "
-        f"on {started.device}. Settings: `config.toml`.",
+        "## What was run",
         "",
-        "| images | " + " | ".join(plain(name) for name in classes) + " |",
-        "|---" * (len(classes) + 1) + "|",
+        f"{plain(started.backbone)} ({plain(started.weights)}), {started.parameters / 1e6:.1f} M parameters, "
+        f"on {plain(started.device)}, with {versions or 'versions that the run did not note'}.",
+        "",
     ]
-    for role, counts in started.images.items():
-        lines.append(f"| {role} | " + " | ".join(str(counts.get(name, 0)) for name in classes) + " |")
-    lines += ["", f"Split: {started.split_note}.", ""]
-    if started.settings.get("data", {}).get("split") == "recipe":
-        lines += [
-            "The best epoch was chosen on the folder `test`, as the recipe was published. The validation "
-            "numbers below are therefore optimistic: they are not those of images never seen.",
-            "",
-        ]
+    for stage in record.stages.values():
+        learns = f"{stage.trainable_parameters / 1e6:.1f} of {stage.total_parameters / 1e6:.1f} M parameters"
+        epochs = "1 epoch" if stage.epochs == 1 else f"{stage.epochs} epochs"
+        lines.append(f"* {stage.stage}: {epochs} planned, {learns} learn, rate {stage.learning_rate:g}")
+    return [
+        *lines,
+        "",
+        "```sh",
+        report_tables.command(started),
+        "```",
+        "",
+        "`config.toml` in the run's folder has every setting: `xray-tui train DATA --config config.toml`.",
+        "",
+    ]
+
+
+def _images(started: RunStarted) -> list[str]:
+    unreadable = f" {count(started.unreadable)} could not be read." if started.unreadable else ""
+    return [
+        "## Images",
+        "",
+        *report_tables.images(started),
+        f"Split: {plain(started.split_note)}. {report_words.protocol(started)}{unreadable}".strip(),
+        "",
+    ]
+
+
+def _numbers(record: RunRecord, judged: Sequence[Judged], figures: Mapping[str, str]) -> list[str]:
+    if not judged:
+        return ["## Metrics", "", "No epoch ended with a best one: there is nothing to judge.", ""]
+    positive = record.classes.index(record.positive)
+    lines = ["## Metrics", "", *report_tables.scores(judged, positive)]
+    lines += [report_words.how_judged(record, judged), ""]
+    for found in judged:
+        lines += report_tables.per_class(found, record.classes, positive)
+        if found.missing:
+            lines += [f"No curves of {found.role}: {plain(found.missing)}", ""]
+    lines += _figure("roc.png", "ROC", figures)
+    lines += _figure("precision_recall.png", "Precision and recall", figures)
+    lines += _figure("calibration.png", "Calibration", figures)
+    lines += ["## Confusion", ""]
+    lines += _figure("confusion.png", "Confusion matrices", figures)
+    for found in judged:
+        lines += report_tables.confusion(found, record.classes)
     return lines
 
 
-def _epochs(record: RunRecord) -> list[str]:
-    lines = [
-        "| Epoch | Stage | Training Loss | Test Loss | Accuracy | AUC | Sensitivity | Specificity |",
-        "|--:|---|--:|--:|--:|--:|--:|--:|",
-    ]
-    for e in record.epochs:
-        star = " ★" if record.best and record.best.epoch == e.epoch else ""
-        cells = [f"{e.epoch}{star}", e.stage, number(e.train_loss, 4), number(e.validation_loss, 4)]
-        cells += [percent(e.accuracy), number(e.auc, 4), percent(e.sensitivity), percent(e.specificity)]
-        lines.append(f"| {' | '.join(cells)} |")
-    return [*lines, "", "Test Loss is the validation loss, as published. ★ marks the best epoch.", ""]
-
-
-def _scores(scores: EpochEnded | TestEvaluated, record: RunRecord) -> list[str]:
-    """Accuracy never stands alone: the other rates and their intervals stand beside it."""
-    from xray_tui import metrics  # numpy and, within, scipy: only for whoever wants a report
-
-    confusion, classes, positive = scores.confusion, record.classes, record.positive
-    lines = ["| | value | 95 % interval | images |", "|---|--:|---|--:|"]
-    for name, (successes, of) in metrics.proportions(confusion, classes.index(positive)).items():
-        found = metrics.interval(successes, of)
-        bounds = f"{percent(found[0])} to {percent(found[1])}" if found else "–"
-        lines.append(f"| {name} | {percent(successes / of if of else None)} | {bounds} | {of} |")
-    lines.append(f"| AUC | {number(scores.auc, 4)} | | {sum(map(sum, confusion))} |")
-    lines += ["", f"Positive is {plain(positive)}. Intervals are Wilson's.", ""]
-    lines.append("| actual \\ predicted | " + " | ".join(plain(name) for name in classes) + " |")
-    lines.append("|---" + "|--:" * len(classes) + "|")
-    lines += [
-        f"| {plain(name)} | " + " | ".join(map(str, row)) + " |"
-        for name, row in zip(classes, confusion, strict=True)
-    ]
-    return [*lines, ""]
-
-
-def plain(text: str) -> str:
-    """Text that is only text in Markdown and in a terminal: control characters shown, pipes escaped."""
-    return harmless(text).replace("|", "\\|").replace("`", "'")
+def _mistakes(record: RunRecord, judged: Sequence[Judged], figures: Mapping[str, str]) -> list[str]:
+    worst, total = worst_mistakes(record, judged)
+    if not worst:
+        return []
+    lines = ["## Worst mistakes", ""]
+    if shown := _figure("mistakes.png", "The worst mistakes", figures):
+        seen = ", beside each with where the network looked (Grad-CAM)" if False else ""
+        lines += [*shown, f"By loss, as in the table{seen}.", ""]
+    elif figures:
+        lines += ["No pictures: none of the radiographs can be read from the data folder now.", ""]
+    lines += report_tables.mistakes(worst, record.classes)
+    return [*lines, f"{count(len(worst))} of {count(total)} mistakes on validation.", ""]

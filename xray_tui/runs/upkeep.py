@@ -18,7 +18,8 @@ from xray_tui.runs import about, state
 from xray_tui.runs.claim import Claim
 from xray_tui.runs.directory import RunDirectory, list_runs
 from xray_tui.runs.index import Summary
-from xray_tui.runs.report import plain, report_of
+from xray_tui.runs.markdown import plain
+from xray_tui.runs.report import write_report
 from xray_tui.settings_file import leaves
 from xray_tui.words import ABSENT, duration, harmless, number, percent
 
@@ -116,7 +117,8 @@ def refuse_live(directory: RunDirectory) -> None:
 
 
 def export(summaries: Sequence[Summary], file: Path) -> None:
-    """Write runs into a file: CSV, JSON or Markdown by its suffix; one run as Markdown is its report.
+    """Write runs into a file: CSV, JSON or Markdown by its suffix; one run as Markdown is its report,
+    with figures in a folder beside it.
 
     CSV and JSON keep numbers exact, rates as fractions, with every setting of each run; Markdown has what
     the list of runs shows.
@@ -130,27 +132,29 @@ def export(summaries: Sequence[Summary], file: Path) -> None:
                 f"{run.directory.path} is a link: it is not followed to be exported",
                 f"name its own folder: {os.path.realpath(run.directory.path)}",
             )
-    match file.suffix.lower():
-        case ".csv":
-            text = _csv(summaries)
-        case ".json":
-            text = msgspec.json.format(
-                msgspec.json.encode([tree(run) for run in summaries]), indent=2
-            ).decode()
-            text += "\n"
-        case ".md":
-            one = len(summaries) == 1
-            text = report_of(summaries[0].directory) if one else _markdown(summaries)
-        case suffix:
-            raise UserError(
-                f"{file.name}: cannot export as {suffix or 'a file without a suffix'}",
-                "name a file that ends in .csv, .json or .md",
-            )
     try:
-        # A file name of another encoding, in the path of the runs folder, is no text.
-        replace_bytes(file, text.encode("utf-8", "replace"))
+        match file.suffix.lower():
+            case ".csv":
+                _write(file, _csv(summaries))
+            case ".json":
+                lines = msgspec.json.encode([tree(run) for run in summaries])
+                _write(file, f"{msgspec.json.format(lines, indent=2).decode()}\n")
+            case ".md" if len(summaries) == 1:
+                write_report(summaries[0].directory, file)
+            case ".md":
+                _write(file, _markdown(summaries))
+            case suffix:
+                raise UserError(
+                    f"{file.name}: cannot export as {suffix or 'a file without a suffix'}",
+                    "name a file that ends in .csv, .json or .md",
+                )
     except OSError as error:
         raise UserError(f"cannot write {file}: {error.strerror}") from None
+
+
+def _write(file: Path, text: str) -> None:
+    # A file name of another encoding, in the path of the runs folder, is no text.
+    replace_bytes(file, text.encode("utf-8", "replace"))
 
 
 def tree(run: Summary) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from tests.conftest import write_folder, write_image
-from tests.engine.conftest import SMALL
+from tests.engine.conftest import SMALL, run_recipe
 from xray_tui import config, launch
 from xray_tui.data.augmentation import plain
 from xray_tui.engine import explain as explain_module
@@ -67,6 +67,18 @@ def test_the_copy_says_what_the_run_said(run: RunDirectory) -> None:
         assert found.heat.dtype == np.float32
         assert 0 <= found.heat.min() <= found.heat.max() <= 1
         assert found.silent == (found.heat.max() == 0)
+
+
+def test_of_a_run_that_means_over_mirror_images_too(tmp_path: Path) -> None:
+    data = write_folder(tmp_path / "chest", size=(48, 60))
+    unfrozen = {"training.unfrozen.learning_rate": 1e-3, "evaluation.tta": "flip"}
+    run = run_recipe(data, tmp_path / "runs", unfrozen).directory
+    said = KeptPredictions(run, ["NORMAL", "PNEUMONIA"]).epoch(best_of(run)).probabilities
+    explain = explainer(run)
+    for image in range(len(said)):
+        found = explain(radiograph(run, image), best_of(run))
+        assert found.probabilities == pytest.approx(said[image], abs=1e-4)
+        assert found.predicted == said[image].argmax()
 
 
 def test_the_last_weights_are_asked_about_the_last_epoch(run: RunDirectory) -> None:

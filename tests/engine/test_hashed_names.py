@@ -66,6 +66,9 @@ def test_the_numbers_are_those_of_the_plain_run(data: Path, tmp_path: Path) -> N
         told = [str(event) for event in hashed.of(kind)]
         assert told
         assert not re.search(r"person\d|IM-\d", "".join(told))
+    kept = [file for file in hashed.directory.path.rglob("*") if file.is_file()]
+    assert {"01.png", "index.csv", "metadata.tsv"} <= {file.name for file in kept}
+    assert not [file for file in kept if re.search(rb"person\d|IM-\d", file.read_bytes())]
     one, other = (run.of(RunStarted)[0].validation for run in (hashed, plain))
     assert [data / source.path for source in other] == [locate(data / source.path) for source in one]
 

@@ -48,7 +48,8 @@ class Explainer:
         self._loaded: tuple[_Stamp, Classifier, Normalisation] | None = None
 
     def __call__(self, radiograph: Path, epoch: int | None) -> Explanation:
-        """Grad-CAM for the class that the weights predict.
+        """Grad-CAM for the class that the run predicts with these weights: where it means over an image and
+        its mirror image, so does this. The heat is of the image itself.
 
         Args:
             radiograph: its file, whose name may be a pseudonym.
@@ -61,20 +62,28 @@ class Explainer:
         with self._lock:
             file, held = self._choose(epoch)
             model, normalise = self._load(file)
-            training = config.load_kept(self._settings_file).training
+            settings = config.load_kept(self._settings_file)
+            training = settings.training
             try:
                 grey = decode(locate(radiograph), training.resize)  # as the run saw it
             except Unreadable as error:
                 raise UserError(f"{radiograph.name} cannot be read: {error}") from None
             pixels = plain(torch.from_numpy(grey.copy())[None], training.resize, training.image_size)
             found = grad_cam(model, normalise(pixels[None]))
-        if not bool(found.probabilities.isfinite().all()):
+            probabilities = found.probabilities
+            if settings.evaluation.tta == "flip":
+                with torch.no_grad():
+                    mirrored = model(normalise(pixels[None].flip(3)))[0].exp()
+                probabilities = (probabilities + mirrored) / 2
+                if (likeliest := int(probabilities.argmax())) != found.target:
+                    found = grad_cam(model, normalise(pixels[None]), likeliest)
+        if not bool(probabilities.isfinite().all()):
             raise UserError("These weights give no numbers: there is nothing to explain.")
         return Explanation(
             heat=found.heat.numpy(),
             box=seen(grey.shape, training.resize, training.image_size),
             predicted=found.target,
-            probabilities=found.probabilities.numpy(),
+            probabilities=probabilities.numpy(),
             epoch=held,
         )
 

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from xray_tui import events
 from xray_tui.console import Bar, warning_line
-from xray_tui.events import Event, Warning
+from xray_tui.events import PRUNER, Event, Warning
 from xray_tui.sweep.findings import Findings
 from xray_tui.sweep.space import Metric, Value
 from xray_tui.sweep.study import Tried
@@ -15,6 +15,12 @@ from xray_tui.words import ABSENT, SELECTED_ON_TEST, duration, harmless, number
 
 _SHOWN = 5
 """Trials beside each other: more do not fit a terminal of 80 columns."""
+
+
+_TRIALS_A_SETTING = 5
+"""With fewer, much importance goes to noise. Measured with one setting that explains half of the variance and
+eight without effect, mean of six: these were given 63 % of it after 11 trials, 36 % after 20, 24 % after 45.
+"""
 
 
 class SweepReporter:
@@ -56,7 +62,7 @@ class SweepReporter:
             case "finished":
                 came = f"{metric} {number(tried.value, 4)} in epoch {tried.epoch}"
             case "pruned":
-                came = f"pruned, {tried.why.removeprefix('stopped by ')}"
+                came = f"pruned: {tried.why.removeprefix(f'stopped by {PRUNER}: ')}"
             case _:
                 came = f"{tried.state}: {tried.why}"
         so_far = f"; best so far trial {best.number} with {number(best.value, 4)}" if best else ""
@@ -75,6 +81,9 @@ def print_findings(found: Findings) -> None:
             out.print(f"importance of the settings: {found.importance}")
         else:
             out.print(_importance_table(found.importance, found.metric))
+            finished = len(found.ranked)
+            if finished < _TRIALS_A_SETTING * len(found.importance):
+                out.print(f"of {finished} finished trials: some of this is chance")
         out.print()
     print(found.counts)
     if found.best and found.configuration:

@@ -49,6 +49,8 @@ from xray_tui.runs.predictions import KeptPredictions
 from xray_tui.runs.record import RunRecord
 from xray_tui.runs.report import report
 from xray_tui.runs.upkeep import tree
+from xray_tui.settings import Settings
+from xray_tui.sweep import space
 from xray_tui.words import harmless
 
 _LONGEST_MESSAGE = 2000
@@ -145,6 +147,7 @@ def toml(content: bytes, folder: Path) -> None:
         lambda: config.to_toml(config.load({}, file=file)),
         lambda: config.load_kept(file),
         lambda: settings_file.read_dashboard(file),
+        lambda: space.read(file, Settings()).to_toml(),
         lambda: _read_keymap(file),
     ):
         try:
@@ -347,6 +350,8 @@ def _of_people() -> Iterator[Target]:
         config.to_toml(config.load({})).encode(),
         b'[training.frozen]\nepochs = 3\nlearning_rate = 1e-3\n[keys]\nstart = "s,f5"\n',
         b"[dashboard]\nascii = true\n[data]\nlimit = 3\n",
+        b'[sweep]\nmetric = "loss"\n[sweep.space]\nmodel.dropout = { range = [0, 1], step = 0.1 }\n'
+        b'training.loss.balance = ["none", "weights"]\nmodel.hidden = { range = [8, 512], log = true }\n',
     ]
     yield Target(
         "config",

@@ -14,6 +14,7 @@ import pytest
 
 from tests.engine.conftest import SMALL, essence
 from tests.forked import Program
+from tests.terminal import Terminal
 from xray_tui import config, launch
 from xray_tui.cli import main
 from xray_tui.config import Loaded
@@ -340,6 +341,14 @@ def stop_after(run: RunDirectory, folder: Path) -> None:
     run.request("stop")
     assert process.wait(60) == 1, "none finished: its person has pruned it"
     assert state.read(run).status == "interrupted"
+
+
+def test_a_hang_up_takes_the_terminal_alone(folder: Path) -> None:
+    with Terminal("sweep", "chest", *LONGER, folder=folder) as terminal:
+        terminal.wait_for("trial 0 (1 of 2)", seconds=90)
+        terminal.hang_up()
+        assert terminal.wait(120) == 0
+    assert [run.status for run in summaries(folder / "runs")] == ["done", "done"]
 
 
 def test_killed_it_goes_on_exactly_where_it_was(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

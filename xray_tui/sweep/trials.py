@@ -68,6 +68,7 @@ def settle(loaded: Loaded, *, searches_seed: bool = False) -> Common:
         try:
             splits.assign(listing, held_out.data, settings.training.seed)
             settings = held_out
+            notes.append("nobody chose a --split: patients are held out of train")
         except UserError as error:
             notes.append(f"patients cannot be held out of train: {error.message}")
     roles = splits.assign(listing, settings.data, settings.training.seed)

@@ -10,8 +10,8 @@ from xray_tui.cli_headless import signals
 from xray_tui.cli_options import NO_OPTIONS, RunOptions
 from xray_tui.engine import process
 from xray_tui.errors import UserError
+from xray_tui.sweep.choosing import PrunerName, SamplerName
 from xray_tui.sweep.space import MetricName, read
-from xray_tui.sweep.study import PrunerName, SamplerName
 from xray_tui.talking import talk
 
 EXAMPLES = """Examples:

@@ -1,5 +1,6 @@
 """A study, without the runs: who gets which trial, what is kept, what mattered."""
 
+import sqlite3
 import sys
 import time
 from multiprocessing.context import ForkServerProcess
@@ -11,8 +12,9 @@ import pytest
 from tests.forked import start
 from xray_tui import config
 from xray_tui.errors import UserError
+from xray_tui.sweep.choosing import SamplerName, most_epochs
 from xray_tui.sweep.space import Choices, Metric, Range, Space
-from xray_tui.sweep.study import SamplerName, Study, Taken, most_epochs
+from xray_tui.sweep.study import Study, Taken
 
 SPACE = Space(
     Metric("loss"),
@@ -206,6 +208,16 @@ def test_a_missing_extra_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(UserError, match="a sweep needs optuna") as found:
         study_in(tmp_path)
     assert found.value.hint == "pip install 'xray-tui[sweep]'"
+
+
+@pytest.mark.parametrize("folder", ["ünï code [x]", "a%41 b", "what?x=1", "#tag", "{SCHEMA_VERSION}"])
+def test_folders_of_any_name(tmp_path: Path, folder: str) -> None:
+    study = study_in(tmp_path / folder)
+    assert study.take(1) is not None
+    assert len(study.tried()) == 1
+    assert [file.name for file in tmp_path.iterdir()] == [folder]
+    with sqlite3.connect(tmp_path / folder / ".sweeps" / "s.db") as connection:
+        assert connection.execute("SELECT study_name FROM studies").fetchall() == [("s",)]
 
 
 @pytest.mark.parametrize("name", ["", ".hidden", "a/b", "..", "line\nbreak"])

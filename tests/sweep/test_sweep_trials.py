@@ -24,8 +24,9 @@ from xray_tui.runs import follow, state
 from xray_tui.runs.directory import RunDirectory, list_runs
 from xray_tui.runs.index import summaries
 from xray_tui.runs.record import RunRecord
+from xray_tui.sweep.choosing import PrunerName
 from xray_tui.sweep.space import Choices, Metric, Range, Space, Value
-from xray_tui.sweep.study import PrunerName, Study, Tried
+from xray_tui.sweep.study import Study, Tried
 from xray_tui.sweep.trials import Sweep, settle
 
 RATES = Space(Metric("loss"), {"training.frozen.learning_rate": Range(1e-4, 1e-2, log=True)})
@@ -270,6 +271,30 @@ def test_what_fails_again_and_again_ends_the_sweep(chest: Path, tmp_path: Path) 
         Sweep(study, notes).run(10)
     assert "nowhere.pth" in found.value.message
     assert [one.state for one in study.tried()] == ["failed"] * 3
+
+
+class Died(BaseException):
+    """As if the system had ended the process."""
+
+
+def test_a_trial_that_processes_die_of_is_given_up(
+    chest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise Died
+
+    monkeypatch.setattr(launch, "start", die)
+    for process in range(3):
+        study, notes = study_of(chest, tmp_path / "runs"), Notes()
+        with pytest.raises(Died):
+            Sweep(study, notes).run(2)
+        assert notes.began_with == [(0, process > 0)]
+        study.close()
+    study, notes = study_of(chest, tmp_path / "runs"), Notes()
+    with pytest.raises(Died):
+        Sweep(study, notes).run(2)
+    assert [(one.number, one.why) for one in notes.tried] == [(0, "its process died 3 times")]
+    assert notes.began_with == [(0, True), (1, False)]
 
 
 def test_a_bug_is_raised(chest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ write-ahead log nor the locks work over a network.
 import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,16 +18,15 @@ from xray_tui.runs import state
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.settings import Settings
 from xray_tui.settings_file import leaves
+from xray_tui.sweep import choosing
+from xray_tui.sweep.choosing import PrunerName, SamplerName
 from xray_tui.sweep.lock import Lock
-from xray_tui.sweep.space import Choices, Dimension, Metric, Range, Space, Value
+from xray_tui.sweep.space import Metric, Space, Value
 
 if TYPE_CHECKING:
     import optuna
-    from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial, Trial
 
-SamplerName = Literal["tpe", "random"]
-PrunerName = Literal["median", "none", "hyperband"]
 TriedState = Literal["finished", "pruned", "failed", "running"]
 
 _STATES: dict[str, TriedState] = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
@@ -37,8 +36,6 @@ FOLDER = ".sweeps"
 """Of the runs folder: where studies are."""
 _PATIENCE_SECONDS = 60.0
 """For another process that is writing."""
-_UNPRUNED_TRIALS = 5
-"""Before any is measured by the median of the others."""
 _FEWEST_FOR_IMPORTANCE = 10
 """Finished trials. A forest fitted to fewer says more of chance than of the settings."""
 
@@ -66,8 +63,10 @@ class Taken:
     """A trial that this process is at."""
 
     trial: "Trial"
-    run: RunDirectory | None
-    """Of a trial that another process left behind, its run where it came to one."""
+    run: RunDirectory | None = None
+    """Where it came to one already."""
+    left: bool = False
+    """Another process began it, and did not come to its end."""
 
     @property
     def number(self) -> int:
@@ -99,20 +98,20 @@ class Study:
         sampler: SamplerName = "tpe",
         pruner: PrunerName = "median",
     ) -> None:
-        _prepare_optuna()
+        choosing.prepare()
         self.name, self.space, self.settings = _checked(name), space, settings
         self.runs = runs
         self.database = runs / FOLDER / f"{name}.db"
         self._sampler = sampler
         # In an order of their own: what is drawn for a seed must not depend on that of the file.
         self._distributions = {
-            path: _distribution(space.dimensions[path]) for path in sorted(space.dimensions)
+            path: choosing.distribution(space.dimensions[path]) for path in sorted(space.dimensions)
         }
         with self._told():
             self.database.parent.mkdir(parents=True, exist_ok=True)
             self._lock = Lock(self.database.with_suffix(".lock"))
             with self._lock.alone():  # two that make the tables at once would trip over each other
-                self._study = self._open(_pruner(pruner, space, settings))
+                self._study = self._open(choosing.pruner(pruner, space, settings))
 
     @property
     def metric(self) -> Metric:
@@ -137,7 +136,7 @@ class Study:
             self._study.sampler = self._sampler_for(len(known))
             asked = self._study.ask(self._distributions)
             self._lock.hold(asked.number)
-            return Taken(asked, None)
+            return Taken(asked)
 
     def let_go(self, taken: Taken) -> None:
         """This process is not at the trial any more; whose end was not told is there to be taken again."""
@@ -146,6 +145,13 @@ class Study:
     def note_run(self, taken: Taken, run: RunDirectory) -> None:
         with self._told():
             taken.trial.set_user_attr("run", run.name)
+
+    def note_death(self, taken: Taken) -> int:
+        """A process died at the trial: how often that was."""
+        with self._told():
+            deaths = int(taken.trial.user_attrs.get("deaths", 0)) + 1
+            taken.trial.set_user_attr("deaths", deaths)
+        return deaths
 
     def report(self, taken: Taken, epochs: int, value: float) -> bool:
         """Tell where a trial stands.
@@ -210,17 +216,19 @@ class Study:
     def close(self) -> None:
         self._lock.close()
 
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.database, timeout=_PATIENCE_SECONDS, check_same_thread=False)
+
     def _open(self, pruner: "optuna.pruners.BasePruner") -> "optuna.Study":
         import optuna
+        from sqlalchemy import QueuePool
 
         # Readers then wait for no writer. It is a property of the file, and stays.
-        with sqlite3.connect(self.database, timeout=_PATIENCE_SECONDS) as connection:
+        with closing(self._connect()) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
-        connection.close()
-        storage = optuna.storages.RDBStorage(
-            f"sqlite:///{self.database.absolute()}",
-            engine_kwargs={"connect_args": {"timeout": _PATIENCE_SECONDS}},
-        )
+        # Not as a URL: % and ? in a folder's name would mean something else there.
+        engine = {"creator": self._connect, "poolclass": QueuePool}
+        storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs=engine)
         study = optuna.create_study(
             storage=storage,
             study_name=self.name,
@@ -261,7 +269,7 @@ class Study:
         if _state(trial) != "running" or (run is not None and state.read(run).live):
             self._lock.let_go(number)
             return None
-        return Taken(Trial(self._study, trial._trial_id), run)
+        return Taken(Trial(self._study, trial._trial_id), run, left=True)
 
     def _frozen(self, number: int) -> "FrozenTrial":
         return self._study.get_trials(deepcopy=False)[number]
@@ -270,11 +278,8 @@ class Study:
         """Seeded by study and trial: processes side by side draw differently, and a sweep that was broken off
         draws what it would have drawn.
         """
-        from optuna import samplers
-
         words = f"{self.name}\0{self.settings.training.seed}\0{number}"
-        seed = zlib.crc32(words.encode())
-        return samplers.RandomSampler(seed) if self._sampler == "random" else samplers.TPESampler(seed=seed)
+        return choosing.sampler(self._sampler, zlib.crc32(words.encode()))
 
     def _tell(
         self, taken: Taken, state: str, value: float | None = None, *, why: str = "", epoch: int | None = None
@@ -305,65 +310,10 @@ class Study:
             ) from error
 
 
-def _prepare_optuna() -> None:
-    """
-    Raises:
-        UserError: it is not installed.
-    """
-    try:
-        import optuna  # an extra, and half a second
-    except ModuleNotFoundError as error:
-        if error.name != "optuna":
-            raise
-        raise UserError(
-            "a sweep needs optuna, which is not installed", "pip install 'xray-tui[sweep]'"
-        ) from None
-    optuna.logging.disable_default_handler()  # it would write across the progress
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-
 def _checked(name: str) -> str:
     if not name or name.startswith(".") or any(c in '/\\:*?"<>|' or not c.isprintable() for c in name):
         raise UserError(f"--study {name}: no name for a file", "letters, digits, blanks, - and _")
     return name
-
-
-def _distribution(dimension: Dimension) -> "BaseDistribution":
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    match dimension:
-        case Choices(values):
-            return CategoricalDistribution(values)
-        case Range(int() as low, int() as high, log, step):
-            return IntDistribution(low, high, log, int(step or 1))
-        case Range(low, high, log, step):
-            return FloatDistribution(low, high, log, step)
-
-
-def _pruner(name: PrunerName, space: Space, settings: Settings) -> "optuna.pruners.BasePruner":
-    from optuna import pruners
-
-    if name == "none":
-        return pruners.NopPruner()
-    if name == "median":
-        # One epoch alone says little.
-        return pruners.MedianPruner(n_startup_trials=_UNPRUNED_TRIALS, n_warmup_steps=2)
-    return pruners.HyperbandPruner(max_resource=max(1, most_epochs(space, settings)))
-
-
-def most_epochs(space: Space, settings: Settings) -> int:
-    """Of a trial, both stages together."""
-    most = 0
-    for stage in ("frozen", "unfrozen"):
-        path = f"training.{stage}.epochs"
-        match space.dimensions.get(path):
-            case None:
-                most += config.get(settings, path)
-            case Choices(values):
-                most += int(max(values))
-            case Range(high=high):
-                most += int(high)
-    return most
 
 
 def _state(trial: "FrozenTrial") -> TriedState:

@@ -16,12 +16,15 @@ from xray_tui.runs import follow, state
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.record import RunRecord
 from xray_tui.settings import Settings
+from xray_tui.sweep.choosing import most_epochs
 from xray_tui.sweep.space import Value
-from xray_tui.sweep.study import Study, Taken, Tried, most_epochs
+from xray_tui.sweep.study import Study, Taken, Tried
 from xray_tui.words import SELECTED_ON_TEST, number
 
 _SAME_FAILURES = 3
 """In a row: it is not the settings that were tried."""
+_MOST_DEATHS = 3
+"""Of processes at one trial: the next would die of it too, of memory perhaps."""
 _BY_A_PERSON = "stopped by a person"
 _POLL_SECONDS = 1.0
 
@@ -135,7 +138,7 @@ class Sweep:
             self._controls.stop(self._stopped_by)
         past = follow.read(taken.run) if taken.run and taken.run.path.is_dir() else []
         trial = _Trial(self._study, taken, self._controls, self._watcher, RunRecord.of(past))
-        self._watcher.began(taken.number, taken.params, resumed=taken.run is not None)
+        self._watcher.began(taken.number, taken.params, resumed=taken.left)
         try:
             ended = trial.run()
         except UserError as error:
@@ -185,6 +188,10 @@ class _Trial:
             UserError, Exception: as of :func:`launch.start` and :func:`launch.resume`.
         """
         run = self._taken.run
+        if self._taken.left and self.record.ended is None:  # who was asked to stop says so at the end
+            deaths = self._study.note_death(self._taken)
+            if deaths >= _MOST_DEATHS:
+                raise UserError(f"its process died {deaths} times")
         if run is None:
             changes = {**self._taken.params, "run.name": f"{self._study.name} trial {self._taken.number}"}
             settings = config.replace(self._study.settings, changes)

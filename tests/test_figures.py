@@ -112,8 +112,9 @@ def test_pictures_keep_their_shape_and_may_have_another_beside_them() -> None:
     sheet = np.asarray(opened(figures.pictures([Picture("1", [black, coloured])])).convert("L")) < 40
     rows, columns = np.nonzero(sheet[: figures.PICTURE_PX])
     assert rows.max() == figures.PICTURE_PX - 1
-    assert np.count_nonzero(sheet[figures.PICTURE_PX - 1]) == 80 + 40
-    assert np.count_nonzero(sheet[figures.PICTURE_PX - 60]) == 40
+    assert np.count_nonzero(sheet[figures.PICTURE_PX - 1]) == 168 + 88
+    assert np.count_nonzero(sheet[figures.PICTURE_PX - 84]) == 168 + 88
+    assert np.count_nonzero(sheet[figures.PICTURE_PX - 85]) == np.count_nonzero(sheet[0]) == 88
     assert columns.min() == 4
 
 

@@ -229,6 +229,7 @@ def pictures(shown: Sequence[Picture]) -> bytes:
         ValueError: there is none.
     """
     import PIL.Image  # late, as matplotlib: a journal is read without either
+    import PIL.ImageOps
 
     wide = max(len(picture.images) for picture in shown)
     columns = min(max(1, _IN_A_ROW // wide), len(shown))
@@ -238,8 +239,7 @@ def pictures(shown: Sequence[Picture]) -> bytes:
     for number, picture in enumerate(shown):
         left, top = number % columns * width, number // columns * height
         for index, pixels in enumerate(picture.images):
-            image = PIL.Image.fromarray(pixels)
-            image.thumbnail((PICTURE_PX - _GAP_PX, PICTURE_PX), PIL.Image.Resampling.BOX)
+            image = PIL.ImageOps.contain(PIL.Image.fromarray(pixels), (PICTURE_PX - _GAP_PX, PICTURE_PX))
             sheet.paste(image, (left + _GAP_PX // 2 + index * PICTURE_PX, top + PICTURE_PX - image.height))
         words = "\n".join(_shortened(line, _MOST_CHARACTERS * wide) for line in picture.words.splitlines())
         below = 1 - (top + PICTURE_PX + 3) / sheet.height

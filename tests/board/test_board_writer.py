@@ -19,9 +19,21 @@ from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.util.tensor_util import make_ndarray
 
+from xray_tui.board import curves
+from xray_tui.board.curves import drawn
 from xray_tui.board.summaries import grid, pr_curve
 from xray_tui.board.writer import BoardWriter
-from xray_tui.events import EpochEnded, Event, Mistakes, Resumed, StageStarted, TestEvaluated
+from xray_tui.events import (
+    EpochEnded,
+    Event,
+    Mistakes,
+    Resumed,
+    Source,
+    StageEnded,
+    StageStarted,
+    TestEvaluated,
+)
+from xray_tui.figures import PANEL_PX
 
 MakeRun = Callable[..., list[Event]]
 MISTAKES = 10  # an epoch, in the made-up run
@@ -132,6 +144,62 @@ def test_what_is_undefined_is_not_written(tmp_path: Path, make_run: MakeRun) -> 
     assert "test/loss" in tags["scalars"]
     assert "metrics/PR curve" not in tags["tensors"]
     assert tags["histograms"] == []
+
+
+def with_predictions(events: Iterable[Event]) -> list[Event]:
+    """The same, with what was predicted of the test images."""
+    sources = [Source(f"test/{number}.png", number // 8, str(number)) for number in range(16)]
+    positive = np.linspace(0.05, 0.9, 16, dtype=np.float32)
+    probabilities = np.stack([1 - positive, positive], 1)
+    return [
+        replace(event, probabilities=probabilities, sources=sources)
+        if isinstance(event, TestEvaluated)
+        else event
+        for event in events
+    ]
+
+
+def test_curves_are_images_of_each_stage_and_of_test(
+    tmp_path: Path, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(curves, "drawn", drawn)
+    mirror(tmp_path, with_predictions(make_run(frozen=2, unfrozen=1)))
+    frozen, unfrozen = read(tmp_path / "frozen"), read(tmp_path / "unfrozen")
+    shown = {
+        (folder, tag): accumulator.Images(tag)
+        for folder, accumulator in (("frozen", frozen), ("unfrozen", unfrozen))
+        for tag in accumulator.Tags()["images"]
+        if tag.startswith(("curves/", "test/"))
+    }
+    assert {key: [image.step for image in images] for key, images in shown.items()} == {
+        ("frozen", "curves/ROC"): [1],
+        ("frozen", "curves/calibration"): [1],
+        ("unfrozen", "curves/ROC"): [2],
+        ("unfrozen", "curves/calibration"): [2],
+        ("unfrozen", "test/ROC"): [2],
+        ("unfrozen", "test/calibration"): [2],
+    }
+    for images in shown.values():
+        size = Image.open(io.BytesIO(images[0].encoded_image_string)).size
+        assert (images[0].width, images[0].height) == size == PANEL_PX
+    assert len({images[0].encoded_image_string for images in shown.values()}) == len(shown)
+    (table,) = (make_ndarray(curve.tensor_proto) for curve in unfrozen.Tensors("test/PR curve"))
+    assert table[:4, 0].tolist() == [8, 8, 0, 0], "from threshold 0 on all are called positive"
+
+
+def test_a_resumed_stage_draws_no_curve_of_an_epoch_it_has_not_seen(
+    tmp_path: Path, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(curves, "drawn", lambda *given: pytest.fail("there is nothing to draw"))
+    events = make_run(frozen=2, unfrozen=0)
+    ends = next(number for number, event in enumerate(events) if isinstance(event, StageEnded))
+    bare = dict.fromkeys(EpochEnded.ARRAYS)
+    past = [replace(e, **bare) if isinstance(e, EpochEnded) else e for e in events[:ends]]
+    writer = BoardWriter(tmp_path)
+    writer.recall(past)
+    for event in (Resumed(epoch=2, stage="frozen"), events[ends]):
+        writer(event)
+    writer.close()
 
 
 def test_a_skipped_test_is_not_written(tmp_path: Path, make_run: MakeRun) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from xray_tui import config, launch
+from xray_tui.board import curves
 from xray_tui.engine.controls import Controls
 from xray_tui.events import (
     Best,
@@ -40,8 +41,9 @@ SMALL: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A report's figures take longer than one of these runs."""
+    """The figures of a report and of TensorBoard take longer than one of these runs."""
     monkeypatch.setattr(report, "draw", lambda *given: {})
+    monkeypatch.setattr(curves, "drawn", lambda *given: [])
 
 
 React = Callable[[Event, Controls], None]

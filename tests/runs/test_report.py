@@ -20,6 +20,9 @@ from xray_tui.events import (
     ControlUsed,
     EpochEnded,
     Event,
+    Explained,
+    Mistake,
+    Mistakes,
     OperatingPoint,
     Resumed,
     RunEnded,
@@ -28,6 +31,7 @@ from xray_tui.events import (
     TestEvaluated,
     TestUnsealed,
 )
+from xray_tui.figures import PICTURE_PX
 from xray_tui.regular_files import NotRegular
 from xray_tui.runs import upkeep
 from xray_tui.runs.directory import RunDirectory
@@ -272,6 +276,34 @@ def test_without_radiographs_the_report_says_so(tmp_path: Path) -> None:
     assert "No pictures: none of the radiographs can be read" in text
 
 
+def test_grad_cams_stand_beside_their_radiographs(tmp_path: Path) -> None:
+    bare = written(predicted(tmp_path / "bare"))[1]["mistakes.png"]
+    path = "test/NORMAL/person5_virus_1.jpeg"
+    explained = Explained(
+        t=NOON + 60,
+        stage="frozen",
+        epoch=0,
+        mistakes=[Mistake(path=path, actual=0, predicted=1, probability=0.7, loss=1.2)],
+        images=np.full((1, 32, 32), 120, np.uint8),
+        heat=np.ones((1, 2, 2), np.float32),
+    )
+    directory = predicted(tmp_path / "explained", more=[explained])
+    text, figures = written(directory)
+    assert "Grad-CAM" in text
+    assert bare.size == (3 * PICTURE_PX, PICTURE_PX + 34), "three mistakes in a row"
+    assert figures["mistakes.png"].size == (4 * PICTURE_PX, 2 * (PICTURE_PX + 34)), "two pairs in a row"
+    assert [row(text, str(rank))[0] for rank in (1, 2)] == [
+        f"`{path}`",
+        "`test/PNEUMONIA/person6_virus_1.jpeg`",
+    ]
+    (tmp_path / "explained" / "chest").rename(tmp_path / "elsewhere")
+    assert written(directory)[1]["mistakes.png"].size == (PICTURE_PX, PICTURE_PX + 34), (
+        "what was kept is shown"
+    )
+    (directory.explanations / "frozen" / "01.png").write_bytes(b"\x89PNG broken")
+    assert "mistakes.png" not in written(directory)[1]
+
+
 def test_a_mistake_leads_nowhere_but_into_the_data_folder(tmp_path: Path) -> None:
     told = list(predicted_journal(tmp_path / "secret.png"))
     _, figures = written(keep(tmp_path / "runs", told))
@@ -280,8 +312,6 @@ def test_a_mistake_leads_nowhere_but_into_the_data_folder(tmp_path: Path) -> Non
 
 def predicted_journal(secret: Path) -> list[Event]:
     """That of a run without predictions, whose mistakes name a file elsewhere."""
-    from xray_tui.events import Mistake, Mistakes
-
     write_image(secret)
     root = secret.parent / "chest"
     root.mkdir()

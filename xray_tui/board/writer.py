@@ -8,6 +8,8 @@ A run is two TensorBoard runs, ``frozen`` and ``unfrozen``, and never a third. T
 | ``Accuracy`` | of validation | % |
 | ``metrics/AUC``, ``metrics/sensitivity``, ``metrics/specificity`` | of validation | fraction |
 | ``metrics/PR curve`` | precision and recall of validation, for the positive class | |
+| ``curves/ROC``, ``curves/calibration`` | of validation in the stage's best epoch, as images, when the \
+stage has ended | |
 | ``training/learning rate`` | | |
 | ``training/images per second`` | validation left out | images/s |
 | ``X-Ray grid`` | the first train images, once a run, at step 0 | |
@@ -19,6 +21,7 @@ ended | |
 epoch so far, for the HPARAMS tab | as above |
 | ``test/loss``, ``…/accuracy`` (%), ``…/AUC``, ``…/sensitivity``, ``…/specificity`` | test, once, in \
 the last stage's run | as above |
+| ``test/PR curve``, ``test/ROC``, ``test/calibration`` | likewise | |
 
 The PROJECTOR tab has validation images as the best weights tell them apart: see
 :mod:`xray_tui.board.projector`. What is undefined is not written. Accuracy is in percent wherever it
@@ -36,6 +39,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from msgspec.structs import replace
 
 from xray_tui.events import (
+    Array,
     EpochEnded,
     Event,
     Explained,
@@ -88,6 +92,8 @@ class BoardWriter:
         self._grid: Any = None
         self._stage: Stage | None = None
         self._epochs: list[EpochEnded] = []  # without arrays
+        self._best: EpochEnded | None = None
+        """The best of the stage under way, with what it predicted; of a resumed stage it may be gone."""
 
     def recall(self, events: Iterable[Event]) -> None:
         """Take what a resumed run's journal tells (classes, settings, epochs so far) and write nothing."""
@@ -123,9 +129,10 @@ class BoardWriter:
                 self._write(event.stage, self._grad_cams(event), event.epoch, event.t)
                 self._project(event)
             case StageEnded() if event.stage in self._files:
+                self._draw_best()
                 self._end_stage(event.stage, succeeded=True, t=event.t)
             case TestEvaluated() if self._stage and not event.skipped:
-                self._write(self._stage, _numbers("test", event), self._test_step(event), event.t)
+                self._write(self._stage, self._test(event), self._test_step(event), event.t)
             case Resumed():
                 self._grid = None  # it was written when the run began
                 for stage in get_args(Stage):
@@ -148,9 +155,11 @@ class BoardWriter:
             case RunStarted():
                 self._started = replace(event, validation=None, grid=None)
             case StageStarted() if event.epochs:
-                self._stage = event.stage
+                self._stage, self._best = event.stage, None
             case EpochEnded():
                 self._stage = event.stage
+                if self._is_best_of_stage(event):
+                    self._best = replace(event, histograms=None)
                 self._epochs.append(replace(event, **dict.fromkeys(event.ARRAYS)))
             case Resumed():
                 self._epochs = [epoch for epoch in self._epochs if epoch.epoch < event.epoch]
@@ -208,12 +217,39 @@ class BoardWriter:
         for name, histogram in (event.histograms or {}).items():
             values.append(summaries.histogram(name, histogram))
         if event.probabilities is not None and event.actual is not None:
+            values += self._pr_curve("metrics/PR curve", event.probabilities, event.actual)
+        return values
+
+    def _pr_curve(self, tag: str, probabilities: Array, actual: Array) -> list[Value]:
+        from xray_tui.board import summaries
+
+        sure, is_positive = probabilities[:, self._positive()], actual == self._positive()
+        # Without a positive image recall is undefined; of a run that diverged, everything is.
+        if not is_positive.any() or not math.isfinite(sure.sum()):
+            return []
+        return [summaries.pr_curve(tag, sure, is_positive)]
+
+    def _draw_best(self) -> None:
+        best, positive = self._best, self._positive()
+        if best is not None and best.probabilities is not None and best.actual is not None:
+            from xray_tui.board import curves  # late: it brings matplotlib
+
+            sure, is_positive = best.probabilities[:, positive], best.actual == positive
+            values = curves.drawn("curves", "validation", sure, is_positive)
+            self._write(best.stage, values, best.epoch, best.t)
+
+    def _test(self, event: TestEvaluated) -> list[Value]:
+        values = _numbers("test", event)
+        if event.probabilities is not None and event.sources is not None:
+            import numpy as np
+
+            from xray_tui.board import curves
+
             positive = self._positive()
-            is_positive = event.actual == positive
+            actual = np.array([source.actual for source in event.sources])
+            values += self._pr_curve("test/PR curve", event.probabilities, actual)
             sure = event.probabilities[:, positive]
-            # Without a positive image recall is undefined; of a run that diverged, everything is.
-            if is_positive.any() and math.isfinite(sure.sum()):
-                values.append(summaries.pr_curve("metrics/PR curve", sure, is_positive))
+            values += curves.drawn("test", "test", sure, actual == positive)
         return values
 
     def _mistakes(self, event: Mistakes) -> list[Value]:

@@ -203,7 +203,7 @@ def _mistakes(record: RunRecord, judged: Sequence[Judged], figures: Mapping[str,
         return []
     lines = ["## Worst mistakes", ""]
     if shown := _figure("mistakes.png", "The worst mistakes", figures):
-        seen = ", beside each with where the network looked (Grad-CAM)" if False else ""
+        seen = ", with where the network looked (Grad-CAM) where that was kept" if record.explained else ""
         lines += [*shown, f"By loss, as in the table{seen}.", ""]
     elif figures:
         lines += ["No pictures: none of the radiographs can be read from the data folder now.", ""]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from xray_tui.errors import UserError
 from xray_tui.events import Mistake
 from xray_tui.runs.directory import RunDirectory
+from xray_tui.runs.explanations import picture
 from xray_tui.runs.record import RunRecord
 from xray_tui.words import percent
 
@@ -147,7 +149,10 @@ def _pictures(record: RunRecord, judged: Sequence[Judged], directory: RunDirecto
     settings, shown = record.started.settings if record.started else {}, []
     root = settings.get("data", {}).get("root")
     for rank, mistake in enumerate(worst_mistakes(record, judged)[0], 1):
-        images = [_radiograph(Path(root), mistake.path) if root else None]
+        images = [
+            _radiograph(Path(root), mistake.path) if root else None,
+            _grad_cam(record, directory, mistake),
+        ]
         actual, predicted = record.classes[mistake.actual], record.classes[mistake.predicted]
         words = f"{rank}  is {actual}\n    called {predicted}, {percent(mistake.probability)}"
         if seen := [image for image in images if image is not None]:
@@ -169,3 +174,26 @@ def _radiograph(root: Path, path: str) -> NDArray[np.uint8] | None:
         return decode(locate(root / path), _SHORT_SIDE_PX)
     except (Unreadable, UserError):
         return None
+
+
+def _grad_cam(record: RunRecord, directory: RunDirectory, mistake: Mistake) -> NDArray[np.uint8] | None:
+    """Where the best weights looked, as the run kept it, (H, W, 3); ``None`` where it kept nothing."""
+    import numpy as np
+    from PIL import Image
+
+    for stage, explained in record.explained.items():
+        if record.best is None or explained.epoch != record.best.epoch:
+            continue
+        shown = [(kept.path, kept.predicted) for kept in explained.mistakes]
+        if (mistake.path, mistake.predicted) not in shown:
+            continue
+        file = picture(directory, stage, shown.index((mistake.path, mistake.predicted)) + 1)
+        try:
+            directory.check_inside(file.parent)
+            content = directory.read(file, _PICTURE_BYTES)
+            with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+                if max(image.size) <= _PICTURE_SIDE_PX:
+                    return np.asarray(image.convert("RGB"))
+        except (OSError, SyntaxError, ValueError):  # among them Pillow's words for a broken PNG
+            continue
+    return None

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from tensorboard.plugins.projector.projector_plugin import ProjectorPlugin
 from werkzeug.test import Client
 
 from xray_tui.board import projector
+from xray_tui.board.guard import LiveProjector
 from xray_tui.board.writer import BoardWriter
 from xray_tui.events import Event, Explained, Mistake, Source
 
@@ -53,12 +55,12 @@ def mirror(folder: Path, make_run: MakeRun, told: Explained) -> None:
 
 
 class Plugin:
-    """TensorBoard's, on a folder with one run, asked as a browser asks it."""
+    """TensorBoard's, or ours, on a folder with one run, asked as a browser asks it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: type[ProjectorPlugin] = ProjectorPlugin) -> None:
         runs = SimpleNamespace(list_runs=lambda *_, **__: [SimpleNamespace(run_name="frozen")])
-        plugin = ProjectorPlugin(TBContext(logdir=str(folder), data_provider=runs))
-        self._apps = plugin.get_plugin_apps()
+        self.plugin = kind(TBContext(logdir=str(folder), data_provider=runs))
+        self._apps = self.plugin.get_plugin_apps()
 
     def __call__(self, route: str, **query: str) -> bytes:
         answer = Client(self._apps[route]).get("/", query_string={"run": "frozen"} | query)
@@ -105,6 +107,25 @@ def test_each_point_has_its_thumbnail_framed_by_its_class(plugin: Plugin) -> Non
         left, top = number % 3 * 48, number // 3 * 48
         assert sprite.getpixel((left + 24, top + 24)) == (number,) * 3
         assert sprite.getpixel((left + 1, top + 46)) == (ORANGE if number % 2 else BLUE)
+
+
+def test_points_that_come_later_are_found(tmp_path: Path, make_run: MakeRun) -> None:
+    """TensorBoard's own would not look again at a run that it knows."""
+    (tmp_path / "frozen").mkdir()
+    served = Plugin(tmp_path, LiveProjector)
+    assert json.loads(served("/runs")) == []
+    assert not served.plugin.is_active()
+    mirror(tmp_path, make_run, explained())
+    assert served.embedding()["tensorShape"] == [7, 5]
+    assert served("/tensor", name=served.embedding()["tensorName"])
+    other = explained(9)
+    for name, content in projector.files(other, CLASSES).items():
+        (tmp_path / "frozen" / name).write_bytes(content)
+    tensor = np.frombuffer(served("/tensor", name=served.embedding()["tensorName"]), np.float32)
+    assert np.array_equal(tensor.reshape(9, 5), other.features), "and not those that were read before"
+    until = time.monotonic() + 5
+    while not served.plugin.is_active():  # which it finds out in a thread
+        assert time.monotonic() < until
 
 
 def test_names_and_classes_cannot_break_the_table(tmp_path: Path, make_run: MakeRun) -> None:

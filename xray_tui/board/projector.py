@@ -1,8 +1,7 @@
 """The files that TensorBoard's projector shows: validation images as points, with thumbnails.
 
 They lie beside the stage's event files, where the projector plugin looks for ``projector_config.pbtxt``;
-what that names may lie nowhere else. The plugin looks when a TensorBoard run appears, so a TensorBoard that
-was open already shows a stage's points after the next stage has begun, or when it is started anew.
+what that names may lie nowhere else.
 
 Importing this costs what :mod:`xray_tui.board.summaries` does.
 """

@@ -148,6 +148,13 @@ def test_a_sweep_from_the_command_line(folder: Path, capsys: pytest.CaptureFixtu
     )
     assert (kept.data.split, kept.evaluation.unseal) == ("holdout", "end")
 
+    words = ("--config=runs/.sweeps/rates.toml", "--device=cpu", "--runs-dir=again")
+    assert call(capsys, "train", "chest", *words)[0] == 0
+    (again,) = list_runs(Path("again"))
+    assert told_by_epochs(again) == told_by_epochs(won), "it is the very same run"
+    test = RunRecord.of(follow.read(again)).test
+    assert (test.skipped, test.images) == ("", 14), "which looks at test"
+
     code, out, err = call(capsys, "sweep", "chest", *QUICK, "--trials=3", "--json")
     assert code == 0
     found = json.loads(out)
@@ -157,6 +164,10 @@ def test_a_sweep_from_the_command_line(folder: Path, capsys: pytest.CaptureFixtu
     assert found["best"]["params"].keys() == {"training.frozen.learning_rate", "training.loss.balance"}
     assert found["importance"] is None
     assert len(list_runs(Path("runs"))) == 3, "nothing is left to try"
+
+
+def told_by_epochs(run: RunDirectory) -> list[dict[str, object]]:
+    return essence([event for event in follow.read(run) if isinstance(event, EpochEnded)])
 
 
 def test_show_space_shows_what_would_be_searched(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,6 +68,18 @@ def test_the_table_of_runs(call: Call, two: tuple[RunDirectory, RunDirectory]) -
     assert poor.index("放") == good.index("good") == header.index("name")
 
 
+def test_accuracies_selected_on_test_have_a_mark_and_its_meaning(call: Call, tmp_path: Path) -> None:
+    validated(tmp_path / "runs", GOOD, data__split="recipe")
+    _, out, _ = call("list")
+    assert "92.5 %*" in out
+    assert out.splitlines()[-1].startswith("* selected on test")
+    assert call("export", "runs.md")[0] == 0
+    validated(tmp_path / "runs", POOR, at=NOON + 60, data__split="holdout")
+    call("export", "runs.md")
+    assert "92.5 %*" in (tmp_path / "runs.md").read_text()
+    assert (tmp_path / "runs.md").read_text().endswith("\\* selected on test\n")
+
+
 def test_show_has_the_name_and_the_note(call: Call, two: tuple[RunDirectory, RunDirectory]) -> None:
     call("note", two[0].name, "keep this one")
     code, out, _ = call("show", two[0].name)

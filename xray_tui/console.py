@@ -208,6 +208,7 @@ def point_line(point: OperatingPoint) -> str:
 
 def print_runs(summaries: Iterable[Summary]) -> None:
     """A table of runs; only notes are cut, and only where a terminal sets a width."""
+    summaries = list(summaries)
     rows = [_RUN_COLUMNS, *(tuple(map(harmless, _run_cells(summary))) for summary in summaries)]
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     if sys.stdout.isatty():
@@ -223,12 +224,21 @@ def print_runs(summaries: Iterable[Summary]) -> None:
         ]
         shown = note if cell_len(note) <= widths[-1] else set_cell_size(note, widths[-1] - 1) + "…"
         print((" " * _GAP).join([*padded, shown]).rstrip())
+    if any(summary.mark for summary in summaries):
+        print(f"* {SELECTED_ON_TEST}: validation is the folder test, as published")
 
 
 def _run_cells(s: Summary) -> tuple[str, ...]:
     name = "" if s.name == s.directory.name else s.name
     return (
-        *(s.directory.name, s.status, str(s.epochs), number(s.loss), percent(s.accuracy), number(s.auc)),
+        *(
+            s.directory.name,
+            s.status,
+            str(s.epochs),
+            number(s.loss),
+            percent(s.accuracy) + s.mark,
+            number(s.auc),
+        ),
         *(duration(s.seconds), " ".join(name.split()), " ".join(s.note.split())),
     )
 

@@ -122,7 +122,7 @@ def test_what_to_keep_in_mind(tmp_path: Path) -> None:
     assert "3 pairs were tested" in notes
     assert "Below 0.017" in notes
     assert "Some patients have several images" in notes
-    assert "of A, B: the folder test, as published" in notes
+    assert "(A, B: selected on test, as published)" in notes
     assert "different classes: NORMAL and PNEUMONIA" in notes
     die(runs[2])
     notes = "\n".join(compare(runs[2:]).notes)

@@ -368,3 +368,14 @@ def test_the_list_looks(snap_compare: Callable[..., bool], size: tuple[int, int]
         await write(pilot, "has:note | night")
 
     assert snap_compare(app, terminal_size=size, run_before=run)
+
+
+async def test_accuracies_selected_on_test_have_a_mark_and_its_meaning() -> None:
+    recipe = listed(8, settings={"data": {"split": "recipe"}}, accuracy=1.0)
+    app = dashboard(find_runs=lambda folder: [recipe, listed(7, settings={"data": {"split": "holdout"}})])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, app, 2)
+        assert "100.0 %*" in rows(app, "runs")[1]
+        assert "89.1 %" in rows(app, "runs")[2]
+        assert "89.1 %*" not in rows(app, "runs")[2]
+        assert "* selected on test" in counted(app)

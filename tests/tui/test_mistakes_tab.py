@@ -15,7 +15,7 @@ from tui_support import Script, dashboard, keys, recorded, toasts, until
 
 from xray_tui.engine.explanation import Explanation
 from xray_tui.errors import UserError
-from xray_tui.events import CheckpointSaved, EpochEnded, Event
+from xray_tui.events import CheckpointSaved, EpochEnded, Event, OperatingPoint
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.panes.film import Explain, FilmPane
@@ -247,6 +247,32 @@ async def test_the_threshold_moves_everything_together_and_backspace_resets(run:
         assert "from p ≥ 0.00" in title(app, "#threshold")
         await pilot.hover(Slider, offset=(slider.size.width // 2, 4))
         assert "from p ≥ 0.00" in title(app, "#threshold"), "the button is up"
+
+
+async def test_the_threshold_begins_at_the_operating_point(run: KeptRun) -> None:
+    point = OperatingPoint(
+        epoch=LAST,
+        rule="youden",
+        threshold=0.3,
+        temperature=None,
+        accuracy=None,
+        sensitivity=None,
+        specificity=None,
+    )
+    app = opened(told_by(run, [*run.told[:-1], point, run.told[-1]]))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await to_mistakes(pilot, app)
+        called = run.probabilities[LAST, :, 1] >= np.float32(0.3)
+        wrong = {f"film-{image:04}" for image in np.flatnonzero(called != (run.actual == 1))}
+        assert set(listed(app)) == wrong
+        assert "from p ≥ 0.30" in title(app, "#threshold")
+        assert "operating point is 0.30" in subtitle(app, "#threshold")
+        await pilot.press("backspace")
+        assert toasts(app) == ["The threshold is where the run has it."]
+        await pilot.press("left_square_bracket")
+        assert "from p ≥ 0.29" in title(app, "#threshold")
+        await pilot.press("backspace")
+        assert "from p ≥ 0.30" in title(app, "#threshold")
 
 
 async def test_grad_cam_is_laid_over_off_the_ui_thread_and_asked_once(run: KeptRun) -> None:

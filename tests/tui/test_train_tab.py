@@ -21,7 +21,17 @@ from tui_support import (
 )
 
 from xray_tui import config
-from xray_tui.events import Best, EpochEnded, Event, Mistake, Mistakes, Progress, TestEvaluated
+from xray_tui.events import (
+    Best,
+    EpochEnded,
+    Event,
+    Mistake,
+    Mistakes,
+    Progress,
+    RunStarted,
+    TestEvaluated,
+    TestUnsealed,
+)
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.panes.confusion import ConfusionPane
 from xray_tui.tui.panes.picture import RadiographView, read_radiograph
@@ -85,6 +95,21 @@ async def test_a_finished_run_shows_its_test_result_and_the_end() -> None:
         assert "test" in str(app.query_one(ConfusionPane).render())
         assert "new run" in keys(app)
         assert "pause" not in keys(app)
+
+
+async def test_numbers_selected_on_test_are_called_so_and_looks_at_test_are_counted() -> None:
+    told = list(recorded())
+    (started,) = [event for event in told if isinstance(event, RunStarted)]
+    settings = {**started.settings, "data": {**started.settings["data"], "split": "recipe"}}
+    told[told.index(started)] = msgspec.structs.replace(started, settings=settings)
+    told.insert(-2, TestUnsealed(images=16, times=3))
+    app = dashboard(Script(told, ended=True))
+    async with app.run_test(size=(160, 50)) as pilot:
+        await until(pilot, lambda: "done" in header(app))
+        assert str(app.query_one("#epochs-pane").border_subtitle).endswith(", selected on test")
+        assert "87.5 %" in str(app.query_one("#test-result").render())
+        await pilot.resize_terminal(320, 50)
+        await until(pilot, lambda: "test looked at 3 times" in str(app.query_one("#test-result").render()))
 
 
 async def test_a_skipped_test_says_why() -> None:

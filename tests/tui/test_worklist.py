@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from xray_tui.errors import UserError
+from xray_tui.events import OperatingPoint
 from xray_tui.runs.predictions import EpochPredictions, Images
 from xray_tui.tui.image_filter import Facts, parse
+from xray_tui.tui.reading import own_threshold
 from xray_tui.tui.worklist import Order, Worklist
 
 CLASSES = ["NORMAL", "PNEUMONIA"]
@@ -52,6 +54,45 @@ def test_every_order(work: Worklist, order: Order, turned: bool, listed: list[in
     assert work.listed.tolist() == listed
     assert work.looked_at == 0, "the same image stays under the cursor"
     assert work.place == listed.index(0)
+
+
+def test_the_runs_own_threshold_is_where_it_begins_and_what_rates_are_compared_with() -> None:
+    made = Worklist(Images(NAMES, np.array(ACTUAL), NAMES), CLASSES, positive=1, own=0.7)
+    made.look_at(predictions(POSITIVE))
+    assert made.listed.tolist() == [0, 1, 5], "0.6 is no positive any more"
+    assert made.rates is made.own_rates
+    made.move_threshold(0.3)
+    assert (made.rates.sensitivity, made.own_rates.sensitivity) == (2 / 3, 1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "temperature", "classes", "wanted"),
+    [
+        (None, None, 2, None),
+        (0.4, None, 2, 0.4),
+        (0.4, None, 3, 0.4),
+        # Odds of 1 : 2 were the square root of 1 : 4 before they were calibrated.
+        (1 / 3, 2.0, 2, 0.2),
+        (1 / 3, 2.0, 3, None),
+        (1.0, 2.0, 2, 1.0),
+        (1e-30, 20.0, 2, 0.0),
+    ],
+)
+def test_the_threshold_of_what_is_not_calibrated(
+    threshold: float | None, temperature: float | None, classes: int, wanted: float | None
+) -> None:
+    point = OperatingPoint(
+        epoch=0,
+        rule="youden",
+        threshold=threshold,
+        temperature=temperature,
+        accuracy=None,
+        sensitivity=None,
+        specificity=None,
+    )
+    found = own_threshold(point, classes)
+    assert found == (wanted if wanted is None else pytest.approx(wanted, rel=1e-4))
+    assert own_threshold(None, classes) is None
 
 
 def test_directions(work: Worklist) -> None:

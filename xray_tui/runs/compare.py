@@ -20,7 +20,7 @@ from xray_tui.runs.follow import read
 from xray_tui.runs.markdown import plain
 from xray_tui.runs.record import RunRecord
 from xray_tui.settings_file import leaves
-from xray_tui.words import ABSENT, number, percent
+from xray_tui.words import ABSENT, SELECTED_ON_TEST, number, percent
 
 _SURE = 0.05
 """A smaller p is called more than chance."""
@@ -274,7 +274,7 @@ def _caveats(runs: list[ComparedRun], tests: int) -> list[str]:
         letter(at) for at, run in enumerate(runs) if run.settings.get("data", {}).get("split") == "recipe"
     ]
     if any(run.best for run in runs):
-        folder = f" (of {', '.join(recipe)}: the folder test, as published)" if recipe else ""
+        folder = f" ({', '.join(recipe)}: {SELECTED_ON_TEST}, as published)" if recipe else ""
         notes.append(f"Each best epoch was chosen on these same images{folder}: the numbers are optimistic.")
     return notes
 

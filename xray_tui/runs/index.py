@@ -20,7 +20,7 @@ from xray_tui.files import replace_bytes
 from xray_tui.regular_files import read_regular
 from xray_tui.runs import about, soundness, state
 from xray_tui.runs.directory import RunDirectory, list_runs
-from xray_tui.runs.record import RunRecord
+from xray_tui.runs.record import RunRecord, selected_on_test
 
 _VERSION = 2
 """Of the index file: one of another version is made anew."""
@@ -60,6 +60,11 @@ class Summary:
     """Name of the data folder."""
     settings: dict[str, Any]
     """The resolved settings, as the tree of ``settings.Settings``; empty where none can be read."""
+
+    @property
+    def mark(self) -> str:
+        """What stands behind its accuracy, to be explained by ``words.SELECTED_ON_TEST``; mostly nothing."""
+        return "*" if self.accuracy is not None and selected_on_test(self.settings) else ""
 
 
 class _Facts(Struct, frozen=True):

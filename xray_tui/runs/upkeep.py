@@ -21,7 +21,7 @@ from xray_tui.runs.index import Summary
 from xray_tui.runs.markdown import plain
 from xray_tui.runs.report import write_report
 from xray_tui.settings_file import leaves
-from xray_tui.words import ABSENT, duration, harmless, number, percent
+from xray_tui.words import ABSENT, SELECTED_ON_TEST, duration, harmless, number, percent
 
 _TRASH = ".trash"
 _COLUMNS = (
@@ -206,10 +206,12 @@ def _markdown(summaries: Sequence[Summary]) -> str:
         cells = [run.directory.name, name, run.status, run.backbone, run.stage or ABSENT, str(run.epochs)]
         cells += [
             number(run.loss, 4),
-            percent(run.accuracy),
+            percent(run.accuracy) + run.mark,
             number(run.auc, 4),
             duration(run.seconds),
             run.note,
         ]
         lines.append(f"| {' | '.join(plain(' '.join(cell.split())) for cell in cells)} |")
+    if any(run.mark for run in summaries):
+        lines += ["", f"\\* {SELECTED_ON_TEST}"]
     return "\n".join([*lines, ""])

@@ -1,8 +1,10 @@
 """The mistakes of one run as they are read: the list, and what the panes beside it show."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from xray_tui.events import OperatingPoint
 from xray_tui.runs.predictions import EpochPredictions, Images, KeptPredictions
 from xray_tui.tui.panes.film import Case
 from xray_tui.tui.panes.rates import RatesShown
@@ -26,7 +28,8 @@ class Reading:
 
     def __init__(self, run: ShownRun, kept: KeptPredictions, images: Images, found: EpochPredictions) -> None:
         self.run, self.kept = run, kept
-        self.work = Worklist(images, kept.classes, _positive(run))
+        own = own_threshold(run.record.point, len(kept.classes))
+        self.work = Worklist(images, kept.classes, _positive(run), own)
         self.pixels: dict[str, tuple[int, int] | None] = {}
         """Width and height of the files measured so far; ``None`` of one that cannot be."""
         self.known_epochs = 0
@@ -119,6 +122,23 @@ class Reading:
         if work.threshold is not None:
             return name, f"from p ≥ {work.threshold:.2f}"
         return name, "from p ≥ 0.50" if len(work.classes) == 2 else "where it is the likeliest"
+
+
+def own_threshold(point: OperatingPoint | None, classes: int) -> float | None:
+    """The threshold of an operating point for probabilities that are not calibrated, as those of epochs.
+
+    ``None`` where there is none, and with more than two classes where it is of calibrated ones: then no one
+    threshold is the same.
+    """
+    if point is None or point.threshold is None or point.temperature is None:
+        return point.threshold if point else None
+    if classes > 2:
+        return None
+    if not 0 < point.threshold < 1:
+        return point.threshold
+    logit = point.temperature * math.log(point.threshold / (1 - point.threshold))
+    # A little less: the image that it was taken from is called, however the powers are rounded.
+    return (1 - 1e-5) / (1 + math.exp(-max(-700.0, logit)))
 
 
 def _positive(run: ShownRun) -> int:

@@ -34,14 +34,18 @@ class Worklist:
     Args:
         classes: by name.
         positive: the class that the threshold is of.
+        own: the run's own threshold; ``None`` where it calls the likeliest class.
     """
 
-    def __init__(self, images: Images, classes: Sequence[str], positive: int) -> None:
+    def __init__(
+        self, images: Images, classes: Sequence[str], positive: int, own: float | None = None
+    ) -> None:
         self.images = images
         self.classes = list(classes)
         self.positive = positive
-        self.threshold: float | None = None
-        """``None`` calls the likeliest class, as the run does."""
+        self.own = own
+        self.threshold = own
+        """``None`` calls the likeliest class."""
         self.direction: Direction = "all"
         self.filter: ImageFilter = EVERYTHING
         self.order: Order = "loss"
@@ -70,8 +74,7 @@ class Worklist:
     def look_at(self, found: EpochPredictions) -> None:
         """Another epoch."""
         self.found = found
-        own = metrics.predicted_at(found.probabilities, self.positive, None)
-        self.own_rates = self._rate(own)
+        self.own_rates = self._rate(metrics.predicted_at(found.probabilities, self.positive, self.own))
         scores, actual = found.probabilities[:, self.positive], self.images.actual
         self.best_threshold = metrics.youden(scores, actual == self.positive)
         self.move_threshold(self.threshold)
@@ -81,7 +84,7 @@ class Worklist:
         self.threshold = threshold
         if self.found is not None:
             self.predicted = metrics.predicted_at(self.found.probabilities, self.positive, threshold)
-            self.rates = self.own_rates if threshold is None else self._rate(self.predicted)
+            self.rates = self.own_rates if threshold == self.own else self._rate(self.predicted)
             self._list(keep=True)
 
     def show_direction(self, direction: Direction) -> None:

@@ -17,7 +17,7 @@ from xray_tui.tui.panes.sparks import Spark, Sparks
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.text import bar
 from xray_tui.tui.themes import Palette
-from xray_tui.words import ABSENT, count, harmless, number, percent
+from xray_tui.words import ABSENT, SELECTED_ON_TEST, count, harmless, looked_at, number, percent
 
 COLUMNS = (
     Column("epoch", 5, right=True),
@@ -88,7 +88,8 @@ class EpochsPane(Sized, Vertical):
         self._run = run
         self._show_rows(run)
         best = run.record.best
-        self.border_subtitle = f"★ best: epoch {best.epoch}" if best else ""
+        chosen = f", {SELECTED_ON_TEST}" if run.record.selected_on_test else ""
+        self.border_subtitle = f"★ best: epoch {best.epoch}{chosen}" if best else ""
         self._show_test(run)
         if sparks:
             self._show_sparks(run)
@@ -220,7 +221,9 @@ class EpochsPane(Sized, Vertical):
             if line.cell_len + entry.cell_len > width:  # a name without its number would say nothing
                 break
             line.append_text(entry)
-        return line
+        unsealed = run.record.unsealed
+        looked = f"  {looked_at(unsealed.times)}" if unsealed else ""
+        return line.append(looked, palette.muted) if line.cell_len + len(looked) <= width else line
 
 
 def _under_way(run: ShownRun) -> Progress | None:

@@ -20,7 +20,7 @@ from xray_tui.tui.panes.rows import Row, RowList
 from xray_tui.tui.panes.run_rows import Order, RunRows, run_row
 from xray_tui.tui.run_colours import run_colours
 from xray_tui.tui.themes import Palette
-from xray_tui.words import count
+from xray_tui.words import SELECTED_ON_TEST, count
 
 _EXAMPLES = (
     "acc>=0.88",
@@ -112,6 +112,8 @@ class RunsPane(Vertical):
         counts = Text(f"  {words}{', reading more …' if self._more else ''}", palette.muted)
         if self._selected:
             counts.append(f"  ● {len(self._selected)} selected", palette.primary)
+        if any(run.mark for run in self.shown):
+            counts.append(f"  * {SELECTED_ON_TEST}", palette.muted)
         return counts
 
     def take_focus(self) -> None:

@@ -24,16 +24,19 @@ class ThresholdPane(Horizontal):
         yield self.slider
         yield self._rates
 
-    def show(self, division: Division, rates: RatesShown, rule: Sequence[str], *, moved: bool) -> None:
+    def show(self, division: Division, rates: RatesShown, rule: Sequence[str], own: float | None) -> None:
         """
         Args:
             rule: what is called positive, and from where on.
-            moved: the threshold is no more where the run has it.
+            own: the run's own threshold; ``None`` where it calls the likeliest class.
         """
         palette, (name, since) = Palette.of(self.app), rule
         self.slider.show(division)
         self._rates.show(rates)
         title = Text.assemble("threshold  ", (f"{name} ", palette.muted))
-        self.border_title = title.append(since, palette.primary if moved else palette.muted)
-        own = "are at 0.5" if len(rates.classes) == 2 else "take the likeliest class"
-        self.border_subtitle = f"view only; the run's own numbers {own}"
+        self.border_title = title.append(
+            since, palette.muted if division.threshold == own else palette.primary
+        )
+        where = "are at 0.5" if len(rates.classes) == 2 else "take the likeliest class"
+        own_rule = f"own numbers {where}" if own is None else f"operating point is {own:.2f}"
+        self.border_subtitle = f"view only; the run's {own_rule}"

@@ -222,8 +222,7 @@ is shown."""
             self._measure(reading, path, file)
 
     def _show_threshold(self, reading: Reading) -> None:
-        moved = reading.work.threshold is not None
-        self._threshold.show(reading.division(), reading.rates(), reading.rule(), moved=moved)
+        self._threshold.show(reading.division(), reading.rates(), reading.rule(), reading.work.own)
         self._show_curves()
 
     def _show_curves(self) -> None:
@@ -316,7 +315,7 @@ is shown."""
             return "No weights are kept yet: Grad-CAM asks those of the best epoch."
         if action == "export" and not reading.work.listed_mistakes.size:
             return "No mistake is listed: there is nothing to write."
-        if action == "reset" and reading.work.threshold is None:
+        if action == "reset" and reading.work.threshold == reading.work.own:
             return "The threshold is where the run has it."
         return ""
 
@@ -380,7 +379,8 @@ is shown."""
         self._move_threshold(self._threshold.slider.stepped(1))
 
     def do_reset(self) -> None:
-        self._move_threshold(None)
+        if self._reading is not None:
+            self._move_threshold(self._reading.work.own)
 
     @on(Slider.Moved)
     def _slider_moved(self, event: Slider.Moved) -> None:

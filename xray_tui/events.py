@@ -234,7 +234,9 @@ class StageEnded(Event, frozen=True, kw_only=True):
 
 
 class Explained(Event, frozen=True, kw_only=True):
-    """What the best weights look at and tell apart in validation; once, when a stage has ended."""
+    """What the best weights look at and tell apart in validation; once, when the stage that brought them has
+    ended.
+    """
 
     ARRAYS: ClassVar[tuple[str, ...]] = (
         "images",
@@ -247,7 +249,7 @@ class Explained(Event, frozen=True, kw_only=True):
 
     stage: Stage
     epoch: EpochNumber
-    """Whose weights they are: the best so far, which may be of the stage before."""
+    """Whose weights they are: the best so far, which is of this stage."""
     mistakes: list[Mistake]
     """That epoch's worst by loss first, a dozen at most."""
     images: Array = None

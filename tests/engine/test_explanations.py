@@ -185,10 +185,18 @@ def test_stopped_meanwhile_and_resumed_equals_never_stopped(
     assert essence(follow.read(stopped.directory)) == essence(follow.read(whole.directory))
 
 
+def test_a_stage_that_brings_no_better_epoch_is_not_explained(data: Path, tmp_path: Path) -> None:
+    run = run_recipe(data, tmp_path / "runs", CHANGES | {"training.unfrozen.learning_rate": 10.0})
+    assert run.ended is not None
+    assert run.ended.best_epoch is not None
+    assert run.ended.best_epoch < 2
+    assert [event.stage for event in run.of(Explained)] == ["frozen"]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
-        {"training.unfrozen.learning_rate": 1.0},  # the best epoch is a frozen one
+        {"training.unfrozen.epochs": 2},
         {"training.unfrozen.epochs": 2, "training.gradual": 1, "evaluation.tta": "flip"},
     ],
     ids=str,

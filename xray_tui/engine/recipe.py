@@ -146,6 +146,8 @@ class Recipe:
         self._began = time.monotonic()
         self._standing = standing
         self._unfreeze_now = False
+        self._first_epoch = 0
+        """Of the stage that was last."""
         batch_size = 0
         if standing is not None:
             position = standing.position
@@ -196,7 +198,6 @@ class Recipe:
         training = self.plan.settings.training
         self.model.unfreeze(keep_statistics=training.batchnorm == "keep", from_group=training.unfreeze_from)
         self.passes.forget_features()
-        self.explanations.found = None
 
     def fit(self, stage: Stage, settings: StageSettings) -> None:
         """Train a stage's epochs with an Adam of its own."""
@@ -204,6 +205,7 @@ class Recipe:
             return
         training = self.plan.settings.training
         at = self._take_up(stage, settings) or self._begin(stage, settings)
+        self._first_epoch = at.first_epoch
         why = "finished"
         try:
             while self.next_epoch < at.first_epoch + at.epochs:
@@ -228,8 +230,8 @@ class Recipe:
             self.keeper.load_best()
 
     def explain(self, stage: Stage, settings: StageSettings) -> None:
-        """Show what the best epoch's weights look at, once a stage."""
-        if settings.epochs and self.best_epoch is not None:
+        """Show what the best weights look at, once a stage; not where it brought no better epoch."""
+        if settings.epochs and self.best_epoch is not None and self.best_epoch >= self._first_epoch:
             try:
                 self.explanations.explain(self.validation, stage, self.best_epoch)
             except UnfreezeNow:  # who asks for that will not wait for pictures

@@ -190,7 +190,7 @@ def test_a_point_is_kept_beside_the_weights(tmp_path: Path) -> None:
         "",
         "[",
         '{"type":"operating_point"}',
-        events.encode(Warning(kind="x", message="y")).decode(),
+        events.encode(Warning(t=0.0, kind="x", message="y")).decode(),
         "[" * 9999,
     ],
 )

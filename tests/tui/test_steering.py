@@ -228,6 +228,24 @@ async def test_q_while_it_is_handed_over_waits_for_that(tmp_path: Path) -> None:
     assert app.return_value == 0
 
 
+async def test_q_while_the_report_is_written_waits_for_that() -> None:
+    engine = FakeEngine(recorded())
+    app = live(engine)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.shown is not None and app.shown.record.ended is not None)
+        await pilot.press("s")
+        assert "report is being written" in toasts(app)[-1]
+        await pilot.press("q")
+        assert "closes as soon as the run's report is written" in toasts(app)[-1]
+        assert app.return_value is None
+        engine.let_go.set()
+        for _ in range(200):
+            await pilot.pause(0.02)
+            if app.return_value is not None:
+                break
+    assert app.return_value == 0
+
+
 async def test_a_watched_handover_shows(tmp_path: Path) -> None:
     from xray_tui.tui.sources import FollowSource
 

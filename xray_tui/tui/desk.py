@@ -47,6 +47,14 @@ class Desk:
         main = self.main
         return main if main is not None and main.ours and not main.source.finished else None
 
+    def why_not_start(self) -> str:
+        """Why no run can be started now; empty where one can."""
+        if self.ours is None:
+            return ""
+        if self.ours.record.ended is not None:
+            return "The run's report is being written: in a moment."
+        return "A run is live already: {stop} stops it."
+
     def put(self, source: Source) -> None:
         """Make it the main run."""
         if self.main:

@@ -313,8 +313,8 @@ class Display(Looks):
     def why_not(self, name: str) -> str:
         """Why an action makes no sense now; empty where it does."""
         shown = self.shown
-        if name == "start" and self.desk.ours is not None:
-            return "A run is live already: {stop} stops it."
+        if name == "start" and (why := self.desk.why_not_start()):
+            return why
         if name in STEERING:
             return self.desk.why_not_steer(name)
         if name in ("earlier", "later") and not (shown and shown.record.epochs):

@@ -16,6 +16,17 @@ from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.screens.ask import Answer, AskScreen
 from xray_tui.tui.sources import LiveSource
 
+_AGAIN = "Leave now, and what is not saved yet is trained again when the run is resumed."
+_STILL = {
+    "stop": ("Still stopping.", _AGAIN),
+    "detach": ("Still handing over.", _AGAIN),
+    "report": (
+        "Still writing the run's report.",
+        "Leave now, and there is none; History can write it later.",
+    ),
+}
+"""What the dashboard waits for, and what is lost where somebody does not."""
+
 
 class Exit:
     """Ends the app, a run of its own first.
@@ -31,7 +42,7 @@ class Exit:
         self._app, self._desk, self._changed, self._close_board = app, desk, changed, close_board
         self._code = 0
         self._hung = False
-        self._leaving: Literal["", "stop", "detach"] = ""
+        self._leaving: Literal["", "stop", "detach", "report"] = ""
 
     @property
     def under_way(self) -> bool:
@@ -48,6 +59,10 @@ class Exit:
         run = self._desk.ours
         if run is None:
             self.leave()
+            return
+        if not self._leaving and run.record.ended is not None:
+            self._leaving = "report"
+            self._app.notify("The dashboard closes as soon as the run's report is written.")
             return
         if not self._leaving and (run.asked == "stop" or run.asked == "detach"):
             self._leaving = run.asked
@@ -66,8 +81,7 @@ class Exit:
         keymap = KeyMap.of(self._app)
         quit_key = keymap.first("quit")
         if self._leaving:
-            question = {"stop": "Still stopping.", "detach": "Still handing over."}[self._leaving]
-            words = "Leave now, and what is not saved yet is trained again when the run is resumed."
+            question, words = _STILL[self._leaving]
             answers = [Answer("leave", quit_key, "leave now"), Answer("stay", "escape", "wait")]
         else:
             question = "A run is live. Quit?"

@@ -27,7 +27,9 @@ from xray_tui.events import (
     EpochEnded,
     Event,
     Mistakes,
+    OperatingPoint,
     Resumed,
+    RunStarted,
     Source,
     StageEnded,
     StageStarted,
@@ -117,6 +119,32 @@ def test_scalars(tmp_path: Path, make_run: MakeRun) -> None:
     assert points(unfrozen, "test/accuracy") == {2: 87.5}
     assert points(unfrozen, "test/specificity") == {2: 0.75}
     assert [scalar.wall_time for scalar in frozen.Scalars("Accuracy")] == [1_800_000_060, 1_800_000_120]
+
+
+def test_the_operating_point_and_how_the_split_was_chosen(tmp_path: Path, make_run: MakeRun) -> None:
+    point = OperatingPoint(
+        epoch=2,
+        rule="youden",
+        threshold=0.25,
+        temperature=None,
+        accuracy=0.9,
+        sensitivity=0.875,
+        specificity=0.5,
+    )
+    events = [
+        replace(e, split_note="recipe: as published", settings={**e.settings, "data": {"split": "recipe"}})
+        if isinstance(e, RunStarted)
+        else e
+        for e in make_run()
+    ]
+    mirror(tmp_path, [*events[:-2], point, *events[-2:]])
+    unfrozen = read(tmp_path / "unfrozen")
+    assert points(unfrozen, "operating point/threshold") == {2: 0.25}
+    assert points(unfrozen, "operating point/sensitivity") == {2: 0.875}
+    assert "operating point/temperature" not in unfrozen.Tags()["scalars"]
+    for stage in ("frozen", "unfrozen"):
+        (words,) = read(tmp_path / stage).Tensors("protocol")
+        assert words.tensor_proto.string_val == [b"recipe: as published; the best epoch is selected on test"]
 
 
 def test_what_is_undefined_is_not_written(tmp_path: Path, make_run: MakeRun) -> None:

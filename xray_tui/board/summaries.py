@@ -27,6 +27,7 @@ from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.pr_curve import metadata as pr_curve_metadata
+from tensorboard.plugins.text import metadata as text_metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
@@ -117,6 +118,14 @@ class EventFile:
 
 def scalar(tag: str, number: float) -> Value:
     return summary_pb2.Summary.Value(tag=tag, simple_value=number)
+
+
+def text(tag: str, words: str) -> Value:
+    """Words for the TEXT tab, shown as Markdown."""
+    metadata = text_metadata.create_summary_metadata(display_name="", description="")
+    return summary_pb2.Summary.Value(
+        tag=tag, metadata=metadata, tensor=make_tensor_proto(_text(words).encode(), dtype=np.object_)
+    )
 
 
 def image(tag: str, pixels: NDArray[np.uint8], description: str = "") -> Value:

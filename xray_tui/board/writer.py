@@ -21,6 +21,9 @@ ended | |
 epoch so far, for the HPARAMS tab | as above |
 | ``test/loss``, ``…/accuracy`` (%), ``…/AUC``, ``…/sensitivity``, ``…/specificity`` | test, once, in \
 the last stage's run | as above |
+| ``operating point/threshold``, ``…/temperature``, ``…/sensitivity``, ``…/specificity`` | chosen on \
+validation, once, in the last stage's run | probability, number, fractions |
+| ``protocol`` | how the split was chosen, as text | |
 | ``test/PR curve``, ``test/ROC``, ``test/calibration`` | likewise | |
 
 The PROJECTOR tab has validation images as the best weights tell them apart: see
@@ -45,6 +48,7 @@ from xray_tui.events import (
     Explained,
     Mistake,
     Mistakes,
+    OperatingPoint,
     Resumed,
     RunEnded,
     RunStarted,
@@ -54,6 +58,7 @@ from xray_tui.events import (
     TestEvaluated,
 )
 from xray_tui.files import replace_bytes
+from xray_tui.words import SELECTED_ON_TEST
 
 if TYPE_CHECKING:
     from xray_tui.board.summaries import EventFile, HParam, Value
@@ -131,6 +136,8 @@ class BoardWriter:
             case StageEnded() if event.stage in self._files:
                 self._draw_best()
                 self._end_stage(event.stage, succeeded=True, t=event.t)
+            case OperatingPoint() if self._stage:
+                self._write(self._stage, _scalars(_of_point(event)), event.epoch, event.t)
             case TestEvaluated() if self._stage and not event.skipped:
                 self._write(self._stage, self._test(event), self._test_step(event), event.t)
             case Resumed():
@@ -188,6 +195,9 @@ class BoardWriter:
 
         hparams = {"stage": event.stage, **_flat(self._run.settings)}
         values = summaries.hparams_start(hparams, _RESULTS, _TELLING, event.t)
+        on_test = self._run.settings.get("data", {}).get("split") == "recipe"
+        chosen = f"; the best epoch is {SELECTED_ON_TEST}" if on_test else ""
+        values.append(summaries.text("protocol", f"{self._run.split_note}{chosen}"))
         if self._grid is not None and len(self._grid):
             values.append(summaries.image("X-Ray grid", summaries.grid(self._grid[:32])))
             self._grid = None
@@ -347,6 +357,11 @@ def _numbers(group: str, event: EpochEnded | TestEvaluated) -> list[Value]:
         "specificity": event.specificity,
     }
     return _scalars({f"{group}/{name}": number for name, number in numbers.items()})
+
+
+def _of_point(point: OperatingPoint) -> dict[str, float | None]:
+    names = ("threshold", "temperature", "sensitivity", "specificity")
+    return {f"operating point/{name}": getattr(point, name) for name in names}
 
 
 def _scalars(numbers: Mapping[str, float | None]) -> list[Value]:

@@ -355,7 +355,7 @@ def test_a_run_that_came_to_nothing(tmp_path: Path, outcome: str) -> None:
 
 def test_the_published_protocol_is_called_optimistic(tmp_path: Path) -> None:
     text = report_of(predicted(tmp_path, data__split="recipe"))
-    assert "Validation (chosen on: optimistic), 10 images" in text
+    assert "Validation (selected on test: optimistic), 10 images" in text
     assert "The best epoch was chosen on the folder `test`, as the recipe was published." in text
     honest = report_of(predicted(tmp_path, data__split="holdout", more=of_test()))
     assert "as the recipe was published" not in honest

@@ -6,7 +6,7 @@ from xray_tui.events import ControlUsed, RunStarted
 from xray_tui.runs.judged import Judged
 from xray_tui.runs.markdown import plain
 from xray_tui.runs.record import RunRecord
-from xray_tui.words import count, duration, number, percent
+from xray_tui.words import SELECTED_ON_TEST, count, duration, number, percent
 
 NO_DEVICE = (
     "This is research software and no medical device. Nothing in this report is for diagnosis, and no "
@@ -51,7 +51,11 @@ def results(record: RunRecord, judged: Sequence[Judged]) -> list[str]:
         interval = found.intervals.get("auc")
         bounds = f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
         parts.insert(1, f"AUC {number(found.metrics.auc)}{bounds}")
-        chosen = " (chosen on: optimistic)" if found.role == "validation" and record.selected_on_test else ""
+        chosen = (
+            f" ({SELECTED_ON_TEST}: optimistic)"
+            if found.role == "validation" and record.selected_on_test
+            else ""
+        )
         lines.append(f"{found.role.capitalize()}{chosen}, {count(found.images)} images: {', '.join(parts)}.")
     if record.test and record.test.skipped:
         lines.append(f"Test was not evaluated: {plain(record.test.skipped)}.")

@@ -171,9 +171,12 @@ class ConsoleReporter:
 
 def warning_line(warning: Warning) -> str:
     """A warning and the images that it names, as rich's markup."""
-    named = f": {', '.join(warning.paths[:3])}" if warning.paths else ""
-    more = f" and {len(warning.paths) - 3} more" if len(warning.paths) > 3 else ""
-    return f"[yellow]warning[/] {escape(harmless(warning.message + named + more))}"
+    told = warning.message
+    if warning.paths:
+        told = f"{told.removesuffix('.')}: {', '.join(warning.paths[:3])}"
+    if (more := len(warning.paths) - 3) > 0:
+        told += f" and {more} more"
+    return f"[yellow]warning[/] {escape(harmless(told))}"
 
 
 def print_json(event: Event) -> None:

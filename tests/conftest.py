@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +34,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.path.name.startswith(_FORKING))
 
 
+_FOLDERS = ("state", "cache", "config")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobodys_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What fixtures of whole modules run has folders of its own too."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in _FOLDERS:
+            patch.setenv(f"XRAY_TUI_{name.upper()}_DIR", str(tmp_path_factory.mktemp(name)))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes a person's own config file, or what her dashboard remembers."""
-    monkeypatch.setenv("XRAY_TUI_STATE_DIR", str(tmp_path_factory.mktemp("state")))
-    monkeypatch.setenv("XRAY_TUI_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-    monkeypatch.setenv("XRAY_TUI_CONFIG_DIR", str(tmp_path_factory.mktemp("config")))
+    for name in _FOLDERS:
+        monkeypatch.setenv(f"XRAY_TUI_{name.upper()}_DIR", str(tmp_path_factory.mktemp(name)))
 
 
 def write_image(path: Path, *, bright: bool = False, seed: int = 0, size: tuple[int, int] = (48, 40)) -> Path:

@@ -5,7 +5,6 @@ screen, no file of others, no TensorBoard.
 """
 
 import logging
-import math
 import time
 from pathlib import Path
 
@@ -209,7 +208,7 @@ class Recipe:
         why = "finished"
         try:
             while self.next_epoch < at.first_epoch + at.epochs:
-                if self._is_patience_over(at):
+                if at.has_stalled(self.next_epoch, self.best_epoch, training.patience):
                     why = f"no better epoch in {training.patience}"
                     break
                 self._run_epoch(at)
@@ -250,12 +249,6 @@ class Recipe:
         """Read test, for the first and only time, and evaluate the best epoch on it."""
         self.evaluation.evaluate_test(run, self.best_epoch, self.pixels)
 
-    def _is_patience_over(self, at: StageUnderWay) -> bool:
-        """Whether the stage has gone on for too long without a better epoch."""
-        patience, last = self.plan.settings.training.patience, self.next_epoch - 1
-        best = at.first_epoch - 1 if self.best_epoch is None else max(self.best_epoch, at.first_epoch - 1)
-        return 0 < patience <= last - best
-
     def _begin(self, stage: Stage, settings: StageSettings) -> StageUnderWay:
         trainable, total = self.model.parameter_counts()
         self.emit(
@@ -289,7 +282,8 @@ class Recipe:
 
     def _run_epoch(self, at: StageUnderWay) -> None:
         stage, epoch = at.stage, self.next_epoch
-        self._thaw(at)
+        if at.thaw(self.model, epoch, self.plan.settings.training):
+            self.explanations.found = None
 
         def set_rate(value: float) -> None:
             at.learner.learning_rate = value
@@ -325,18 +319,6 @@ class Recipe:
             self.best_epoch, self.best_loss, self.explanations.found = epoch, scores.loss, found
             self.emit(Best(stage=stage, epoch=epoch, validation_loss=scores.loss, accuracy=scores.accuracy))
         self.emit(results.mistakes(stage, epoch, found, self.validation))
-
-    def _thaw(self, at: StageUnderWay) -> None:
-        """Let as much of the body learn as is its turn: all of it, or its groups one after the other."""
-        training, number = self.plan.settings.training, self.next_epoch - at.first_epoch
-        if at.stage == "unfrozen" and number <= training.gradual > 0:
-            lowest = training.unfreeze_from
-            learning = self.model.groups_from(lowest)
-            if number < training.gradual:
-                lowest = learning[-math.ceil(len(learning) * (number + 1) / (training.gradual + 1))]
-            self.model.compile_batch = 0  # each of these parts would be compiled anew
-            self.model.unfreeze(keep_statistics=training.batchnorm == "keep", from_group=lowest)
-            self.explanations.found = None
 
     def _train(self, at: StageUnderWay, epoch: int, set_rate: SetRate) -> TrainPass:
         """Train on the epoch's images; where a loss is not a number, as ``--on-nan`` says."""

@@ -1,5 +1,6 @@
 """A stage while its epochs are trained."""
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,8 @@ from xray_tui.engine.checkpoints import Position
 from xray_tui.engine.epoch import TrainPass
 from xray_tui.engine.learner import Learner
 from xray_tui.events import Stage, finite
+from xray_tui.models.classifier import Classifier
+from xray_tui.settings import TrainingSettings
 
 
 @dataclass
@@ -22,6 +25,29 @@ class StageUnderWay:
     """On the monotonic clock, less what earlier processes spent on it."""
     train_pass: TrainPass | None = None
     """Of the epoch under way; ``None`` between two epochs."""
+
+    def has_stalled(self, next_epoch: int, best_epoch: int | None, patience: int) -> bool:
+        """Whether so many of its epochs have ended without a better one; 0 is a patience without end."""
+        before = self.first_epoch - 1
+        since = next_epoch - 1 - max(before if best_epoch is None else best_epoch, before)
+        return 0 < patience <= since
+
+    def thaw(self, model: Classifier, epoch: int, training: TrainingSettings) -> bool:
+        """Let as much of the body learn as is its turn, where its groups join one after the other.
+
+        Returns:
+            Whether the frozen part is another from here on.
+        """
+        number, over = epoch - self.first_epoch, training.gradual
+        if self.stage == "frozen" or not over or number > over:
+            return False
+        lowest = training.unfreeze_from
+        if number < over:
+            joining = model.groups_from(lowest)
+            lowest = joining[-math.ceil(len(joining) * (number + 1) / (over + 1))]
+        model.compile_batch = 0  # each of these parts would be compiled anew
+        model.unfreeze(keep_statistics=training.batchnorm == "keep", from_group=lowest)
+        return True
 
     def pace(self, epoch: int, done: float) -> None:
         """Set the learning rates.

@@ -1,14 +1,17 @@
 """A whole run, small enough for a test: random weights, 32 pixels, two dozen images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from xray_tui import config, launch
 from xray_tui.board import curves
+from xray_tui.engine import plan
 from xray_tui.engine.controls import Controls
 from xray_tui.events import (
     Best,
@@ -21,6 +24,7 @@ from xray_tui.events import (
     RunEnded,
     TestEvaluated,
 )
+from xray_tui.models.backbones import Backbone
 from xray_tui.runs import follow, report
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.mistakes import UnreadMistakes
@@ -126,3 +130,20 @@ def essence(events: Sequence[Event]) -> list[dict[str, object]]:
         {name: getattr(e, name) for name in e.__struct_fields__ if name not in timed | {*e.ARRAYS}}
         for e in kept
     ]
+
+
+def tiny_backbone(name: str, weights: str, *, seed: int) -> Backbone:
+    """Has what a resume can go wrong with (BatchNorms, channels_last kernels) and takes no time."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        body = nn.Sequential(
+            nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, stride=2)
+        )
+    return Backbone(name, body.eval(), 8, (0.5,) * 3, (0.25,) * 3, weights)
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "load_backbone", tiny_backbone)
+        yield patch

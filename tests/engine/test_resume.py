@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,6 @@ import msgspec
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 from tests.conftest import write_folder, write_image
 from tests.engine.conftest import React, Run, essence, resume, run_recipe
@@ -39,7 +38,7 @@ from xray_tui.events import (
     TestUnsealed,
     Warning,
 )
-from xray_tui.models.backbones import Backbone, load_backbone
+from xray_tui.models.backbones import load_backbone
 from xray_tui.runs import follow, recorder, state
 from xray_tui.runs.claim import Claim
 from xray_tui.runs.directory import RunDirectory, list_runs
@@ -55,22 +54,7 @@ CHANGES = {
 
 Start = Callable[..., Run]
 
-
-def tiny_backbone(name: str, weights: str, *, seed: int) -> Backbone:
-    """Has what a resume can go wrong with (BatchNorms, channels_last kernels) and takes no time."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        body = nn.Sequential(
-            nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, stride=2)
-        )
-    return Backbone(name, body.eval(), 8, (0.5,) * 3, (0.25,) * 3, weights)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny() -> Iterator[pytest.MonkeyPatch]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "load_backbone", tiny_backbone)
-        yield patch
+pytestmark = pytest.mark.usefixtures("tiny")
 
 
 @pytest.fixture(scope="module")

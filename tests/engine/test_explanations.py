@@ -1,7 +1,7 @@
 """What the best weights are said to look at and to tell apart, once a stage."""
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from tests.conftest import write_folder
-from tests.engine.conftest import React, Run, essence, resume, run_recipe
-from tests.engine.test_resume import tiny_backbone
+from tests.engine.conftest import React, Run, essence, resume, run_recipe, tiny_backbone
 from xray_tui.data.augmentation import Normalisation
-from xray_tui.engine import checkpoints, explanations, plan, reporting
+from xray_tui.engine import checkpoints, explanations
 from xray_tui.engine.controls import Controls
 from xray_tui.events import ControlUsed, EpochEnded, Event, Explained, Mistakes, Progress, StageStarted
 from xray_tui.models.classifier import Classifier
@@ -30,12 +29,7 @@ COUNTS = {split: {"NORMAL": 20, "PNEUMONIA": 25} for split in ("train", "test")}
 COUNTS |= {"val": {"NORMAL": 2, "PNEUMONIA": 2}}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def tiny() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "load_backbone", tiny_backbone)
-        patch.setattr(reporting, "_EVERY_SECONDS", 0.0)
-        yield
+pytestmark = pytest.mark.usefixtures("tiny")
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,8 @@ from xray_tui.events import ControlUsed, EpochEnded, Progress, Warning
 from xray_tui.models.classifier import Classifier
 from xray_tui.runs.directory import list_runs
 
+pytestmark = pytest.mark.usefixtures("tiny")
+
 Recipe = Callable[..., Run]
 
 

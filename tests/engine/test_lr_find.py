@@ -21,6 +21,8 @@ from xray_tui.engine.rate_curve import RateCurve, Suggestions, falls, has_diverg
 from xray_tui.errors import UserError
 from xray_tui.events import Event, Progress, Stage
 
+pytestmark = pytest.mark.usefixtures("tiny")
+
 DECADES = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0]
 losses = st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=40)
 

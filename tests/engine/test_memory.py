@@ -15,6 +15,8 @@ from xray_tui.events import EpochEnded, Event, Progress, Warning
 from xray_tui.models.classifier import Classifier
 from xray_tui.runs.directory import list_runs
 
+pytestmark = pytest.mark.usefixtures("tiny")
+
 Recipe = Callable[..., Run]
 CPU = "[enforce fail at alloc_cpu.cpp:124] . DefaultCPUAllocator: can't allocate memory"
 

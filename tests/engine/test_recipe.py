@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from tests.conftest import write_folder, write_image
 from tests.engine.conftest import SMALL, Run, essence, read_whole
 from xray_tui import config
-from xray_tui.engine import plan
+from xray_tui.engine import plan, reporting
 from xray_tui.engine.controls import Controls
 from xray_tui.engine.results import WORST
 from xray_tui.errors import UserError
@@ -35,6 +35,8 @@ from xray_tui.events import (
 from xray_tui.models.classifier import Classifier
 
 Recipe = Callable[..., Run]
+
+pytestmark = pytest.mark.usefixtures("tiny")
 
 
 def without_arrays(event: Event) -> Event:
@@ -101,7 +103,7 @@ def test_what_an_epoch_tells_fits_together(chest: Path, recipe: Recipe) -> None:
         assert mistakes.images.shape == (min(mistakes.total, WORST), 32, 32)
         assert {"weights/1.weight", "gradients/7.bias"} <= set(ended.histograms)
         weights = ended.histograms["weights/1.weight"]
-        assert weights.counts.sum() == 2 * 1024
+        assert weights.counts.sum() == 2 * 8
         assert weights.minimum <= weights.edges[1]
         assert all(math.isfinite(value) for value in (weights.total, weights.squares))
 
@@ -239,7 +241,10 @@ def test_three_classes_and_a_positive_one(tmp_path: Path, recipe: Recipe) -> Non
     assert ended.sensitivity == pytest.approx(called[ended.actual == 0].mean())
 
 
-def test_a_last_batch_of_one_is_left_out(tmp_path: Path, recipe: Recipe) -> None:
+def test_a_last_batch_of_one_is_left_out(
+    tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "_EVERY_SECONDS", 0.0)
     data = write_folder(tmp_path / "d", {split: {"a": 8, "b": 9} for split in ("train", "test")})
     run = recipe(data, {"training.batch_size": 16})
     trained = [p.done for p in run.of(Progress) if p.phase == "train"]

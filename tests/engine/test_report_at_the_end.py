@@ -12,6 +12,8 @@ from xray_tui.events import Warning
 from xray_tui.runs import report
 from xray_tui.runs.report_figures import NAMES, draw
 
+pytestmark = pytest.mark.usefixtures("tiny")
+
 
 def test_a_run_in_a_thread_ends_with_its_report(
     chest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -345,7 +345,7 @@ def epochs_of_newest(folder: Path) -> int:
     return sum(isinstance(event, EpochEnded) for event in follow.read(runs[0]))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_ctrl_c_keeps_the_study_and_the_trial_is_gone_on_with(
     folder: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals
 ) -> None:
@@ -379,6 +379,7 @@ def stop_after(run: RunDirectory, folder: Path) -> None:
     assert state.read(run).status == "interrupted"
 
 
+@pytest.mark.long
 def test_a_hang_up_takes_the_terminal_alone(folder: Path) -> None:
     with Terminal("sweep", "chest", *LONGER, folder=folder) as terminal:
         terminal.wait_for("trial 0 (1 of 2)", seconds=90)
@@ -387,6 +388,7 @@ def test_a_hang_up_takes_the_terminal_alone(folder: Path) -> None:
     assert [run.status for run in summaries(folder / "runs")] == ["done", "done"]
 
 
+@pytest.mark.long
 def test_killed_it_goes_on_exactly_where_it_was(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     process = program(folder, *LONGER)
     wait_for(lambda: epochs_of_newest(folder) >= 2, process)

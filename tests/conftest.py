@@ -2,6 +2,8 @@
 
 import gc
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +13,10 @@ from PIL import Image
 
 # As the program does (engine/process.py), and before anything imports torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# A shell has its background jobs ignore SIGINT, and so does whatever they start.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Write = Callable[..., Path]
 

@@ -11,10 +11,11 @@ from tests.conftest import write_folder, write_image
 from tests.engine.conftest import SMALL, run_recipe
 from xray_tui import config, launch
 from xray_tui.data.augmentation import plain
-from xray_tui.engine import explain as explain_module
+from xray_tui.engine import plan
 from xray_tui.engine.controls import Controls
 from xray_tui.engine.explain import Explainer, seen
 from xray_tui.errors import UserError
+from xray_tui.models.backbones import Backbone
 from xray_tui.runs import follow
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.predictions import KeptPredictions
@@ -107,10 +108,13 @@ def test_a_copy_is_kept_until_its_checkpoint_changes(
     run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[str] = []
-    load = explain_module.load_backbone
-    monkeypatch.setattr(
-        explain_module, "load_backbone", lambda name, weights: built.append(weights) or load(name, weights)
-    )
+    load = plan.load_backbone
+
+    def build(name: str, weights: str, *, seed: int) -> Backbone:
+        built.append(weights)
+        return load(name, weights, seed=seed)
+
+    monkeypatch.setattr(plan, "load_backbone", build)
     explain, other = explainer(run), 0 if best_of(run) != 0 else 1
     explain(radiograph(run, 0), other)
     explain(radiograph(run, 1), other)

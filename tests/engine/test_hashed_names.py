@@ -14,7 +14,7 @@ from tests.engine.conftest import resume, run_recipe
 from xray_tui import launch
 from xray_tui.cli import main
 from xray_tui.data.pseudonyms import key_file, locate
-from xray_tui.engine import explain, plan
+from xray_tui.engine import plan
 from xray_tui.engine.controls import Controls
 from xray_tui.engine.explain import Explainer
 from xray_tui.errors import UserError
@@ -38,7 +38,6 @@ def tiny_backbone(name: str, weights: str, *, seed: int = 0) -> Backbone:
 def tiny() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "load_backbone", tiny_backbone)
-        patch.setattr(explain, "load_backbone", tiny_backbone)
         yield
 
 

@@ -2,13 +2,13 @@
 
 import copy
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import overload
+from typing import TypeVar, overload
 
 import numpy as np
 import PIL
@@ -27,6 +27,9 @@ from xray_tui.errors import UserError
 
 # Another release may decode or resize a pixel otherwise, and a cache must not show.
 _MADE_BY = f"Pillow {PIL.__version__}, torch {torch.__version__}, torchvision {torchvision.__version__}"
+
+_File = TypeVar("_File")
+_Read = TypeVar("_Read")
 
 _SHARE_BYTES = 2**21
 _LARGEST_SHARE = 16
@@ -172,6 +175,41 @@ def check_broken(broken: list[Broken], total: int, allowed: float) -> None:
         )
 
 
+def open_plain(path: Path, resize: int, crop: int) -> Tensor:
+    """One image as validation and test see it: uint8 (1, crop, crop).
+
+    Raises:
+        Unreadable: as of :func:`decode`.
+    """
+    return plain(torch.from_numpy(decode(path, resize).copy())[None], resize, crop)
+
+
+def ahead(read: Callable[[_File], _Read], files: Iterable[_File], short_side: int) -> Generator[_Read]:
+    """What is made of files, in their order, by several threads that are never far ahead of what is taken.
+
+    Args:
+        read: one file.
+        files: taken as they are needed.
+        short_side: of an image once it is read, in pixels.
+    """
+    threads = psutil.cpu_count() or 1
+    pool = ThreadPoolExecutor(threads, "decode", initializer=torch.set_num_threads, initargs=(1,))
+    # Handing one small image from thread to thread would take longer than decoding it.
+    share = max(1, min(_LARGEST_SHARE, _SHARE_BYTES // short_side**2))
+    left = iter(files)
+    shares = iter(lambda: list(islice(left, share)), [])
+    coming: deque[Future[list[_Read]]] = deque()
+    try:
+        while True:
+            for some in islice(shares, 2 * threads - len(coming)):
+                coming.append(pool.submit(lambda some: [read(file) for file in some], some))
+            if not coming:
+                return
+            yield from coming.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
 @dataclass(frozen=True)
 class _Reading:
     """What is to be read, and what is made of it."""
@@ -189,26 +227,9 @@ class _Reading:
             return _broken(file, str(error), error.for_now)
         return self.fit(torch.from_numpy(grey.copy())[None])
 
-    def some(self, files: list[ImageFile]) -> list[Tensor | Broken]:
-        return [self.one(file) for file in files]
-
     def all(self) -> Generator[Tensor | Broken]:
-        """In the order of the files, by several threads that are never far ahead of what is taken."""
-        threads = psutil.cpu_count() or 1
-        pool = ThreadPoolExecutor(threads, "decode", initializer=torch.set_num_threads, initargs=(1,))
-        # Handing one small image from thread to thread would take longer than decoding it.
-        share = max(1, min(_LARGEST_SHARE, _SHARE_BYTES // self.short_side**2))
-        starts = iter(range(0, len(self.files), share))
-        coming: deque[Future[list[Tensor | Broken]]] = deque()
-        try:
-            while True:
-                for start in islice(starts, 2 * threads - len(coming)):
-                    coming.append(pool.submit(self.some, self.files[start : start + share]))
-                if not coming:
-                    return
-                yield from coming.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        """In the order of the files."""
+        return ahead(self.one, self.files, self.short_side)
 
 
 def _read(reading: _Reading, progress: Callable[[int], None], cache: PixelCache | None) -> Pixels:

@@ -18,8 +18,8 @@ from xray_tui.data.decoding import Unreadable, decode
 from xray_tui.data.pseudonyms import locate
 from xray_tui.engine import checkpoints
 from xray_tui.engine.explanation import Box, Explanation
+from xray_tui.engine.plan import network
 from xray_tui.errors import UserError
-from xray_tui.models.backbones import load_backbone
 from xray_tui.models.classifier import Classifier
 from xray_tui.models.gradcam import grad_cam
 
@@ -121,15 +121,13 @@ class Explainer:
         return self._loaded[1], self._loaded[2]
 
     def _build(self, file: Path) -> tuple[Classifier, Normalisation]:
-        settings = config.load_kept(self._settings_file).model
-        backbone = load_backbone(settings.backbone, "none")  # all of its weights are in the checkpoint
-        model = Classifier(backbone, self._classes, hidden=settings.hidden, dropout=settings.dropout)
+        settings, device = config.load_kept(self._settings_file), torch.device("cpu")
+        backbone, model = network(settings, self._classes, device, untrained=True)
         try:
             model.load_state_dict(_weights(file))
         except RuntimeError as error:
             raise UserError(f"{file} does not fit this run's settings: {error}") from None
-        model = model.requires_grad_(False).to(memory_format=torch.channels_last)
-        return model, Normalisation(backbone.mean, backbone.std, torch.device("cpu"))
+        return model.requires_grad_(False), Normalisation(backbone.mean, backbone.std, device)
 
 
 def seen(shape: tuple[int, ...], resize: int, crop: int) -> Box:

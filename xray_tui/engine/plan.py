@@ -88,18 +88,8 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False, world: Worl
         roles = names.hide(roles)
     chosen = hardware.choose(settings.hardware, world)
     emit(Progress(phase="weights", note=f"loading {settings.model.backbone}"))
-    weights = "none" if untrained else settings.model.weights
-    backbone = world.first_on_host(
-        lambda: load_backbone(settings.model.backbone, weights, seed=training.seed)
-    )
-    model = Classifier(
-        backbone,
-        len(listing.classes),
-        hidden=settings.model.hidden,
-        dropout=settings.model.dropout,
-        seed=training.seed,
-    ).to(chosen.device)
-    model = world.prepare(model.to(memory_format=torch.channels_last), chosen.device)
+    backbone, model = network(settings, len(listing.classes), chosen.device, untrained=untrained, world=world)
+    model = world.prepare(model, chosen.device)
     world.same(model.state_dict().values())
     model.unfreeze(from_group=training.unfreeze_from)  # is there such a group, and room for what learns?
     if training.unfrozen.epochs:
@@ -130,6 +120,26 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False, world: Worl
     if world.size > 1:
         world.check_same(plan.digest, f"{listing.root} holds other images")
     return plan
+
+
+def network(
+    settings: Settings, classes: int, device: torch.device, *, untrained: bool, world: World = ALONE
+) -> tuple[Backbone, Classifier]:
+    """The network that settings describe: on the device, channels_last, in eval mode.
+
+    Args:
+        classes: how many there are.
+        untrained: as of :func:`make`.
+
+    Raises:
+        UserError: there is no such backbone, or its weights cannot be had.
+    """
+    model = settings.model
+    weights = "none" if untrained else model.weights
+    seed = settings.training.seed
+    backbone = world.first_on_host(lambda: load_backbone(model.backbone, weights, seed=seed))
+    made = Classifier(backbone, classes, hidden=model.hidden, dropout=model.dropout, seed=seed)
+    return backbone, made.to(device).to(memory_format=torch.channels_last)
 
 
 def _frozen_passes(settings: Settings, views: str, roles: Roles) -> int:

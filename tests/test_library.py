@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 
 import xray_tui
-from tests.conftest import write_folder
-from tests.engine.conftest import SMALL, essence, read_whole, run_recipe, tiny_backbone
+from tests.conftest import write_folder, write_image
+from tests.engine.conftest import SMALL, essence, read_whole, run_recipe
+from tests.trained_runs import tiny_networks
 from xray_tui import Controls, Run, UserError, configure, fit, library, open_run, train
-from xray_tui.board import curves
-from xray_tui.engine import plan
 from xray_tui.events import (
     ControlUsed,
     EpochEnded,
@@ -29,7 +28,6 @@ from xray_tui.events import (
     StageEnded,
     StageStarted,
 )
-from xray_tui.runs import report
 from xray_tui.settings import DataSettings, Settings
 
 README = Path(__file__).parents[1] / "README.md"
@@ -38,11 +36,7 @@ EXAMPLE = Path(__file__).parent / "from_python.py"
 
 @pytest.fixture(scope="module", autouse=True)
 def _no_time() -> Iterator[None]:
-    """The network and the figures take none."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "load_backbone", tiny_backbone)
-        patch.setattr(report, "draw", lambda *given: {})
-        patch.setattr(curves, "drawn", lambda *given: [])
+    with tiny_networks():
         yield
 
 
@@ -100,6 +94,16 @@ def test_an_opened_run_has_its_numbers_and_arrays(whole: tuple[list[Event], Run]
     tested = run.test_predictions()
     assert (tested.probabilities.argmax(1) == tested.images.actual).mean() == pytest.approx(run.test.accuracy)
     assert {path.split("/")[0] for path in tested.images.paths} == {"test"}
+
+
+def test_its_model_says_of_test_what_the_run_said(whole: tuple[list[Event], Run], data: Path) -> None:
+    run = whole[1]
+    tested, model = run.test_predictions(), run.model("cpu")
+    found = list(model.predict([str(data / path) for path in tested.images.paths], batch_size=5))
+    said = np.stack([prediction.probabilities for prediction in found])
+    assert said == pytest.approx(tested.probabilities, abs=1e-5)
+    assert [prediction.predicted for prediction in found] == said.argmax(1).tolist()
+    assert model.classes == run.classes
 
 
 def test_leaving_the_loop_stops_the_run_and_a_resume_equals_one_that_never_stopped(
@@ -221,8 +225,13 @@ def test_the_example_of_the_readme_runs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     shutil.copytree(data, tmp_path / "chest_xray")
+    write_image(tmp_path / "new" / "one.jpeg")
+    (tmp_path / "new" / "two.jpeg").write_bytes(b"none")
     runpy.run_path(str(EXAMPLE))
-    assert len(capsys.readouterr().out.splitlines()) == 5
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 3 + 2 + 2
+    assert [line.split()[0] for line in said[:3]] == ["0", "1", "2"]
+    assert any(line.startswith("new/one.jpeg") and "[" in line for line in said[5:])
 
 
 def test_docstrings_are_right() -> None:

@@ -7,11 +7,11 @@ give; the events that runs tell are in :mod:`xray_tui.events`.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from xray_tui.library import Controls, Run, UserError, configure, fit, open_run, train
+    from xray_tui.library import Controls, Model, Run, UserError, configure, fit, open_run, train
 
 __version__ = "0.1.0"
 
-__all__ = ["Controls", "Run", "UserError", "configure", "fit", "open_run", "train"]
+__all__ = ["Controls", "Model", "Run", "UserError", "configure", "fit", "open_run", "train"]
 
 
 def __getattr__(name: str) -> Any:

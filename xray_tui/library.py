@@ -6,14 +6,14 @@ is what its settings say.
 
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from queue import Queue
 from threading import Semaphore, Thread
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,9 @@ from xray_tui.runs.record import RunRecord
 from xray_tui.runs.state import Status
 from xray_tui.settings import OPTIONS, Settings
 from xray_tui.settings_file import nearest
+
+if TYPE_CHECKING:
+    from xray_tui.trained import Prediction, Trained
 
 AnyPath = str | PathLike[str]
 
@@ -225,6 +228,19 @@ class Run:
         found = read_test(self.directory, self.classes)
         return Predictions(found.images, found.probabilities, found.losses)
 
+    def model(self, device: str = "auto") -> "Model":
+        """The best weights, to predict with; the images they learned from need not be there.
+
+        Args:
+            device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+        Raises:
+            UserError: the run has no best epoch yet, its weights cannot be read, or there is no such device.
+        """
+        from xray_tui import trained  # late: torch
+
+        return Model(trained.load(self.directory, device))
+
     def resume(self, *, controls: Controls | None = None) -> Events:
         """Go on exactly where the run was interrupted; otherwise as :func:`fit`.
 
@@ -234,6 +250,38 @@ class Run:
         from xray_tui import launch  # late: TensorBoard's writer
 
         return _events(partial(launch.resume, self.directory), controls or Controls())
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """The weights of a run's best epoch, with what it takes to use them. Not for several threads at once."""
+
+    trained: "Trained"
+    """The network itself, how images are prepared for it, and the operating point."""
+
+    @property
+    def classes(self) -> list[str]:
+        """By name: what the columns of probabilities are of."""
+        return self.trained.classes
+
+    def predict(self, paths: Iterable[AnyPath], *, batch_size: int = 32) -> "Iterator[Prediction]":
+        """What the weights say of image files, in their order, in constant memory.
+
+        Args:
+            paths: taken as they are needed.
+            batch_size: images that run through the network at once.
+
+        Yields:
+            One for each path: ``predicted``, the number of the class that is called at the run's operating
+            point, and ``probabilities``, float32 (C,), calibrated where the run was; both ``None`` where
+            ``unreadable`` says why the file cannot be read.
+
+        Raises:
+            UserError: memory has no room for such a batch.
+        """
+        from xray_tui import trained  # late: torch
+
+        return trained.predict(self.trained, map(Path, paths), batch_size=batch_size)
 
 
 class _Begin(Protocol):

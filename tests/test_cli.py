@@ -214,6 +214,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
         (["train", "--help"], ["torch", "textual", "sklearn", "tensorboard"]),
         (["resume", "--help"], ["torch", "textual", "sklearn", "tensorboard"]),
         (["sweep", "--help"], ["torch", "textual", "sklearn", "tensorboard", "optuna"]),
+        (["doctor", "--help"], ["torch", "textual", "sklearn", "tensorboard"]),
         (["lr-find", "--help"], ["torch", "textual", "sklearn", "tensorboard"]),
     ],
 )
@@ -231,6 +232,7 @@ def test_what_needs_no_torch_does_not_import_it(arguments: list[str], forbidden:
     [
         ("xray_tui.engine.recipe", ["textual", "rich", "tensorboard"]),
         ("xray_tui.launch", ["torch", "textual"]),
+        ("xray_tui.doctor.examination", ["torch", "tensorboard"]),
         ("xray_tui.sweep.trials", ["torch", "textual", "rich", "optuna"]),
         ("xray_tui.runs.report", ["torch", "textual", "rich"]),
         ("xray_tui.board.writer", ["torch", "textual", "rich"]),

@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from xray_tui import __version__, config, settings_file
 from xray_tui.cli_data import data_app, demo_folder, make_demo_in
+from xray_tui.cli_doctor import doctor_app
 from xray_tui.cli_evaluate import EPILOGUE as EVALUATE_EPILOGUE
 from xray_tui.cli_evaluate import evaluate
 from xray_tui.cli_headless import see_another_through, see_through
@@ -44,6 +45,7 @@ _EPILOGUE = """Examples:
   xray-tui ~/chest_xray         the dashboard on your data
   xray-tui train ~/chest_xray   the same run without a screen
   xray-tui watch                the dashboard on the newest run
+  xray-tui doctor               whether it works here, and what would mend it
 
 --debug, anywhere, shows the traceback of an error, and after a run where its time went.
 """
@@ -58,6 +60,7 @@ app = App(
 )
 app.command(runs_app)
 app.command(data_app)
+app.command(doctor_app)
 app.command(lr_find, help_epilogue=LR_EPILOGUE)
 app.command(evaluate, help_epilogue=EVALUATE_EPILOGUE)
 app.command(sweep, help_epilogue=EXAMPLES)

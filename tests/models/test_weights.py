@@ -15,7 +15,7 @@ from xray_tui.errors import UserError
 from xray_tui.models import weights as weights_module
 from xray_tui.models.backbones import Backbone, load_backbone
 from xray_tui.models.classifier import Classifier
-from xray_tui.models.weights import fit, read_published, read_weights
+from xray_tui.models.weights import fit, is_whole, read_published, read_weights
 
 NAME = "shufflenet_v2_x0_5"
 
@@ -204,7 +204,11 @@ def test_a_download_is_checked_kept_and_silent(
 
     tensors = read_published("net", _Published(f"https://example.org/net-{right}.pth"))
     assert torch.equal(tensors["conv1.weight"], torch.ones(2))
-    assert (checkpoints / f"net-{right}.pth").read_bytes() == content
+    kept = checkpoints / f"net-{right}.pth"
+    assert kept.read_bytes() == content
+    assert is_whole(kept)
+    kept.write_bytes(content[:-1])
+    assert not is_whole(kept)
     assert capfd.readouterr() == ("", "")
 
 

@@ -192,6 +192,11 @@ class Board:
         return "\n".join([*last, f"all of it is in {self.log_file}"])
 
 
+def first_free_port() -> int | None:
+    """The one that TensorBoard would be started on now; ``None`` where a hundred are taken."""
+    return next((port for port in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED) if not _taken(port)), None)
+
+
 def _taken(port: int, host: str = LOCAL) -> bool:
     """Whether something listens on the port, or nothing may."""
     # Asked by name first: a listener on ::1 only would get the browser's localhost before us.

@@ -76,7 +76,7 @@ def compiles(settings: Settings, hardware: Hardware, frozen_passes: int) -> bool
     wanted = settings.hardware.compile
     if wanted == "off":
         return False
-    able = hardware.device.type == "cpu" and _has_compiler()
+    able = hardware.device.type == "cpu" and has_compiler()
     if wanted == "on" and not able:
         raise UserError(
             f"--compile on: {'no C++ compiler' if hardware.device.type == 'cpu' else 'only for a CPU'}",
@@ -136,5 +136,6 @@ def _has_bfloat16(device: torch.device) -> bool:
     return False
 
 
-def _has_compiler() -> bool:
+def has_compiler() -> bool:
+    """Whether there is the C++ compiler that compiling for a CPU takes."""
     return bool(os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++"))

@@ -3,6 +3,7 @@
 Nothing here unpickles anything but tensors: a file of weights may come from anywhere.
 """
 
+import hashlib
 import pickle
 import re
 import warnings
@@ -89,9 +90,8 @@ def read_published(name: str, weights: Any) -> dict[str, Tensor]:
     Raises:
         UserError: the file is not there and cannot be downloaded, or is damaged.
     """
-    filename = Path(urlparse(weights.url).path).name
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    path = folder / filename
+    path = published_file(weights)
+    folder, filename = path.parent, path.name
     if not path.exists():
         # Downloaded here and not by get_state_dict, which announces it on standard output: that belongs
         # to results.
@@ -115,6 +115,22 @@ def read_published(name: str, weights: Any) -> dict[str, Tensor]:
             "Delete it to have it downloaded again, or put a whole copy in its place.",
         ) from error
     return _tensors(loaded)
+
+
+def published_file(weights: Any) -> Path:
+    """Where torch hub's cache has the file of torchvision's `weights`, or would have it."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file in torch hub's cache has the SHA-256 that its name begins to tell; reads all of it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open_regular(path) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return digest.startswith(_hash_prefix(path.name) or "")
 
 
 def fit(body: nn.Module, tensors: Mapping[str, Tensor], *, name: str, origin: str) -> None:

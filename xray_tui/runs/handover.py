@@ -74,12 +74,16 @@ def hand_over(
     return f"the process did not take over within {limit_seconds:.0f} seconds"
 
 
-def _command(directory: RunDirectory) -> list[str]:
+def own_command(module: str, *arguments: str) -> list[str]:
+    """A command line that runs a module of ours in a process of its own."""
     # A checkout runs from its own folder; an installed program must not import what lies around there.
     in_checkout = Path(xray_tui.__file__).parent.parent == Path.cwd()
     safe = [] if in_checkout else ["-P"]
-    run = str(directory.path.absolute())
-    return [sys.executable, *safe, "-m", "xray_tui", "resume", run, "--take-over"]
+    return [sys.executable, *safe, "-m", module, *arguments]
+
+
+def _command(directory: RunDirectory) -> list[str]:
+    return own_command("xray_tui", "resume", str(directory.path.absolute()), "--take-over")
 
 
 def _beat(directory: RunDirectory) -> None:

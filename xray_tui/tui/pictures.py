@@ -38,16 +38,25 @@ def half_block_picture() -> PictureClass:
 
 def probed_picture() -> PictureClass:
     """The best image widget of this terminal. To be called before the app has taken the terminal over."""
-    if sys.platform != "win32" and not _has_pixels():
+    if probed_protocol() is None:
         return half_block_picture()
-    # Imported now, for textual-image asks the terminal again when it is imported.
     from textual_image._terminal import get_cell_size
-    from textual_image.renderable import Image as Best
-    from textual_image.renderable import SixelImage, TGPImage
     from textual_image.widget import Image as BestWidget
 
     get_cell_size()  # asks once and remembers: asked under the app, it would wait for ever
-    return BestWidget if Best in (SixelImage, TGPImage) else half_block_picture()
+    return BestWidget
+
+
+def probed_protocol() -> str | None:
+    """How this terminal shows pixels; ``None`` where it shows none. To be called when the above is."""
+    if sys.platform != "win32" and not _has_pixels():
+        return None
+    # Imported now, for textual-image asks the terminal again when it is imported.
+    from textual_image.renderable import Image as Best
+    from textual_image.renderable import SixelImage, TGPImage
+
+    names: dict[type, str] = {TGPImage: "kitty's graphics protocol", SixelImage: "sixels"}
+    return names.get(Best)
 
 
 def cell_size() -> tuple[int, int]:

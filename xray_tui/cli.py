@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -259,6 +259,38 @@ def board(*, port: int | None = None, host: str = "127.0.0.1", runs_dir: RunsDir
         talk("stopped")
     finally:
         server.stop()
+    return 0
+
+
+@app.command(
+    help_epilogue="""Examples:
+  xray-tui completion bash --install
+  source <(xray-tui completion bash)              for this shell alone
+  xray-tui completion fish > ~/.config/fish/completions/xray-tui.fish
+
+After an update of xray-tui, install it anew: the script holds the options.
+"""
+)
+def completion(
+    shell: Literal["bash", "zsh", "fish"], /, *, install: Annotated[bool, Parameter(negative=())] = False
+) -> int:
+    """Print the script that lets a shell complete commands, options and values.
+
+    Args:
+        shell: whose language the script is in.
+        install: put it where the shell finds it, with a line in ~/.bashrc or ~/.zshrc if that takes one.
+    """
+    if not install:
+        print(app.generate_completion(shell=shell))
+        return 0
+    try:
+        script = app.install_completion(shell=shell)
+    except OSError as error:
+        raise UserError(
+            f"cannot install it: {error.filename}: {error.strerror}",
+            f"print it with `xray-tui completion {shell}` and put it where your shell looks",
+        ) from None
+    talk(f"{script} is written; a new {shell} completes xray-tui")
     return 0
 
 

@@ -100,7 +100,7 @@ def test_too_many_unreadable_files_spoil_it(call: Call, chest: Path) -> None:
     code, out, _ = call("check", str(chest), "--unreadable", "0.01")
     assert code == 1
     assert "✕ 1 file cannot be read" in out
-    assert "not a JPEG or PNG image: train/NORMAL/IM-9.png" in out
+    assert "not a JPEG, PNG or DICOM image: train/NORMAL/IM-9.png" in out
 
 
 def test_the_folder_and_settings_may_come_from_a_config_file(call: Call, chest: Path, tmp_path: Path) -> None:

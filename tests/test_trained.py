@@ -97,13 +97,13 @@ def test_what_cannot_be_read_is_told_in_its_place(trained: Trained, tmp_path: Pa
     found = list(predict(trained, given, batch_size=2))
     assert [p.path for p in found] == given
     assert [p.unreadable for p in found] == [
-        "not a JPEG or PNG image",
+        "not a JPEG, PNG or DICOM image",
         "",
         "No such file or directory",
         "a folder",
         "",
         "",
-        "not a JPEG or PNG image",
+        "not a JPEG, PNG or DICOM image",
     ]
     for prediction in found:
         assert (

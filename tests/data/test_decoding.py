@@ -113,7 +113,7 @@ def test_what_is_transparent_lies_on_black(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(b"", "empty"), (b"not an image", "not a JPEG or PNG"), (None, "No such file")],
+    [(b"", "empty"), (b"not an image", "not a JPEG, PNG or DICOM"), (None, "No such file")],
 )
 def test_what_is_no_image_says_why(tmp_path: Path, content: bytes | None, why: str) -> None:
     file = tmp_path / "broken.jpeg"

@@ -85,7 +85,7 @@ def test_the_second_reading_decodes_nothing_and_gives_the_same(
     second = train(root, cache, told.append)
     assert same(in_memory, first)
     assert same(in_memory, second)
-    assert [broken.why for broken in second.broken] == ["not a JPEG or PNG image"]
+    assert [broken.why for broken in second.broken] == ["not a JPEG, PNG or DICOM image"]
     assert (seen, told) == ([], [COUNT])
 
 

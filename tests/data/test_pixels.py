@@ -40,7 +40,7 @@ def test_broken_files_are_named_and_passed_over(tmp_path: Path) -> None:
     assert [file.path for file in pixels.files] == ["good.png"]
     assert pixels.labels.tolist() == [1]
     assert [broken.path for broken in pixels.broken] == ["text.jpeg", "zero.jpeg"]
-    assert [broken.why for broken in pixels.broken] == ["not a JPEG or PNG image", "empty"]
+    assert [broken.why for broken in pixels.broken] == ["not a JPEG, PNG or DICOM image", "empty"]
 
 
 def test_more_than_a_twentieth_broken_is_refused_unless_allowed() -> None:

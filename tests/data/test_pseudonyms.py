@@ -40,7 +40,7 @@ def test_without_the_setting_names_are_the_files_own(chest: Path) -> None:
     plain = roles_of(chest)
     assert Names().hide(plain) is plain
     assert all(file.place == file.path for file in plain.train)
-    assert Names().patient(plain.train[0]) == patient_of(plain.train[0].path)
+    assert Names().patient(plain.train[0]) == patient_of(plain.train[0])
 
 
 def test_a_pseudonym_depends_on_key_and_path_and_nothing_else() -> None:

@@ -74,8 +74,8 @@ def test_holdout_leaves_test_alone_and_no_patient_on_both_sides(tmp_path: Path) 
             write_image(root / "train" / "PNEUMONIA" / f"person{person}_virus_{number}.png", size=(4, 4))
             write_image(root / "train" / "NORMAL" / f"IM-{person:04}-{number:04}.png", size=(4, 4))
     roles = assign(scan(root), DataSettings(split="holdout", holdout=0.25), 0)
-    train = {patient_of(file.path) for file in roles.train}
-    validation = {patient_of(file.path) for file in roles.validation}
+    train = {patient_of(file) for file in roles.train}
+    validation = {patient_of(file) for file in roles.validation}
     assert train.isdisjoint(validation)
     assert {file.path.split("/")[0] for file in roles.test} == {"test"}
     assert len(roles.train) + len(roles.validation) == 48
@@ -103,7 +103,7 @@ def test_holdout_is_the_same_for_a_seed_and_another_for_another() -> None:
     ],
 )
 def test_patient(path: str, patient: str) -> None:
-    assert patient_of(path) == patient
+    assert patient_of(ImageFile(path, 0)) == patient
 
 
 @given(st.lists(st.integers(1, 60), min_size=2, max_size=4), st.integers(0, 150), st.integers(0, 3))

@@ -1,17 +1,14 @@
-"""One radiograph file to one grey image, whatever kind of JPEG or PNG it is.
+"""One radiograph file to one grey image, whatever kind of JPEG, PNG or DICOM it is.
 
 A data folder comes from strangers. What is opened is a regular file; what is decoded is of a size that a
 radiograph can have, looked up in the file's head before any memory is taken for its pixels; and whatever a
 decoder does about broken bytes becomes :class:`Unreadable`, which says why in a few words.
 """
 
-import errno
 import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,18 +16,11 @@ from PIL import Image, ImageOps
 from PIL.JpegImagePlugin import jpeg_factory
 from PIL.PngImagePlugin import PngImageFile
 
-from xray_tui.regular_files import NotRegular, open_regular
-from xray_tui.words import harmless
-
-LEAST_SIDE_PX = 8
-"""Less is an icon or a mistake; the smallest images that anybody trains on have 28."""
-MOST_TIMES_LONGER = 10
-"""The long side to the short one. Whole spines have 4; a strip whose short side becomes 300 fills memory."""
-MOST_PIXELS = 50_000_000
-"""A detector of 43 cm has 18 million pixels, digitised film 35. Pillow only warns, and from 89 million on."""
-MOST_BYTES = 500_000_000
-"""Of a file: more than that many pixels take, uncompressed, in colour and with 16 bits."""
-TOO_LARGE = f"larger than {MOST_BYTES / 1e6:.0f} MB: no radiograph"
+from xray_tui.data import dicom
+from xray_tui.data.folders import is_dicom
+from xray_tui.data.unreadable import MOST_BYTES, TOO_LARGE, Measured, check_size, said_in_words
+from xray_tui.data.unreadable import Unreadable as Unreadable
+from xray_tui.regular_files import open_regular
 
 _ORIENTATION = 0x0112
 _LYING = (5, 6, 7, 8)
@@ -49,31 +39,9 @@ _OTHERS = {
     b"version https://git-lfs": "a Git LFS pointer",
 }
 """What else a file begins with that has the name of an image."""
-_WHY_WIDTH = 120
-
 # Pillow warns of broken metadata, which no pixel depends on, and a warning would fall into the middle of a
 # screen. For the whole process and once: `warnings.catch_warnings` is not to be used from several threads.
 warnings.filterwarnings("ignore", module=r"PIL\.|xray_tui\.data\.decoding$")
-
-
-class Unreadable(Exception):
-    """A file that is no image this program reads; says why.
-
-    Args:
-        for_now: the file system would not give it: it may another time, though the file stays as it is.
-    """
-
-    def __init__(self, why: str, *, for_now: bool = False) -> None:
-        super().__init__(why)
-        self.for_now = for_now
-
-
-class Measured(NamedTuple):
-    width: int
-    """In pixels, upright."""
-    height: int
-    mode: str
-    """Pillow's word for channels and depth: ``L``, ``RGB``, ``I;16``."""
 
 
 def decode(path: Path, short_side: int | None = None) -> NDArray[np.uint8]:
@@ -93,13 +61,16 @@ def decode(path: Path, short_side: int | None = None) -> NDArray[np.uint8]:
         uint8 (H, W), black is 0.
 
     Raises:
-        Unreadable: the file is missing, no regular file, empty, truncated, animated, not a JPEG or PNG, or
-            of a size that no radiograph has.
+        Unreadable: the file is missing, no regular file, empty, truncated, animated, not a JPEG, PNG or
+            DICOM, or of a size that no radiograph has.
     """
-    with _said_in_words():
+    with said_in_words():
         path.name.encode()
-        with open_regular(path) as file, _open(file) as image:
-            return _grey(ImageOps.exif_transpose(_shrunk(image, short_side) if short_side else image))
+        with open_regular(path) as file:
+            if _is_dicom(file):
+                return dicom.grey(file)
+            with _open(file) as image:
+                return _grey(ImageOps.exif_transpose(_shrunk(image, short_side) if short_side else image))
 
 
 def measure(file: BinaryIO) -> Measured:
@@ -111,15 +82,16 @@ def measure(file: BinaryIO) -> Measured:
     Raises:
         Unreadable: as :func:`decode`.
     """
-    with _said_in_words(), _open(file) as image:
-        width, height = image.size
-        mode = image.mode
-        if image.format == "JPEG":
-            image.draft("L", (1, 1))
-        image.load()
-        if image.getexif().get(_ORIENTATION) in _LYING:
-            width, height = height, width
-        return Measured(width, height, mode)
+    with said_in_words():
+        if _is_dicom(file):
+            dicom.grey(file)
+            return dicom.head(file)
+        with _open(file) as image:
+            size, mode = image.size, image.mode
+            if image.format == "JPEG":
+                image.draft("L", (1, 1))
+            image.load()
+            return _upright(image, size, mode)
 
 
 def head(file: BinaryIO) -> Measured:
@@ -128,18 +100,27 @@ def head(file: BinaryIO) -> Measured:
     Raises:
         Unreadable: as :func:`decode`, as far as that can be known by then.
     """
-    with _said_in_words(), _open(file) as image:
-        width, height = image.size
-        if image.getexif().get(_ORIENTATION) in _LYING:
-            width, height = height, width
-        return Measured(width, height, image.mode)
+    with said_in_words():
+        if _is_dicom(file):
+            return dicom.head(file)
+        with _open(file) as image:
+            return _upright(image, image.size, image.mode)
+
+
+def _upright(image: Image.Image, size: tuple[int, int], mode: str) -> Measured:
+    width, height = size
+    lies = image.getexif().get(_ORIENTATION) in _LYING
+    return Measured(height, width, mode) if lies else Measured(width, height, mode)
+
+
+def _is_dicom(file: BinaryIO) -> bool:
+    if file.seek(0, os.SEEK_END) > MOST_BYTES:
+        raise Unreadable(TOO_LARGE)
+    return is_dicom(file)
 
 
 def _open(file: BinaryIO) -> Image.Image:
     """The image, its pixels not decoded yet."""
-    if file.seek(0, os.SEEK_END) > MOST_BYTES:
-        raise Unreadable(TOO_LARGE)
-    file.seek(0)
     begins = file.read(32)
     file.seek(0)
     if not begins:
@@ -147,7 +128,8 @@ def _open(file: BinaryIO) -> Image.Image:
     kind = next((kind for kind, first in (("JPEG", _JPEG), ("PNG", _PNG)) if begins.startswith(first)), None)
     if kind is None:
         other = next((other for first, other in _OTHERS.items() if begins.startswith(first)), None)
-        raise Unreadable(f"not a JPEG or PNG image but {other}" if other else "not a JPEG or PNG image")
+        known = "not a JPEG, PNG or DICOM image"
+        raise Unreadable(f"{known} but {other}" if other else known)
     try:  # not through Image.open, which warns of large images instead of refusing them
         image: Image.Image = jpeg_factory(file) if kind == "JPEG" else PngImageFile(file)
     except (SyntaxError, OSError) as error:  # Pillow's words for a head that ends too early or is none
@@ -164,39 +146,10 @@ def _open(file: BinaryIO) -> Image.Image:
 
 def _check_size(image: Image.Image) -> None:
     """Before anything is decoded, and before a JPEG is drafted, which changes what it says of its size."""
-    short, long = sorted(image.size)
-    if short < LEAST_SIDE_PX or long > MOST_TIMES_LONGER * short or short * long > MOST_PIXELS:
-        raise Unreadable(f"{image.width} × {image.height} pixels: no radiograph")
+    check_size(*image.size)
     frames = getattr(image, "n_frames", 1) if image.format == "PNG" else 1
     if frames != 1:  # a second image in a JPEG is a camera's preview
         raise Unreadable(f"animated, {frames} images: no radiograph")
-
-
-@contextmanager
-def _said_in_words() -> Iterator[None]:
-    """Whatever is raised, as :class:`Unreadable`: few exceptions are not raised by some broken bytes."""
-    try:
-        yield
-    except Unreadable:
-        raise
-    except UnicodeEncodeError:
-        raise Unreadable("its name is not UTF-8") from None
-    except NotRegular as error:
-        raise Unreadable(str(error.strerror)) from None
-    except MemoryError:
-        raise Unreadable("no memory for it", for_now=True) from None
-    except OSError as error:
-        if error.strerror:  # Pillow's own have no number
-            lasts = error.errno in (errno.ELOOP, errno.ENAMETOOLONG)
-            raise Unreadable(error.strerror, for_now=not lasts) from None
-        raise Unreadable(_in_a_line(error)) from None
-    except Exception as error:
-        raise Unreadable(_in_a_line(error)) from None
-
-
-def _in_a_line(error: Exception) -> str:
-    words = harmless(str(error)) if isinstance(error, OSError | SyntaxError | ValueError) else ""
-    return (words or f"damaged ({type(error).__name__})")[:_WHY_WIDTH]
 
 
 def _shrunk(image: Image.Image, short_side: int) -> Image.Image:

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from xray_tui.data import check_cache
 from xray_tui.data.check_cache import Fact
-from xray_tui.data.decoding import MOST_BYTES, TOO_LARGE, Unreadable, measure
+from xray_tui.data.decoding import measure
 from xray_tui.data.folders import ImageFile
+from xray_tui.data.unreadable import MOST_BYTES, TOO_LARGE, Unreadable
 from xray_tui.regular_files import NotRegular, kind_of, open_regular
 
 
@@ -152,7 +153,8 @@ def _read(unread: tuple[ImageFile, Path], stopped: Callable[[], bool]) -> Fact |
             try:
                 return Fact("ok", "", *seen, *measure(opened))
             except Unreadable as error:
-                return Fact("unreadable", str(error), *seen)
+                # What may be read another time has no digest: it is not kept.
+                return Fact("unreadable", str(error), *seen[:2], "" if error.for_now else digest)
     except UnicodeEncodeError:
         return Fact("unreadable", "its name is not UTF-8")
     except NotRegular as error:

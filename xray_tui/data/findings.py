@@ -190,7 +190,8 @@ def copies(survey: Survey, facts: Facts) -> Iterable[Finding]:
 
 
 def patients(survey: Survey, _: Facts) -> Iterable[Finding]:
-    """Numbers that occur in two roles. The published data begins its numbers anew in test."""
+    """Patients that occur in two roles. The published data begins its numbers anew in test."""
+    certain = all(file.patient for files in survey.by_role.values() for file in files)
     by_role: dict[str, dict[str, list[str]]] = {}
     for role, files in survey.by_role.items():
         images = by_role[role] = defaultdict(list)
@@ -204,11 +205,15 @@ def patients(survey: Survey, _: Facts) -> Iterable[Finding]:
             yield Finding(
                 "patients",
                 "look",
-                f"{_plural(len(both), 'patient number')} in {first} and {second}",
-                "Same number, may be another child: each folder may count from 1. If it is the same "
+                f"{_plural(len(both), 'patient' if certain else 'patient number')} in {first} and {second}",
+                f"{second} is easier than new patients would be: its numbers look too good."
+                if certain
+                else "Same number, may be another child: each folder may count from 1. If it is the same "
                 f"child, {second} is easier than new patients would be.",
                 "--split holdout keeps the patients of train and validation apart."
                 if (first, second) == ("train", "validation") and survey.roles.split != "holdout"
+                else "Keep each patient in one role only."
+                if certain
                 else "Names alone cannot tell: ask where the data comes from.",
                 [_group(patient, by_role[first][patient] + by_role[second][patient]) for patient in both],
             )

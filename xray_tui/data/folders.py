@@ -1,13 +1,22 @@
-"""What lies in a data folder: split folders, class folders, image files. Reads names, no images."""
+"""What lies in a data folder: split folders, class folders, image files. Reads names, no images.
+
+An image file is known by its suffix. Hospitals export DICOM under names without one, which are numbers or
+UIDs (``IM000001``, ``1.2.840.113619.2.5.176``): such a file is opened, and is an image where it has DICOM's
+magic. So notes, scripts and the index ``DICOMDIR`` are none.
+"""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from xray_tui.errors import UserError
+from xray_tui.regular_files import open_regular
 
-SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
+DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
+SUFFIXES = frozenset({".jpeg", ".jpg", ".png"}) | DICOM_SUFFIXES
 SPLIT_FOLDERS = ("train", "val", "test")
+_MAGIC, _MAGIC_AT = b"DICM", 128
 _LAYOUT = "wanted: train/CLASS/*.jpeg and test/CLASS/*.jpeg (val/ is optional), two classes or more"
 
 
@@ -19,11 +28,19 @@ class ImageFile:
     """Its class, as a number into the listing's classes."""
     hidden: str = ""
     """Its path, where it is called by a pseudonym instead."""
+    patient: str = ""
+    """Whose it is, where more than its name tells; see :mod:`xray_tui.data.patients`."""
 
     @property
     def place(self) -> str:
         """Where it lies, for who opens it. Whatever is written or shown has ``path``."""
         return self.hidden or self.path
+
+    @property
+    def is_dicom(self) -> bool:
+        """By its name: what has none of the other suffixes was listed for its magic."""
+        suffix = _suffix(self.place)
+        return suffix in DICOM_SUFFIXES or suffix not in SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -121,8 +138,32 @@ def _classes(folder: Path) -> dict[str, list[str]]:
         child.name: [
             name
             for name in os.listdir(child)  # noqa: PTH208  # a Path each would take ten times the time
-            if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(".")  # noqa: PTH122
+            if not name.startswith(".") and (_suffix(name) in SUFFIXES or _is_bare_dicom(child, name))
         ]
         for child in folder.iterdir()
         if child.is_dir() and not child.name.startswith((".", "__"))
     }
+
+
+def is_dicom(file: BinaryIO) -> bool:
+    """Whether a file says that it is DICOM, by its magic: 128 bytes of anything, then ``DICM``."""
+    file.seek(_MAGIC_AT)
+    found = file.read(len(_MAGIC))
+    file.seek(0)
+    return found == _MAGIC
+
+
+def _is_bare_dicom(folder: Path, name: str) -> bool:
+    """Whether a name without a suffix, or with a number for one, is that of a DICOM file."""
+    suffix = _suffix(name)
+    if (suffix and not suffix[1:].isdigit()) or name.upper() == "DICOMDIR":
+        return False
+    try:
+        with open_regular(folder / name, buffer_bytes=_MAGIC_AT + len(_MAGIC)) as file:
+            return is_dicom(file)
+    except OSError:  # no regular file, or not ours to read
+        return False
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122  # a Path each would take ten times the time

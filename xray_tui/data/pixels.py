@@ -19,10 +19,11 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from xray_tui.data.augmentation import plain
-from xray_tui.data.decoding import Unreadable, decode
+from xray_tui.data.decoding import decode
 from xray_tui.data.folders import ImageFile
 from xray_tui.data.pixel_cache import PixelCache, key_of
 from xray_tui.data.pixel_file import Kept, mark_of
+from xray_tui.data.unreadable import Unreadable
 from xray_tui.errors import UserError
 
 # Another release may decode or resize a pixel otherwise, and a cache must not show.

@@ -31,7 +31,7 @@ DIGITS = 16
 _KEY_BYTES = 32
 _MOST_BYTES = 1000
 """Of its file."""
-_FORM = re.compile(rf"[0-9a-f]{{{DIGITS}}}({'|'.join(map(re.escape, sorted(SUFFIXES)))})", re.IGNORECASE)
+_FORM = re.compile(rf"[0-9a-f]{{{DIGITS}}}({'|'.join(map(re.escape, sorted(SUFFIXES)))})?", re.IGNORECASE)
 _KEPT_FOLDERS = 4
 """Data folders whose files are known by pseudonym at once."""
 
@@ -44,11 +44,11 @@ class Names:
 
     def patient(self, file: ImageFile) -> str:
         """The patient of an image; one whose name tells none is its own."""
-        return patient_of(file.place)
+        return patient_of(file)
 
     def named_patient(self, file: ImageFile) -> str | None:
-        """The patient of an image where the name of its file tells one."""
-        return named_patient(file.place) and self.patient(file)
+        """The patient of an image where its header or the name of its file tells one."""
+        return named_patient(file) and self.patient(file)
 
 
 OWN_NAMES = Names()
@@ -83,12 +83,13 @@ class Pseudonyms(Names):
 
     def patient(self, file: ImageFile) -> str:
         """The same for all images of a patient; tells nothing of the images' own pseudonyms."""
-        return f"patient-{self._digits('patient', patient_of(file.place))}"
+        return f"patient-{self._digits('patient', patient_of(file))}"
 
     def path(self, path: str) -> str:
         """What an image is called whose file lies at ``path``, relative to the data folder."""
         file = PurePosixPath(path)
-        return str(file.with_name(self._digits("image", path) + file.suffix))
+        known = file.suffix if file.suffix.lower() in SUFFIXES else ""  # another is the end of a UID
+        return str(file.with_name(self._digits("image", path) + known))
 
     def _hidden(self, file: ImageFile) -> ImageFile:
         return replace(file, path=self.path(file.path), hidden=file.path)

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from xray_tui.data import patients
 from xray_tui.data.folders import ImageFile, Listing
 from xray_tui.errors import UserError
 from xray_tui.settings import DataSettings
@@ -28,28 +29,30 @@ class Roles:
     """The split in words, for a person."""
 
 
-def named_patient(path: str) -> str | None:
-    """The patient that the name of an image file tells; ``None`` where it tells none.
+def named_patient(file: ImageFile) -> str | None:
+    """The patient that an image is known to be of, or that the name of its file tells; else ``None``.
 
     Knows the names of Kermany, Zhang & Goldbaum (2018): ``person12_bacteria_34``, ``IM-0031-0001``,
     ``NORMAL2-IM-0031-0001``.
     """
-    match = _PATIENT.match(PurePosixPath(path).name)
+    if file.patient:
+        return file.patient
+    match = _PATIENT.match(PurePosixPath(file.place).name)
     return match[1] if match else None
 
 
-def patient_of(path: str) -> str:
-    """The patient of an image file, as :func:`named_patient`; an image without an id is its own patient."""
-    return named_patient(path) or PurePosixPath(path).stem
+def patient_of(file: ImageFile) -> str:
+    """The patient of an image, as :func:`named_patient`; an image without an id is its own patient."""
+    return named_patient(file) or PurePosixPath(file.place).stem
 
 
 def assign(listing: Listing, settings: DataSettings, seed: int) -> Roles:
-    """Give the images their roles, then limit each.
+    """Give the images their roles, then limit each. Of DICOM files the headers are read, for their patients.
 
     Raises:
         UserError: the folders do not allow the split asked for.
     """
-    folders = listing.folders
+    folders = patients.told(listing).folders
     val = folders.get("val", [])
     split, why = settings.split, "as asked"
     if split == "auto":
@@ -122,7 +125,7 @@ def _hold_out(files: list[ImageFile], fraction: float, seed: int) -> tuple[list[
     """Train and validation, no patient in both; each class gives ``fraction`` of its images or a few more."""
     images: dict[tuple[int, str], list[ImageFile]] = defaultdict(list)
     for file in files:
-        images[file.label, patient_of(file.path)].append(file)
+        images[file.label, patient_of(file)].append(file)
     train: list[ImageFile] = []
     validation: list[ImageFile] = []
     for label in sorted({file.label for file in files}):

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from xray_tui import config
 from xray_tui.data.augmentation import Normalisation, plain
-from xray_tui.data.decoding import Unreadable, decode
+from xray_tui.data.decoding import decode
 from xray_tui.data.pseudonyms import locate
+from xray_tui.data.unreadable import Unreadable
 from xray_tui.engine import checkpoints
 from xray_tui.engine.explanation import Box, Explanation
 from xray_tui.engine.plan import network

@@ -162,11 +162,9 @@ def _pictures(record: RunRecord, judged: Sequence[Judged], directory: RunDirecto
 
 def _radiograph(root: Path, path: str) -> NDArray[np.uint8] | None:
     """The grey image, (H, W); ``None`` where it cannot be read any more."""
-    from xray_tui.data.decoding import (
-        Unreadable,
-        decode,
-    )  # late: the report of a run without images needs none
+    from xray_tui.data.decoding import decode  # late: the report of a run without images needs none
     from xray_tui.data.pseudonyms import locate
+    from xray_tui.data.unreadable import Unreadable
 
     if path.startswith("/") or ".." in path.split("/"):  # no file of the data folder
         return None

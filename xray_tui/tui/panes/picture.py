@@ -47,8 +47,9 @@ def read_radiograph(path: Path) -> Image.Image:
 
 def pixels_of(path: Path) -> tuple[int, int] | None:
     """Width and height of an image file, upright; ``None`` where it has none. Reads its head only."""
-    from xray_tui.data.decoding import Unreadable, head  # late: as above
+    from xray_tui.data.decoding import head  # late: as above
     from xray_tui.data.pseudonyms import locate
+    from xray_tui.data.unreadable import Unreadable
     from xray_tui.regular_files import open_regular
 
     try:

@@ -9,6 +9,7 @@ import pytest
 
 from xray_tui import cli, entry
 from xray_tui.entry import is_bare
+from xray_tui.front_page import FRONT_PAGE
 
 
 @pytest.mark.parametrize(
@@ -70,3 +71,20 @@ def test_the_program_answers_and_errors_are_two_lines() -> None:
     assert wrong.stderr.count("\n") <= 3
     assert "xray-tui --help" in wrong.stderr
     assert "Traceback" in run("--no-such-option", "--debug").stderr
+
+
+def test_the_first_page_of_help_names_every_command() -> None:
+    named = [line.split()[0] for line in FRONT_PAGE.splitlines() if line[:2] == "  " and line[2] not in "x "]
+    shown = {name for name in cli.app if not name.startswith("-") and cli.app[name].show}
+    assert sorted(named) == sorted(shown), "xray_tui/front_page.py has a line for each command"
+    assert max(map(len, FRONT_PAGE.splitlines())) < 80
+    assert FRONT_PAGE.isascii()
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_the_first_page_of_help_needs_nothing(flag: str) -> None:
+    code = "import sys, xray_tui.entry as entry\ntry:\n    entry.main()\nfinally:\n    print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, flag], capture_output=True, text=True, check=True)
+    *page, modules = done.stdout.splitlines(keepends=True)
+    assert "".join(page) == FRONT_PAGE
+    assert not {"cyclopts", "rich", "msgspec", "textual", "torch", "numpy"} & set(modules.split())

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from xray_tui import __version__, config, settings_file
+from xray_tui.cli_config import config_app
 from xray_tui.cli_data import data_app, demo_folder, make_demo_in
 from xray_tui.cli_doctor import doctor_app
 from xray_tui.cli_evaluate import EPILOGUE as EVALUATE_EPILOGUE
@@ -32,34 +33,16 @@ from xray_tui.engine import process
 from xray_tui.errors import UserError
 from xray_tui.talking import end_with, talk, tell_details_at_the_end
 
-_HELP = f"""Fine-tune a pretrained image classifier on chest radiographs, in a terminal.
-
-Every option can also stand in the environment (XRAY_TUI_BATCH_SIZE=64) or in
-a TOML file: --config FILE, else your own one, where it exists:
-  {settings_file.user_file()}
-The command line wins over the environment, the environment over the file, the
-file over the preset.
-"""
-_EPILOGUE = """Examples:
-  xray-tui demo                 all of it, on made-up radiographs
-  xray-tui ~/chest_xray         the dashboard on your data
-  xray-tui train ~/chest_xray   the same run without a screen
-  xray-tui watch                the dashboard on the newest run
-  xray-tui doctor               whether it works here, and what would mend it
-
---debug, anywhere, shows the traceback of an error, and after a run where its time went.
-"""
-
 app = App(
     name="xray-tui",
-    help=_HELP,
-    help_epilogue=_EPILOGUE,
+    help="Open the dashboard: set a run up, start it, browse the runs that were kept.",
     help_format="plaintext",
     version=__version__,
     config=(Environment("XRAY_TUI_", command=False, show=False), runs_folder_of_user),
 )
 app.command(runs_app)
 app.command(data_app)
+app.command(config_app)
 app.command(doctor_app)
 app.command(lr_find, help_epilogue=LR_EPILOGUE)
 app.command(evaluate, help_epilogue=EVALUATE_EPILOGUE)

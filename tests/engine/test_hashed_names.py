@@ -19,10 +19,10 @@ from xray_tui.engine.controls import Controls
 from xray_tui.engine.explain import Explainer
 from xray_tui.errors import UserError
 from xray_tui.events import EpochEnded, Event, Mistakes, RunStarted, Warning
+from xray_tui.kinds import choices, parse, written
 from xray_tui.models.backbones import Backbone
 from xray_tui.runs import state
 from xray_tui.settings import Settings
-from xray_tui.tui.kinds import choices, parse, written
 
 HASHED: dict[str, Any] = {"data.hash_names": True, "training.frozen.epochs": 1}
 

@@ -21,10 +21,10 @@ from tui_support import (
 )
 
 from xray_tui import config, settings_file
+from xray_tui.kinds import written
 from xray_tui.settings import PRESETS
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.keymap import KeyMap
-from xray_tui.tui.kinds import written
 from xray_tui.tui.panes.form import preset_words
 from xray_tui.tui.panes.setting_editor import ChosenValue, PressedKey, TypedValue
 from xray_tui.tui.panes.setting_help import SettingHelp

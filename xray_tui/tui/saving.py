@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from xray_tui import settings_file
+from xray_tui.kinds import written
 from xray_tui.settings_file import leaves
 from xray_tui.tui.actions import ACTIONS
 from xray_tui.tui.keymap import KeyMap
-from xray_tui.tui.kinds import written
 from xray_tui.tui.values import NextRun
 
 

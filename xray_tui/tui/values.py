@@ -6,10 +6,10 @@ from typing import Any
 from xray_tui import config
 from xray_tui.config import Origin
 from xray_tui.errors import UserError
+from xray_tui.kinds import parse, written
 from xray_tui.settings import PRESETS, Settings
 from xray_tui.settings_file import leaves
 from xray_tui.tui import remembered
-from xray_tui.tui.kinds import parse, written
 
 FIELDS = {
     "data.root": "Data folder",

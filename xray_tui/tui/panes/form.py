@@ -17,9 +17,9 @@ from textual.widgets import Input, Select, Static
 
 from xray_tui import config
 from xray_tui.errors import UserError
+from xray_tui.kinds import in_words
 from xray_tui.settings import PRESETS, Settings
 from xray_tui.tui.keymap import KeyMap
-from xray_tui.tui.kinds import in_words
 from xray_tui.tui.themes import Palette
 from xray_tui.tui.values import FIELDS, NextRun
 from xray_tui.words import count, harmless

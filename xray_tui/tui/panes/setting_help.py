@@ -9,10 +9,10 @@ from rich.text import Text
 from textual.widget import Widget
 
 from xray_tui import config
+from xray_tui.kinds import allowed, choices, written
 from xray_tui.settings import PRESETS, Settings
 from xray_tui.tui.actions import Action
 from xray_tui.tui.keymap import KeyMap
-from xray_tui.tui.kinds import allowed, choices, written
 from xray_tui.tui.panes.setting_rows import Key, Setting
 from xray_tui.tui.themes import Palette
 from xray_tui.tui.values import NextRun

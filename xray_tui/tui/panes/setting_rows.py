@@ -9,9 +9,9 @@ from textual.geometry import Region
 
 from xray_tui import config
 from xray_tui.config import Origin
+from xray_tui.kinds import written
 from xray_tui.tui.actions import ACTIONS, Action
 from xray_tui.tui.keymap import KeyMap
-from xray_tui.tui.kinds import written
 from xray_tui.tui.panes.rows import Cell, Column, Row, RowList
 from xray_tui.tui.text import clean, shorten
 from xray_tui.tui.themes import Palette

@@ -13,9 +13,9 @@ from textual.message import Message
 from textual.suggester import Suggester, SuggestFromList
 
 from xray_tui.errors import UserError
+from xray_tui.kinds import choices, in_words, parse
 from xray_tui.tui.actions import Action
 from xray_tui.tui.keymap import KeyMap, check_key, written_key
-from xray_tui.tui.kinds import choices, in_words, parse
 from xray_tui.tui.panes.filter_line import FilterLine
 from xray_tui.tui.panes.form import Checks, FolderSuggester
 from xray_tui.tui.panes.rows import RowList

@@ -23,7 +23,7 @@ def allowed(path: str) -> str:
     if few:
         return f"one of {', '.join(few)}"
     kind = {int: "a whole number", float: "a number"}.get(_plain(path), "text")
-    low, above, high = (_bound(path, name) for name in ("ge", "gt", "le"))
+    low, above, high, below = (_bound(path, name) for name in ("ge", "gt", "le", "lt"))
     if low is not None and high is not None:
         return f"{kind} from {written(low)} to {written(high)}"
     bounds = [
@@ -32,6 +32,7 @@ def allowed(path: str) -> str:
             (f"at least {written(low)}", low),
             (f"above {written(above)}", above),
             (f"at most {written(high)}", high),
+            (f"below {written(below)}", below),
         )
         if bound is not None
     ]

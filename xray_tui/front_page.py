@@ -23,6 +23,7 @@ Set up
   data        check a folder of radiographs, or make the demo's
   config      every setting, and where its value comes from
   doctor      what works here, and what to mend
+  completion  let the shell complete commands, options and values
 
 Examples:
   xray-tui demo                 all of it, on made-up radiographs

@@ -15,6 +15,7 @@ from xray_tui.cli_data import data_app, demo_folder, make_demo_in
 from xray_tui.cli_doctor import doctor_app
 from xray_tui.cli_evaluate import EPILOGUE as EVALUATE_EPILOGUE
 from xray_tui.cli_evaluate import evaluate
+from xray_tui.cli_fetch import fetch_app
 from xray_tui.cli_headless import see_another_through, see_through
 from xray_tui.cli_lr import EPILOGUE as LR_EPILOGUE
 from xray_tui.cli_lr import lr_find
@@ -43,6 +44,7 @@ app = App(
 app.command(runs_app)
 app.command(data_app)
 app.command(config_app)
+data_app.command(fetch_app)
 app.command(doctor_app)
 app.command(lr_find, help_epilogue=LR_EPILOGUE)
 app.command(evaluate, help_epilogue=EVALUATE_EPILOGUE)

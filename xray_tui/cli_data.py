@@ -14,10 +14,11 @@ from xray_tui.talking import talk
 
 data_app = App(
     name="data",
-    help="Check a folder of radiographs, or make the demo's.",
+    help="Check a folder of radiographs, make the demo's, or fetch published ones.",
     help_epilogue="""Examples:
   xray-tui data check ~/chest_xray
   xray-tui train $(xray-tui data demo)
+  xray-tui data fetch kaggle
 """,
 )
 

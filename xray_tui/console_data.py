@@ -6,11 +6,20 @@ from collections.abc import Iterator
 import msgspec
 from rich.console import Console
 from rich.padding import Padding
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
 from xray_tui.data.checks import DataReport, RoleCount, sizes_in_words
+from xray_tui.data.fetching import Listener
 from xray_tui.data.findings import MARKS, Finding, Severity
 from xray_tui.words import bytes_in_words, count, harmless, percent
 
@@ -46,6 +55,43 @@ class CheckProgress:
 
     def __call__(self, done: int, total: int) -> None:
         self._bar.update(self._task, completed=done, total=total)
+
+
+class FetchProgress(Listener):
+    """How far a download is, how fast, and how long it takes yet; where nobody watches, trouble alone."""
+
+    def __init__(self, name: str) -> None:
+        talk = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=talk,
+            transient=True,
+            disable=not talk.is_terminal,
+        )
+        self._task = self._bar.add_task(name, start=False, total=None)
+        self._begun = False
+
+    def __enter__(self) -> "FetchProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def progress(self, done: int, total: int | None) -> None:
+        if self._begun:
+            self._bar.update(self._task, completed=done, total=total)
+        else:  # what was there before counts for no rate
+            self._bar.reset(self._task, completed=done, total=total)
+            self._begun = True
+
+    def say(self, words: str) -> None:
+        self._begun = False
+        self._bar.console.print(Text(harmless(words)), soft_wrap=True)
 
 
 def print_json(report: DataReport) -> None:

@@ -20,7 +20,7 @@ Look
   runs        list, compare, export and tidy the runs that were kept
   evaluate    a run's metrics on test, with 95 % intervals
 Set up
-  data        check a folder of radiographs, or make the demo's
+  data        check a folder of radiographs, or fetch published ones
   config      every setting, and where its value comes from
   doctor      what works here, and what to mend
   completion  let the shell complete commands, options and values

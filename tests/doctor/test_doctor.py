@@ -8,10 +8,12 @@ import sys
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
+import torch
 
 from tests.terminal import Terminal
 from xray_tui.cli import main
@@ -177,6 +179,47 @@ def test_the_device_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "config.toml").write_text('[hardware]\ndevice = "cuda:77"\n')
     device = named(list(imports.torch_here()), "device")
     assert (device.verdict, device.remedy) == ("problem", "use --device auto or cpu")
+
+
+def driver(monkeypatch: pytest.MonkeyPatch, **answers: object) -> None:
+    """NVIDIA's driver, as far as its library is asked, with one GPU."""
+    library = ModuleType("pynvml")
+    library.NVMLError = RuntimeError  # type: ignore[attr-defined]
+    usual = {
+        "nvmlInit": None,
+        "nvmlShutdown": None,
+        "nvmlSystemGetCudaDriverVersion": 12080,
+        "nvmlSystemGetDriverVersion": "570.86",
+        "nvmlDeviceGetCount": 1,
+        "nvmlDeviceGetHandleByIndex": "handle",
+        "nvmlDeviceGetMemoryInfo": SimpleNamespace(total=80e9, free=60e9),
+        "nvmlDeviceGetName": "NVIDIA H100",
+    }
+    for name, answer in (usual | answers).items():
+        setattr(library, name, lambda *_, answer=answer: answer)
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+
+
+def test_the_driver_is_asked_beside_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver(monkeypatch)
+    found = list(machine.machine())
+    assert named(found, "NVIDIA driver").found == "570.86, for CUDA up to 12.8"
+    assert named(found, "GPU 0").found == "NVIDIA H100: 80.0 GB, of which 60.0 GB are free"
+    if not torch.cuda.is_available():
+        assert named(list(imports.torch_here()), "CUDA").verdict == "warning"
+
+
+@pytest.mark.parametrize(("limit", "verdict"), [("max\n", "ok"), ("2000000000\n", "warning")])
+def test_a_containers_memory_is_what_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, verdict: str
+) -> None:
+    free = SimpleNamespace(total=64e9, available=32e9)
+    monkeypatch.setattr(machine.psutil, "virtual_memory", lambda: free)
+    monkeypatch.setattr(machine, "_CGROUP_MEMORY", tmp_path / "memory.max")
+    (tmp_path / "memory.max").write_text(limit)
+    memory = named(list(machine.machine()), "memory")
+    assert memory.verdict == verdict
+    assert ("this container may use 2.0 GB" in memory.found) == (verdict == "warning")
 
 
 def test_backbones_whose_weights_are_here_and_damaged_ones(

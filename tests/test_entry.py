@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import xray_tui
 from xray_tui import cli, entry
 from xray_tui.entry import is_bare
 from xray_tui.front_page import FRONT_PAGE
@@ -88,3 +89,14 @@ def test_the_first_page_of_help_needs_nothing(flag: str) -> None:
     *page, modules = done.stdout.splitlines(keepends=True)
     assert "".join(page) == FRONT_PAGE
     assert not {"cyclopts", "rich", "msgspec", "textual", "torch", "numpy"} & set(modules.split())
+
+
+def test_the_version_is_the_one_of_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["xray-tui", "--version"])
+    for answer in (entry.main, lambda: cli.main(["--version"])):
+        with pytest.raises(SystemExit) as ended:
+            answer()
+        assert not ended.value.code
+    assert capsys.readouterr().out.split() == [xray_tui.__version__] * 2

@@ -9,6 +9,7 @@ from msgspec import structs
 from xray_tui import config, settings_file
 from xray_tui.cli_options import option
 from xray_tui.errors import UserError
+from xray_tui.files import cache_folder
 from xray_tui.settings import Split
 from xray_tui.talking import talk
 
@@ -115,9 +116,7 @@ def demo_folder() -> Path:
     checkout = Path(__file__).parents[1]
     if (checkout / "pyproject.toml").is_file() and (checkout / "data").is_dir():
         return checkout / "data" / "demo"
-    from platformdirs import user_cache_path
-
-    return user_cache_path("xray-tui") / "demo"
+    return cache_folder() / "demo"
 
 
 def make_demo_in(folder: Path, seed: int = 0) -> Path:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from xray_tui import __version__
 from xray_tui.engine import process
 from xray_tui.talking import end_with
 
@@ -19,6 +20,9 @@ def main() -> None:
     words = sys.argv[1:]
     if words in (["--help"], ["-h"]):
         end_with(_print_front_page, debug=False)
+    if words == ["--version"]:
+        print(__version__)
+        sys.exit()
     if is_bare(words, os.environ):
         process.set_up()
         end_with(partial(open_dashboard, words), debug=False)

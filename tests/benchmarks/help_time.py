@@ -4,8 +4,8 @@
     python tests/benchmarks/help_time.py --rounds 30
 
 Starts all of them in turns, each in a new process, and takes the quickest of each: what else the machine does
-only adds. Prints seconds and how many times as long as the empty Python, and fails where the first page of help
-takes 0.3 s or more.
+only adds. Prints seconds and how many times as long as the empty Python, and fails where the first page of
+help takes 0.3 s or more.
 """
 
 import argparse

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import write_folder
 from tests.engine.conftest import run_recipe
-from xray_tui import events
+from xray_tui import event_lines
 from xray_tui.cli import main
 from xray_tui.engine.controls import Controls
 from xray_tui.events import EpochEnded, Event, Progress, Resumed, RunEnded, RunStarted
@@ -65,7 +65,7 @@ def test_train_ends_with_the_published_table(call: Call, chest: Path) -> None:
 def test_json_is_nothing_but_events(call: Call, chest: Path) -> None:
     code, out, _ = call("train", str(chest), "--json", *SMALL)
     assert code == 0
-    found = [events.decode(line) for line in out.splitlines()]
+    found = [event_lines.decode(line) for line in out.splitlines()]
     assert isinstance(found[0], RunStarted)
     assert [event.epoch for event in found if isinstance(event, EpochEnded)] == [0, 1]
     assert isinstance(found[-1], RunEnded)
@@ -81,7 +81,7 @@ def test_environment_below_the_command_line_and_above_the_file(
     monkeypatch.setenv("XRAY_TUI_BATCH_SIZE", "6")
     code, out, _ = call("train", str(data), "--json", "--config", str(file), *SMALL)
     assert code == 0
-    started = events.decode(out.splitlines()[0])
+    started = event_lines.decode(out.splitlines()[0])
     assert isinstance(started, RunStarted)
     training = started.settings["training"]
     assert (training["seed"], training["batch_size"], training["image_size"]) == (2, 8, 32)
@@ -171,7 +171,7 @@ def test_resume_prints_new_events_as_json(call: Call, chest: Path) -> None:
     stopped(chest)
     code, out, _ = call("resume", "--json")
     assert code == 0
-    found = [events.decode(line) for line in out.splitlines()]
+    found = [event_lines.decode(line) for line in out.splitlines()]
     assert isinstance(found[0], Resumed)
     assert isinstance(found[-1], RunEnded)
 

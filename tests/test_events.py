@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xray_tui import events
+from xray_tui import event_lines, events
 from xray_tui.events import EpochEnded, Mistake, Mistakes, Warning
 
 
@@ -31,7 +31,7 @@ def epoch(**changes: object) -> EpochEnded:
 
 def test_a_journal_line_by_hand() -> None:
     event = Warning(t=12.5, kind="unreadable", message="one image", paths=["a.jpeg"])
-    assert json.loads(events.encode(event, 7)) == {
+    assert json.loads(event_lines.encode(event, 7)) == {
         "v": 1,
         "seq": 7,
         "t": 12.5,
@@ -43,9 +43,11 @@ def test_a_journal_line_by_hand() -> None:
 
 
 def test_arrays_stay_in_memory() -> None:
-    line = events.encode(epoch(probabilities=np.zeros((2, 2)), losses=np.zeros(2), actual=np.zeros(2)), 0)
+    line = event_lines.encode(
+        epoch(probabilities=np.zeros((2, 2)), losses=np.zeros(2), actual=np.zeros(2)), 0
+    )
     assert not set(json.loads(line)) & set(EpochEnded.ARRAYS)
-    assert events.decode(line).probabilities is None  # type: ignore[union-attr]
+    assert event_lines.decode(line).probabilities is None  # type: ignore[union-attr]
 
 
 @given(
@@ -60,9 +62,9 @@ def test_round_trip(loss: float, path: str, probability: float, number: int) -> 
         epoch(validation_loss=events.finite(loss), epoch=number),
         Mistakes(stage="unfrozen", epoch=number, total=number, worst=[mistake]),
     ):
-        line = events.encode(event, number)
+        line = event_lines.encode(event, number)
         assert b"\n" not in line
-        assert events.decode(line) == event
+        assert event_lines.decode(line) == event
 
 
 def test_what_is_not_a_number_is_null() -> None:
@@ -72,26 +74,26 @@ def test_what_is_not_a_number_is_null() -> None:
 
 
 def test_readers_skip_types_and_fields_they_do_not_know() -> None:
-    assert events.decode('{"v": 1, "seq": 0, "t": 1.0, "type": "moon_landed"}') is None
-    line = json.loads(events.encode(epoch(), 0)) | {"colour": "blue"}
-    assert isinstance(events.decode(json.dumps(line)), EpochEnded)
+    assert event_lines.decode('{"v": 1, "seq": 0, "t": 1.0, "type": "moon_landed"}') is None
+    line = json.loads(event_lines.encode(epoch(), 0)) | {"colour": "blue"}
+    assert isinstance(event_lines.decode(json.dumps(line)), EpochEnded)
 
 
 def test_a_line_that_is_broken_is_an_error() -> None:
     with pytest.raises(msgspec.DecodeError):
-        events.decode('{"type": "epoch_ended", "epoch": "three"}')
+        event_lines.decode('{"type": "epoch_ended", "epoch": "three"}')
     with pytest.raises(msgspec.DecodeError):
-        events.decode("{")
+        event_lines.decode("{")
 
 
 def test_a_newer_version_is_told_as_one() -> None:
-    newer = events.encode(epoch(), 0).replace(b'"v":1', b'"v":2', 1)
+    newer = event_lines.encode(epoch(), 0).replace(b'"v":1', b'"v":2', 1)
     for line in ('{"v": 2, "seq": 0, "t": 1.0, "type": "moon_landed"}', newer):
         with pytest.raises(msgspec.DecodeError, match=r"newer xray-tui \(version 2 of the journal"):
-            events.decode(line)
+            event_lines.decode(line)
 
 
 def test_what_is_nested_too_deeply_or_no_text_is_an_error_like_any_other() -> None:
     for line in (b'{"v":1,"x":' + b"[" * 100_000, b'{"v":1,"type":"\xff"}', b'{"v":1,"type":"\\ud800"}'):
         with pytest.raises(msgspec.DecodeError):
-            events.decode(line)
+            event_lines.decode(line)

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from xray_tui import events
+from xray_tui import event_lines, events
 from xray_tui.events import (
     ControlUsed,
     EpochEnded,
@@ -183,7 +183,7 @@ def print_json(event: Event) -> None:
     """An observer that prints each event as a line; progress is no result and stays out."""
     if not isinstance(event, events.Progress):
         try:
-            sys.stdout.write(events.encode(event).decode() + "\n")
+            sys.stdout.write(event_lines.encode(event).decode() + "\n")
             sys.stdout.flush()
         except OSError as error:
             _must_be_gone(error)

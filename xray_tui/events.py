@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
-import msgspec
 from msgspec import Meta, Struct, field
 
 Stage = Literal["frozen", "unfrozen"]
@@ -30,9 +29,6 @@ Phase = Literal[
 on the disk."""
 Control = Literal["pause", "resume", "unfreeze", "learning_rate", "stop", "detach"]
 Outcome = Literal["done", "interrupted", "failed"]
-
-VERSION = 1
-"""Version of the journal's lines."""
 
 # What a journal may hold: read back, more than that is refused. (Nothing is checked as an event is made.)
 MOST_COUNTED = 2**53
@@ -125,13 +121,9 @@ class Histogram(Struct, frozen=True):
     """Sum of their squares."""
 
 
-class EpochEnded(Event, frozen=True, kw_only=True):
-    ARRAYS: ClassVar[tuple[str, ...]] = ("probabilities", "losses", "actual", "histograms")
+class Scored(Event, frozen=True, kw_only=True):
+    """What predictions of a role are worth; the names are those of ``metrics.Metrics``."""
 
-    stage: Stage
-    epoch: EpochNumber
-    train_loss: Number | None
-    validation_loss: Number | None
     accuracy: Fraction | None
     auc: Fraction | None
     sensitivity: Fraction | None
@@ -145,6 +137,15 @@ class EpochEnded(Event, frozen=True, kw_only=True):
     """Matthews' correlation coefficient."""
     brier: Number | None = None
     calibration_error: Fraction | None = None
+
+
+class EpochEnded(Scored, frozen=True, kw_only=True):
+    ARRAYS: ClassVar[tuple[str, ...]] = ("probabilities", "losses", "actual", "histograms")
+
+    stage: Stage
+    epoch: EpochNumber
+    train_loss: Number | None
+    validation_loss: Number | None
     learning_rate: Number
     """As it stood when the epoch ended."""
     images_per_second: Number
@@ -294,7 +295,9 @@ class TestUnsealed(Event, frozen=True, kw_only=True):
     """How many of this user's runs have looked at these images, this one included."""
 
 
-class TestEvaluated(Event, frozen=True, kw_only=True):
+class TestEvaluated(Scored, frozen=True, kw_only=True):
+    """Test with the weights of the best epoch, at the operating point."""
+
     __test__: ClassVar[bool] = False  # pytest would collect a class of this name
     ARRAYS: ClassVar[tuple[str, ...]] = ("probabilities", "losses", "sources")
 
@@ -304,18 +307,6 @@ class TestEvaluated(Event, frozen=True, kw_only=True):
     """The epoch whose weights were evaluated."""
     images: Count
     loss: Number | None
-    accuracy: Fraction | None
-    auc: Fraction | None
-    sensitivity: Fraction | None
-    specificity: Fraction | None
-    confusion: list[list[Count]]
-    """At the operating point, as all rates."""
-    balanced_accuracy: Fraction | None = None
-    average_precision: Fraction | None = None
-    f1: Fraction | None = None
-    mcc: Coefficient | None = None
-    brier: Number | None = None
-    calibration_error: Fraction | None = None
     intervals: dict[str, tuple[Number, Number]] = {}
     """Of 95 %, by the name of a field above; by patient."""
     probabilities: Array = None
@@ -383,64 +374,6 @@ AnyEvent = (
     | Progress
 )
 Emit = Callable[[Event], None]
-
-_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
-
-
-class _Tagged(Struct):
-    type: str
-    v: int = VERSION
-
-
-_OF_THIS_VERSION: dict[type, Any] = {bytes: b'{"v":%d,' % VERSION, str: f'{{"v":{VERSION},'}
-"""How our own lines begin, so that not each of a long journal is decoded twice."""
-_KNOWN = {kind.__struct_config__.tag for kind in AnyEvent.__args__}
-
-
-def bare(event: Event) -> dict[str, Any]:
-    """The event as plain values, its type and time first, without its arrays."""
-    fields = msgspec.to_builtins(msgspec.structs.replace(event, **dict.fromkeys(event.ARRAYS)))
-    rest = {key: value for key, value in fields.items() if key not in ("type", "t", *event.ARRAYS)}
-    return {"t": fields["t"], "type": fields["type"], **rest}
-
-
-def encode(event: Event, seq: int | None = None) -> bytes:
-    """One line of JSON, without its newline: a journal line where ``seq`` is given."""
-    head: dict[str, Any] = {"v": VERSION} if seq is None else {"v": VERSION, "seq": seq}
-    return msgspec.json.encode(head | bare(event))
-
-
-def decode(line: bytes | str) -> AnyEvent | None:
-    """The event of a line, or ``None`` where its type is not known here.
-
-    Raises:
-        msgspec.DecodeError: the line is not JSON, not an event (``ValidationError``), or of a newer version.
-    """
-    try:
-        if not line.startswith(_OF_THIS_VERSION[type(line)]):
-            check_version(line)
-        try:
-            return _decoder.decode(line)
-        except msgspec.ValidationError:
-            if msgspec.json.decode(line, type=_Tagged).type in _KNOWN:
-                raise
-            return None
-    except UnicodeDecodeError as error:
-        raise msgspec.DecodeError(f"not UTF-8 ({error.reason})") from None
-    except RecursionError:
-        raise msgspec.DecodeError("nested too deeply") from None
-
-
-def check_version(line: bytes | str) -> None:
-    """
-    Raises:
-        msgspec.DecodeError: the line is of a newer version, or not JSON.
-    """
-    version = msgspec.json.decode(line, type=_Tagged).v
-    if version > VERSION:
-        raise msgspec.DecodeError(
-            f"written by a newer xray-tui (version {version} of the journal, this one reads {VERSION})"
-        )
 
 
 def finite(value: float | None) -> float | None:

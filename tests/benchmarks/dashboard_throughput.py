@@ -25,7 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.terminal import Terminal
-from xray_tui import events
+from xray_tui import event_lines
 from xray_tui.data.demo import make_demo
 from xray_tui.events import Progress
 from xray_tui.runs.directory import RunDirectory, list_runs
@@ -73,7 +73,7 @@ class Side:
         if self._run is None:
             self._run = next(iter(list_runs(self.runs)), None)
         try:
-            told = events.decode(self._run.progress.read_bytes()) if self._run else None
+            told = event_lines.decode(self._run.progress.read_bytes()) if self._run else None
         except FileNotFoundError:
             return None
         return told if isinstance(told, Progress) else None

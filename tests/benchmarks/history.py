@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.tui.record_journals import BEGAN, whole_run
-from xray_tui import config, events
+from xray_tui import config, event_lines
 from xray_tui.runs import filters, index, state
 from xray_tui.runs.directory import RunDirectory
 
@@ -33,7 +33,7 @@ def make_runs(runs: Path, number: int) -> int:
     """Finished runs; says how many bytes their journals have together."""
     settings = config.load({"run.runs_dir": str(runs), "data.root": "/data/chest_xray"})
     journals = [
-        b"".join(events.encode(event, seq) + b"\n" for seq, event in enumerate(whole_run(seed)))
+        b"".join(event_lines.encode(event, seq) + b"\n" for seq, event in enumerate(whole_run(seed)))
         for seed in range(KINDS)
     ]
     for at in range(number):

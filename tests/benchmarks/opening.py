@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from xray_tui import config, events
+from xray_tui import config, event_lines
 from xray_tui.events import (
     Best,
     CheckpointSaved,
@@ -108,7 +108,7 @@ def main() -> None:
         directory = RunDirectory.create(config.load({"run.runs_dir": runs}))
         with directory.journal.open("wb") as journal:
             for seq, event in enumerate(long_run(a.epochs)):
-                journal.write(events.encode(event, seq) + b"\n")
+                journal.write(event_lines.encode(event, seq) + b"\n")
         print(f"{a.epochs} epochs, {directory.journal.stat().st_size / 1e6:.0f} MB of journal")
         times = []
         for _ in range(a.repeats):

@@ -12,7 +12,7 @@ from torch import nn
 
 from tests.conftest import write_folder
 from tests.engine.conftest import Run, resume
-from xray_tui import events, metrics
+from xray_tui import event_lines, metrics
 from xray_tui.data.unsealings import ledger_file
 from xray_tui.engine import checkpoints
 from xray_tui.engine.controls import Controls
@@ -190,7 +190,7 @@ def test_a_point_is_kept_beside_the_weights(tmp_path: Path) -> None:
         "",
         "[",
         '{"type":"operating_point"}',
-        events.encode(Warning(t=0.0, kind="x", message="y")).decode(),
+        event_lines.encode(Warning(t=0.0, kind="x", message="y")).decode(),
         "[" * 9999,
     ],
 )

@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import strategies as st
 from PIL import Image
 
-from xray_tui import events
+from xray_tui import event_lines
 from xray_tui.data.pixel_file import Index, ending, packed
 from xray_tui.events import Event
 
@@ -202,6 +202,6 @@ def with_digest(content: bytes) -> bytes:
 def trees_of(told: list[Event]) -> list[Any]:
     seen: dict[str, Any] = {}
     for number, event in enumerate(told):
-        found = json.loads(events.encode(event, number))
+        found = json.loads(event_lines.encode(event, number))
         seen.setdefault(found["type"], found)
     return list(seen.values())

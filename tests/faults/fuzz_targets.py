@@ -32,7 +32,7 @@ from tests.faults.fuzz_inputs import (
     worded,
 )
 from tests.runs.making import keep, lines, whole_run
-from xray_tui import config, events, settings_file
+from xray_tui import config, event_lines, events, settings_file
 from xray_tui.data import check_cache
 from xray_tui.data.check_cache import Fact
 from xray_tui.data.decoding import Unreadable, decode, head, measure
@@ -321,7 +321,7 @@ def _of_runs() -> Iterator[Target]:
     journals, trees = [lines(_WHOLE), lines(_WHOLE[:6]), lines(_WHOLE[-8:])], trees_of(_WHOLE)
     yield Target("journal", journal, mutated(journals), seeds=journals)
     yield Target("line", line, altered(trees), seeds=[json.dumps(tree).encode() for tree in trees])
-    progress = json.loads(events.encode(events.Progress(t=1.0, phase="train", stage="frozen", epoch=1)))
+    progress = json.loads(event_lines.encode(events.Progress(t=1.0, phase="train", stage="frozen", epoch=1)))
     for name, value in (
         ("state", {"status": "running", "pid": 1, "host": "here", "heartbeat": 1.0}),
         ("progress", progress),

@@ -19,7 +19,7 @@ from textual.widgets import Static
 from tests.faults.hostile_files import DEEP, GARBAGE, JSON, TOML, spoilt
 from tests.runs.making import keep, lines, whole_run
 from tests.tui.tui_support import WIDE, dashboard, until
-from xray_tui import config, events, settings_file
+from xray_tui import config, event_lines, settings_file
 from xray_tui.cli import main
 from xray_tui.data import check_cache
 from xray_tui.data.check_cache import Fact
@@ -65,7 +65,10 @@ def journals() -> Iterator[tuple[str, bytes]]:
         ("seconds", 1e300),
         ("stage", "thawed"),
     ):
-        yield f"{name} {str(value)[:30]}", events.encode(msgspec.structs.replace(ended, **{name: value}), 1)
+        yield (
+            f"{name} {str(value)[:30]}",
+            event_lines.encode(msgspec.structs.replace(ended, **{name: value}), 1),
+        )
     deep: dict[str, object] = {}
     for _ in range(900):
         deep = {"a": deep}
@@ -79,7 +82,10 @@ def journals() -> Iterator[tuple[str, bytes]]:
         ("classes", ["A", "A"]),
         ("parameters", -1),
     ):
-        yield f"{name} {str(value)[:30]}", events.encode(msgspec.structs.replace(started, **{name: value}), 1)
+        yield (
+            f"{name} {str(value)[:30]}",
+            event_lines.encode(msgspec.structs.replace(started, **{name: value}), 1),
+        )
 
 
 _LINES = [pytest.param(line, id=name) for name, line in journals() if line]

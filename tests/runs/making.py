@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from tests.tui.record_journals import whole_run
-from xray_tui import config, events
+from xray_tui import config, event_lines
 from xray_tui.events import Best, EpochEnded, Event, RunEnded, RunStarted, Source
 from xray_tui.runs import state
 from xray_tui.runs.directory import RunDirectory
@@ -20,7 +20,7 @@ CLASSES = ["NORMAL", "PNEUMONIA"]
 
 
 def lines(told: Sequence[Event]) -> bytes:
-    return b"".join(events.encode(event, seq) + b"\n" for seq, event in enumerate(told))
+    return b"".join(event_lines.encode(event, seq) + b"\n" for seq, event in enumerate(told))
 
 
 def keep(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from invented import BALANCED, run, stage, started
 
-from xray_tui import events, metrics
+from xray_tui import event_lines, metrics
 from xray_tui.events import ControlUsed, Event, RunEnded, TestEvaluated
 from xray_tui.runs import advice as watchers
 from xray_tui.runs.advice import Advice, advice
@@ -237,7 +237,7 @@ def test_the_most_important_comes_first() -> None:
 def test_a_whole_ordinary_run_hears_nothing_but_the_imbalance_of_its_data() -> None:
     """The published recipe on the published data, as recorded, after each of its events."""
     told: list[Event] = [
-        event for line in JOURNAL.read_bytes().splitlines() if (event := events.decode(line)) is not None
+        event for line in JOURNAL.read_bytes().splitlines() if (event := event_lines.decode(line)) is not None
     ]
     heard = {one.title for end in range(len(told)) for one in advice(RunRecord.of(told[: end + 1]))}
     assert heard <= {"class imbalance"}

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.board.test_projector import explained
 from tests.tui.record_journals import whole_run
-from xray_tui import events
+from xray_tui import event_lines
 from xray_tui.errors import UserError
 from xray_tui.events import Mistake, Resumed, RunStarted
 from xray_tui.runs import explanations, follow
@@ -84,7 +84,7 @@ def test_a_mistake_of_no_class_is_refused(directory: RunDirectory) -> None:
     mistake = Mistake("x", 7, 0, probability=None, loss=None)
     told = replace(explained(mistakes=1), mistakes=[mistake])
     with directory.journal.open("ab") as journal:
-        journal.write(events.encode(told, 999) + b"\n")
+        journal.write(event_lines.encode(told, 999) + b"\n")
     with pytest.raises(UserError, match="a mistake names a class that the run has not"):
         follow.read(directory)
 

@@ -4,7 +4,7 @@ import pytest
 from making import keep
 
 from tests.tui.record_journals import whole_run
-from xray_tui import events
+from xray_tui import event_lines
 from xray_tui.errors import UserError
 from xray_tui.events import Mistakes, Resumed
 from xray_tui.runs import follow
@@ -40,7 +40,7 @@ def test_a_resumed_run_forgets_the_mistakes_it_makes_again() -> None:
 
 def test_only_mistakes_are_left_unread() -> None:
     for event in whole_run():
-        line = events.encode(event, 10**6)
+        line = event_lines.encode(event, 10**6)
         assert isinstance(unread_mistakes(line), UnreadMistakes) == isinstance(event, Mistakes)
     nested = b'{"v":1,"seq":0,"t":1.0,"x":{"type":"mistakes"},"type":"resumed","epoch":3}'
     assert unread_mistakes(nested) is None

@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 from tui_support import JOURNAL, until
 
-from xray_tui import config, events
+from xray_tui import config, event_lines, events
 from xray_tui.runs import state
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.index import Summary
@@ -68,7 +68,7 @@ def keep(
 def lines(told: list[events.Event]) -> bytes:
     """The journal of those events."""
     return b"".join(
-        events.encode(event, seq) + b"\n"
+        event_lines.encode(event, seq) + b"\n"
         for seq, event in enumerate(told)
         if not isinstance(event, events.Progress)
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from xray_tui import config, events
+from xray_tui import config, event_lines
 from xray_tui.events import (
     Best,
     CheckpointSaved,
@@ -140,7 +140,7 @@ def _epoch(rng: random.Random, stage: Stage, epoch: int, t: float) -> tuple[Epoc
 
 
 def write(path: Path, run: Iterator[Event]) -> None:
-    lines = [events.encode(event, seq) for seq, event in enumerate(run)]
+    lines = [event_lines.encode(event, seq) for seq, event in enumerate(run)]
     path.write_bytes(b"\n".join(lines) + b"\n")
 
 

@@ -22,7 +22,8 @@ from tui_support import (
 )
 
 from xray_tui import config
-from xray_tui.events import ControlUsed, Emit, Event, Progress, Resumed, RunEnded, Warning, encode
+from xray_tui.event_lines import encode
+from xray_tui.events import ControlUsed, Emit, Event, Progress, Resumed, RunEnded, Warning
 from xray_tui.runs import state
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.tui.app import XrayApp

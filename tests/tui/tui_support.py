@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from textual.pilot import Pilot
 
-from xray_tui import config, events
+from xray_tui import config, event_lines, events
 from xray_tui.engine.controls import Controls
 from xray_tui.errors import UserError
 from xray_tui.events import CheckpointSaved, Control, Emit, Event, Progress, RunEnded
@@ -30,7 +30,7 @@ WIDE, TALL, SMALL, TINY = (200, 50), (120, 40), (80, 24), (40, 20)
 
 def recorded() -> list[Event]:
     """The events of the recorded run."""
-    return [event for line in JOURNAL.read_bytes().splitlines() if (event := events.decode(line))]
+    return [event for line in JOURNAL.read_bytes().splitlines() if (event := event_lines.decode(line))]
 
 
 def until_epoch(number: int) -> list[Event]:

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from xray_tui import events
+from xray_tui import event_lines
 from xray_tui.engine.learner import Learner
 from xray_tui.engine.world import ALONE, World
 from xray_tui.errors import UserError
@@ -94,7 +94,7 @@ def keep_operating_point(folder: Path, point: OperatingPoint) -> Path:
     file = folder / BEST
     with _open(file) as opened:
         metadata = opened.metadata() or {}
-    return _save(file, _load(file), metadata | {_POINT: events.encode(point).decode()})
+    return _save(file, _load(file), metadata | {_POINT: event_lines.encode(point).decode()})
 
 
 def read_operating_point(folder: Path) -> OperatingPoint | None:
@@ -109,7 +109,7 @@ def read_operating_point(folder: Path) -> OperatingPoint | None:
     if kept is None:
         return None
     try:
-        point = events.decode(kept)
+        point = event_lines.decode(kept)
     except msgspec.DecodeError as error:
         raise UserError(f"the operating point in {file} is damaged: {error}") from None
     if not isinstance(point, OperatingPoint):

@@ -70,11 +70,11 @@ class Evaluation:
         if rule == "likeliest" and not settings.calibrate:
             return
         found = self._passes.predict(validation, "validation")
-        heat = metrics.temperature(found.probabilities, found.actual) if settings.calibrate else None
-        found = tempered(found, heat)
+        temperature = metrics.temperature(found.probabilities, found.actual) if settings.calibrate else None
+        found = tempered(found, temperature)
         scores, is_positive = found.probabilities[:, positive], found.actual == positive
         threshold = metrics.operating_threshold(rule, scores, is_positive)
-        if settings.calibrate and heat is None:
+        if settings.calibrate and temperature is None:
             self._warn("validation tells no temperature: the probabilities stay as they are")
         if rule != "likeliest" and threshold is None:
             self._warn(f"validation tells no threshold for {rule}: the likeliest class is called")
@@ -84,7 +84,7 @@ class Evaluation:
             epoch=epoch,
             rule=rule,
             threshold=threshold,
-            temperature=heat,
+            temperature=temperature,
             accuracy=rates.accuracy,
             sensitivity=rates.sensitivity,
             specificity=rates.specificity,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from xray_tui import events
+from xray_tui import event_lines
 from xray_tui.errors import UserError
 from xray_tui.events import Event, Progress, Resumed, RunEnded, RunStarted
 from xray_tui.regular_files import open_regular
@@ -70,7 +70,7 @@ class Follower:
         if line.isspace():
             return None
         try:
-            event = unread_mistakes(line) or events.decode(line)
+            event = unread_mistakes(line) or event_lines.decode(line)
             if event is not None:
                 check(event, self._classes)
         except (msgspec.DecodeError, ValueError) as error:
@@ -86,7 +86,7 @@ class Follower:
 def read_progress(directory: RunDirectory) -> Progress | None:
     """Where the epoch under way stands, as last written; ``None`` where nothing says so."""
     try:
-        event = events.decode(directory.read(directory.progress, _PROGRESS_BYTES))
+        event = event_lines.decode(directory.read(directory.progress, _PROGRESS_BYTES))
         if isinstance(event, Progress):
             check(event)
             return event

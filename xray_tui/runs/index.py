@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from xray_tui import config, events
+from xray_tui import config, event_lines
 from xray_tui.errors import UserError
 from xray_tui.events import EpochNumber, Event, Fraction, Moment, Number, RunStarted
 from xray_tui.files import replace_bytes
@@ -31,7 +31,7 @@ _JOURNAL_BYTES = 1 << 31
 _PASSED_OVER = re.compile(
     rb'\{"v":%d,"seq":\d+,"t":[^",]+,'
     rb'"type":"(?:mistakes|checkpoint_saved|control_used|warning|stage_ended|operating_point|test_unsealed|'
-    rb'test_evaluated)"' % events.VERSION
+    rb'test_evaluated)"' % event_lines.VERSION
 ).match
 
 
@@ -206,7 +206,7 @@ def _events(directory: RunDirectory) -> list[Event]:
     while (end := journal.find(b"\n", start)) >= 0:  # no split: that would copy what is passed over
         if start == 0 or end == last or not _PASSED_OVER(journal, start):
             line = journal[start:end]
-            if line and not line.isspace() and (event := events.decode(line)):
+            if line and not line.isspace() and (event := event_lines.decode(line)):
                 soundness.check(event, classes)
                 classes = event.classes if isinstance(event, RunStarted) else classes
                 found.append(event)

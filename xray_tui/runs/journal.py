@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from xray_tui import events
+from xray_tui import event_lines
 from xray_tui.events import (
     Array,
     EpochEnded,
@@ -71,7 +71,7 @@ class JournalWriter:
                     )
                 case Resumed():
                     self._drop_predictions(event.epoch)
-            self._append(events.encode(event, self._seq) + b"\n")
+            self._append(event_lines.encode(event, self._seq) + b"\n")
             self._seq += 1
             self._journaled = event
         if isinstance(
@@ -104,7 +104,7 @@ class JournalWriter:
                 if line.endswith(b"\n"):
                     whole_bytes, lines = whole_bytes + len(line), lines + 1
                     if b'"type":"run_started"' in line:
-                        started = events.decode(line)
+                        started = event_lines.decode(line)
                         self._classes = started.classes if isinstance(started, RunStarted) else self._classes
         self._journal.truncate(whole_bytes)
         return lines

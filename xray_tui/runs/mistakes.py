@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from xray_tui.events import VERSION, Count, EpochNumber, Event, Mistake, Mistakes, Stage
+from xray_tui.event_lines import VERSION
+from xray_tui.events import Count, EpochNumber, Event, Mistake, Mistakes, Stage
 
 _WITHIN_BYTES = 96
 """A line begins with its version, number, time and type."""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from xray_tui import events
+from xray_tui import event_lines
 from xray_tui.events import Control, ControlUsed, Event, Progress, RunEnded
 from xray_tui.files import replace_bytes
 from xray_tui.runs import state
@@ -94,7 +94,7 @@ class Recorder:
             # A disk without room is the business of the thread that trains; this one tries again.
             with suppress(OSError):
                 if progress is not written and progress is not None:
-                    replace_bytes(self._directory.progress, events.encode(progress))
+                    replace_bytes(self._directory.progress, event_lines.encode(progress))
                     written = progress
                 if time.monotonic() - beaten > _HEARTBEAT_SECONDS and self._status in ("running", "paused"):
                     state.write(self._directory, self._status)

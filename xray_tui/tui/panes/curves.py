@@ -25,6 +25,7 @@ from xray_tui.tui.panes.curve_drawings import (
     in_words,
     rates,
 )
+from xray_tui.tui.panes.dragged import Dragged
 from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.panes.slider import Slider
 from xray_tui.tui.panes.unit_chart import UnitFrame
@@ -39,7 +40,7 @@ _LEAST_WIDTH, _LEAST_HEIGHT = 30, 10
 """Cells that a chart takes at least, where several are seen."""
 
 
-class CurvesPane(Sized, can_focus=True):
+class CurvesPane(Sized, Dragged, can_focus=True):
     """Three charts, or as many as there is room for; a click on one moves the threshold."""
 
     def __init__(self, **named: Any) -> None:
@@ -55,7 +56,6 @@ class CurvesPane(Sized, can_focus=True):
         self._strips: list[Strip] | None = None
         self._first = 0
         """Which chart comes first, where there is no room for all."""
-        self._dragging = False
 
     def show(self, reading: Reading) -> None:
         """Draw the epoch that is read, once it is measured; until then what is drawn stays."""
@@ -184,22 +184,7 @@ class CurvesPane(Sized, can_focus=True):
                 _write(raster, rest, in_words(shown, palette, rest.width))
         return [Strip(row, width) for row in raster.rows(self.rich_style)]
 
-    # The mouse
-
-    def on_mouse_down(self, event: events.MouseDown) -> None:
-        self._dragging = True
-        self.capture_mouse()
-        self._go_to(event)
-
-    def on_mouse_move(self, event: events.MouseMove) -> None:
-        if self._dragging:
-            self._go_to(event)
-
-    def on_mouse_up(self) -> None:
-        self._dragging = False
-        self.release_mouse()
-
-    def _go_to(self, event: events.MouseEvent) -> None:
+    def go_to(self, event: events.MouseEvent) -> None:
         """The threshold whose place on the curve of validation is next to the mouse."""
         shown, at = self._seen, event.get_content_offset_capture(self)
         if shown is None:

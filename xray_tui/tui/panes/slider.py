@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from rich.text import Text
 from textual import events
 from textual.message import Message
-from textual.widget import Widget
 
+from xray_tui.tui.panes.dragged import Dragged
 from xray_tui.tui.text import fit, shorten
 from xray_tui.tui.themes import Palette
 from xray_tui.words import harmless
@@ -46,7 +46,7 @@ class Division:
     """Youden's threshold."""
 
 
-class Slider(Widget):
+class Slider(Dragged):
     """Two histograms over a track; clicks and drags move the knob."""
 
     class Moved(Message):
@@ -62,7 +62,6 @@ class Slider(Widget):
         self._division: Division | None = None
         self._counted: tuple[object, int, list[list[float]]] = (None, 0, [])
         self._pressed, self._presses = -1.0, 0
-        self._dragging = False
 
     def show(self, division: Division | None) -> None:
         self._division = division
@@ -181,20 +180,7 @@ class Slider(Widget):
             line.append("".join(character for character, _ in piece), style)
         return line
 
-    def on_mouse_down(self, event: events.MouseDown) -> None:
-        self._dragging = True
-        self.capture_mouse()
-        self._go_to(event)
-
-    def on_mouse_move(self, event: events.MouseMove) -> None:
-        if self._dragging:
-            self._go_to(event)
-
-    def on_mouse_up(self) -> None:
-        self._dragging = False
-        self.release_mouse()
-
-    def _go_to(self, event: events.MouseEvent) -> None:
+    def go_to(self, event: events.MouseEvent) -> None:
         if self._division is None:
             return
         at = event.get_content_offset_capture(self).x - self._label

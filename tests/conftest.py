@@ -4,8 +4,9 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -38,6 +39,17 @@ gc.set_threshold(1_000_000, 20, 100)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What waits comes first, side by side in one worker: there is something else to do meanwhile."""
     items.sort(key=lambda item: not item.path.name.startswith(_FORKING))
+
+
+Case = TypeVar("Case")
+
+
+def short(cases: Iterable[Case], number: int = 1) -> list[Any]:
+    """Parameters of a test, of which the first so many stand for all: the others are of the long form."""
+    return [
+        case if place < number else pytest.param(case, marks=pytest.mark.long)
+        for place, case in enumerate(cases)
+    ]
 
 
 _FOLDERS = ("state", "cache", "config")

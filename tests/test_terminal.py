@@ -46,6 +46,7 @@ def radiographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_demo(tmp_path_factory.mktemp("my radiographs") / "demo", counts=COUNTS, size_px=96)
 
 
+@pytest.mark.long
 def test_a_run_goes_through_both_stages(radiographs: Path, tmp_path: Path) -> None:
     options = [*QUICK, "--frozen-epochs=2", "--unfrozen-epochs=1", "--name=first run"]
     fresh = ("-m", "xray_tui")  # as it is started from a shell, with nothing loaded
@@ -204,6 +205,7 @@ def test_a_hang_up_hands_the_run_over(radiographs: Path, tmp_path: Path, runs: P
     until(lambda: state.read(run).status == "interrupted", "the end")
 
 
+@pytest.mark.long
 def test_a_killed_run_is_resumed(radiographs: Path, tmp_path: Path, runs: Path) -> None:
     options = [option.replace("=9999", "=3") for option in ENDLESS] + ["--unfrozen-epochs=1"]
     with Terminal("train", str(radiographs), *options, folder=tmp_path) as terminal:

@@ -280,6 +280,7 @@ def test_controls_reach_every_process_at_once(uneven: Path, tmp_path: Path) -> N
     assert [e.kind for e in journal if isinstance(e, Warning)] == ["batchnorm_shares", "request"]
 
 
+@pytest.mark.long
 def test_all_wait_for_a_person_and_one_fills_the_cache(uneven: Path, tmp_path: Path) -> None:
     in_ranks(2, whole_run, settings_of(uneven, tmp_path, {"training.unfreeze": "ask"}), "wait")
     directory, journal = only_run(tmp_path)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from tests.conftest import write_folder
+from tests.conftest import short, write_folder
 from tests.engine.conftest import React, Run, essence, resume, run_recipe, tiny_backbone
 from xray_tui.data.augmentation import Normalisation
 from xray_tui.engine import checkpoints, explanations
@@ -164,7 +164,7 @@ def while_explaining(stage: str, do: Callable[[Controls], None], phase: str = "e
     return react
 
 
-@pytest.mark.parametrize("stage", ["frozen", "unfrozen"])
+@pytest.mark.parametrize("stage", short(["unfrozen", "frozen"]))
 def test_stopped_meanwhile_and_resumed_equals_never_stopped(
     whole: Run, data: Path, tmp_path: Path, stage: str
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import short
 from tests.engine.conftest import Run, essence, resume
 from xray_tui.engine import features
 from xray_tui.engine.controls import Controls
@@ -43,7 +44,7 @@ def test_as_many_views_as_epochs_is_a_new_one_in_each(chest: Path, recipe: Recip
     assert essence(all_views.all) == essence(fresh.all)
 
 
-@pytest.mark.parametrize("phase", ["features", "train", "validation"])
+@pytest.mark.parametrize("phase", short(["train", "features", "validation"]))
 def test_a_resumed_run_computes_the_very_same(chest: Path, recipe: Recipe, phase: str) -> None:
     settings = FROZEN | {"training.augment_views": "2"}
     whole = recipe(chest, settings)
@@ -58,7 +59,7 @@ def test_a_resumed_run_computes_the_very_same(chest: Path, recipe: Recipe, phase
     assert essence(first.of(EpochEnded) + rest.of(EpochEnded)) == essence(whole.of(EpochEnded))
 
 
-@pytest.mark.parametrize("views", ["off", "1"])
+@pytest.mark.parametrize("views", short(["1", "off"]))
 def test_upper_groups_are_fine_tuned_on_what_the_lower_ones_gave(
     chest: Path, recipe: Recipe, views: str
 ) -> None:

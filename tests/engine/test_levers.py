@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.conftest import short
 from tests.engine.conftest import Run, essence, resume
 from xray_tui.engine import checkpoints, reporting
 from xray_tui.engine.batches import _balanced
@@ -60,7 +61,7 @@ def stop_at(phase: str, epoch: int, done: int) -> Callable[[Event, Controls], No
     return react
 
 
-@pytest.mark.parametrize("averaging", ["none", "ema", "swa"])
+@pytest.mark.parametrize("averaging", short(["ema", "swa", "none"]))
 def test_all_levers_together_and_a_resumed_run_is_the_same(
     chest: Path, recipe: Recipe, averaging: str
 ) -> None:

@@ -28,9 +28,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("sent", "code", "why"),
     [
         ((signal.SIGINT,), 130, "stopped by SIGINT"),
-        ((signal.SIGTERM,), 143, "stopped by SIGTERM"),
-        ((signal.SIGINT, signal.SIGINT), 130, ""),
+        pytest.param((signal.SIGTERM,), 143, "stopped by SIGTERM", marks=pytest.mark.long),
         ((signal.SIGTERM, signal.SIGTERM), 143, ""),
+        pytest.param((signal.SIGINT, signal.SIGINT), 130, "", marks=pytest.mark.long),
     ],
     ids=lambda value: "+".join(each.name for each in value) if isinstance(value, tuple) else None,
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import short
 from tests.forked import start
 from xray_tui import config
 from xray_tui.errors import UserError
@@ -102,7 +103,7 @@ def test_trials_count_that_were_done_before(tmp_path: Path) -> None:
     assert study.take(4) is None
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe"])
+@pytest.mark.parametrize("sampler", short(["tpe", "random"]))
 def test_a_sweep_that_was_broken_off_draws_what_it_would_have_drawn(
     tmp_path: Path, sampler: SamplerName
 ) -> None:

@@ -265,6 +265,7 @@ def test_who_stops_a_trials_run_has_pruned_it(chest: Path, tmp_path: Path) -> No
     assert notes.tried[0].why == "stopped by a person"
 
 
+@pytest.mark.long
 def test_a_trial_that_fails_is_told_and_the_sweep_goes_on(chest: Path, tmp_path: Path) -> None:
     groups = Choices(("", "nowhere"))
     space = Space(Metric("loss"), RATES.dimensions | {"training.unfreeze_from": groups})
@@ -441,6 +442,7 @@ def test_a_run_that_somebody_deleted_is_a_failed_trial(chest: Path, tmp_path: Pa
     assert notes.tried[0].why == "its run 20261126-000000-gone is not there any more"
 
 
+@pytest.mark.long
 def test_two_processes_share_the_trials(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     both = [program(folder, *QUICK, "--trials=4", said=f"said{n}") for n in range(2)]
     assert [process.wait(120) for process in both] == [0, 0]

@@ -195,7 +195,9 @@ async def test_test_predictions_that_are_gone_are_told(run: KeptRun) -> None:
         assert "AUC" in said(app)
 
 
-@pytest.mark.parametrize(("size", "at_once"), [((80, 24), 2), ((40, 20), 1)])
+@pytest.mark.parametrize(
+    ("size", "at_once"), [((80, 24), 2), pytest.param((40, 20), 1, marks=pytest.mark.long)]
+)
 async def test_where_it_is_small_the_charts_take_turns(
     run: KeptRun, size: tuple[int, int], at_once: int
 ) -> None:

@@ -26,7 +26,7 @@ from tui_support import (
     until,
 )
 
-from tests.conftest import write_folder, write_image
+from tests.conftest import short, write_folder, write_image
 from xray_tui import config
 from xray_tui.data import checks
 from xray_tui.events import RunStarted
@@ -380,7 +380,7 @@ async def test_a_live_run_leaves_it_one_gentle_thread(chest: Path, monkeypatch: 
     assert gentle == [False, True]
 
 
-@pytest.mark.parametrize("size", [SMALL, TINY], ids=["small", "tiny"])
+@pytest.mark.parametrize("size", short([SMALL, TINY]), ids=["small", "tiny"])
 async def test_panes_take_turns_on_a_small_screen(spoilt: Path, size: tuple[int, int]) -> None:
     app = looking_at(spoilt)
     async with app.run_test(size=size) as pilot:

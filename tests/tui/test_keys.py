@@ -18,6 +18,7 @@ from tui_support import (
     until_epoch,
 )
 
+from tests.conftest import short
 from xray_tui import config
 from xray_tui.errors import UserError
 from xray_tui.events import ControlUsed
@@ -154,7 +155,7 @@ def words_on(app: XrayApp) -> str:
     return " ".join(" ".join(lines).replace("│", " ").split())
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", short(PLACES, 2))
 async def test_help_tells_what_is_here_first_and_lists_every_key(place: str) -> None:
     app = dashboard(Script(until_epoch(3)) if place != "form" else None)
     async with app.run_test(size=(120, 150)) as pilot:

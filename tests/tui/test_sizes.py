@@ -3,6 +3,7 @@
 import pytest
 from tui_support import SMALL, TALL, TINY, WIDE, Script, dashboard, header, in_front, keys, recorded, until
 
+from tests.conftest import short
 from xray_tui.tui.actions import TABS
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.panes.lines import StatusLine, TabLine
@@ -16,7 +17,7 @@ def ended(app: XrayApp) -> bool:
     return app.shown is not None and app.shown.record.ended is not None
 
 
-@pytest.mark.parametrize("place", ["form", *TABS])
+@pytest.mark.parametrize("place", short([*TABS, "form"], 2))
 async def test_after_any_resizing_a_screen_is_as_if_it_had_always_been_of_that_size(place: str) -> None:
     key = "s" if place == "form" else str(TABS.index(place) + 1)
 

@@ -11,7 +11,8 @@ import pytest
 
 from xray_tui import config, reference
 from xray_tui.cli import main
-from xray_tui.events import AnyEvent, Best, encode
+from xray_tui.event_lines import encode
+from xray_tui.events import AnyEvent, Best
 from xray_tui.settings import OPTIONS, Settings
 
 ROOT = Path(__file__).parents[1]

@@ -28,6 +28,8 @@ from xray_tui.cli_options import (
     RunsDir,
     runs_folder_of_user,
 )
+from xray_tui.cli_predict import EPILOGUE as PREDICT_EPILOGUE
+from xray_tui.cli_predict import predict
 from xray_tui.cli_runs import runs_app
 from xray_tui.cli_sweep import EXAMPLES, sweep
 from xray_tui.engine import process
@@ -48,6 +50,7 @@ data_app.command(fetch_app)
 app.command(doctor_app)
 app.command(lr_find, help_epilogue=LR_EPILOGUE)
 app.command(evaluate, help_epilogue=EVALUATE_EPILOGUE)
+app.command(predict, help_epilogue=PREDICT_EPILOGUE)
 app.command(sweep, help_epilogue=EXAMPLES)
 
 

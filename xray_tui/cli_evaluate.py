@@ -1,7 +1,10 @@
-"""``xray-tui evaluate``: a run on test."""
+"""``xray-tui evaluate``: a run on test, or on another data set."""
 
 import signal
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import Parameter
 
@@ -11,12 +14,16 @@ from xray_tui.errors import UserError
 from xray_tui.talking import talk
 
 if TYPE_CHECKING:
-    from xray_tui.runs.directory import RunDirectory
+    from xray_tui.engine.controls import Controls
+    from xray_tui.events import Emit
 
+_T = TypeVar("_T")
 EPILOGUE = """Examples:
   xray-tui evaluate                   the newest run
   xray-tui evaluate 20261124 --json | jq .intervals.auc
   xray-tui evaluate 20261124 --operating-point sensitivity:0.95
+  xray-tui evaluate 20261124 ~/other_hospital    one folder a class, or test/ of
+                                                 a data folder
 
 A run that has evaluated test already kept what it predicted: that is read, and
 test is not looked at again. Else test is unsealed, which is counted.
@@ -25,6 +32,7 @@ test is not looked at again. Else test is unsealed, which is counted.
 
 def evaluate(
     run: str | None = None,
+    data: Path | None = None,
     /,
     *,
     operating_point: Annotated[
@@ -37,10 +45,11 @@ def evaluate(
     json: Annotated[bool, Parameter(negative=())] = False,
     runs_dir: RunsDir = RUNS,
 ) -> int:
-    """A run's metrics on test, with 95 % intervals.
+    """A run's metrics on test, or on another data set, with 95 % intervals.
 
     Args:
         run: what the run is called, its folder, or how that begins (default: the newest).
+        data: folder with one folder a class, the run's; nothing of the run is changed.
         json: as one JSON object, rates as fractions.
     """
     from xray_tui import config, console_evaluation
@@ -52,15 +61,24 @@ def evaluate(
     if operating_point:
         config.load({"evaluation.operating_point": operating_point})  # what is wrong is told before all else
     directory = find(runs_dir, run)
-    record = RunRecord.of(read(directory))
-    if not has_kept_test(directory, record):
-        if code := _unseal(directory):
+    record, elsewhere = RunRecord.of(read(directory)), None
+    if data is not None:
+        from xray_tui.evaluating import evaluate_elsewhere
+
+        elsewhere, code = _see_through(partial(evaluate_elsewhere, directory, data))
+        if elsewhere is None:
+            return code
+    elif not has_kept_test(directory, record):
+        from xray_tui.evaluating import evaluate_test
+
+        _, code = _see_through(partial(evaluate_test, directory))
+        if code:
             return code
         record = RunRecord.of(read(directory))
         if record.test is None or record.test.skipped:
             why = record.test.skipped if record.test else "nothing says why"
             raise UserError(f"{directory.name} cannot be evaluated: {why}")
-    found = evaluated(directory, record, operating_point)
+    found = evaluated(directory, record, operating_point, elsewhere)
     if json:
         console_evaluation.print_json(found)
     else:
@@ -68,21 +86,19 @@ def evaluate(
     return 0
 
 
-def _unseal(directory: "RunDirectory") -> int:
-    """Evaluate test, for the first time.
+def _see_through(evaluate: "Callable[[Emit, Controls], _T]") -> tuple[_T | None, int]:
+    """Evaluate, with progress, until it is done or a signal asks for an end.
 
     Returns:
-        The exit code: 0 unless it was interrupted.
+        What came of it, and the exit code.
     """
     from xray_tui.console import ConsoleReporter
     from xray_tui.engine.controls import Controls, Stop
-    from xray_tui.evaluating import evaluate_test
 
     controls = Controls()
     with signals(controls, has_terminal=False) as caught, ConsoleReporter() as reporter:
         try:
-            evaluate_test(directory, reporter, controls)
+            return evaluate(reporter, controls), 0
         except Stop as stop:
-            talk(f"stopped by {stop}: test was not evaluated")
-            return 128 + (caught[0] if caught else signal.SIGINT)
-    return 0
+            talk(f"stopped by {stop}: nothing was evaluated")
+            return None, 128 + (caught[0] if caught else signal.SIGINT)

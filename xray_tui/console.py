@@ -42,16 +42,21 @@ _PHASES = {
     "validation": "validating",
     "explaining": "explaining",
     "test": "testing",
+    "predicting": "predicting",
     "waiting": "waiting for `u` in xray-tui watch",
     "full": "waiting for room on the disk",
 }
 
 
 class Bar:
-    """Where the epoch under way stands, on standard error, and lines above it."""
+    """Where the epoch under way stands, and lines above it.
 
-    def __init__(self) -> None:
-        self._talk = Console(stderr=True, highlight=False)
+    Args:
+        stderr: they are no results; else both go to standard output.
+    """
+
+    def __init__(self, *, stderr: bool = True) -> None:
+        self._talk = Console(stderr=stderr, highlight=False)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
@@ -71,6 +76,10 @@ class Bar:
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
+
+    @property
+    def is_shown(self) -> bool:
+        return self._talk.is_terminal
 
     def say(self, text: str) -> None:
         self.print(escape(harmless(text)))

@@ -1,7 +1,8 @@
-"""What a run is worth on test, on standard output."""
+"""What a run is worth on test or on another data set, on standard output."""
 
 from collections.abc import Iterator
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 import msgspec
 from rich.console import Console
@@ -12,6 +13,9 @@ from xray_tui import metrics
 from xray_tui.metrics import Metrics
 from xray_tui.runs.evaluated import Evaluated, to_tree
 from xray_tui.words import ABSENT, SELECTED_ON_TEST, count, harmless, looked_at, number, percent
+
+if TYPE_CHECKING:
+    from xray_tui.trained import Trained
 
 _NAMES = {"auc": "AUC", "f1": "F1", "mcc": "MCC", "brier": "Brier score"}
 _IN_PERCENT = ("accuracy", "balanced_accuracy", "sensitivity", "specificity")
@@ -27,7 +31,9 @@ def print_evaluated(found: Evaluated) -> None:
     out = Console(highlight=False)
     for line in _about(found):
         out.print(escape(harmless(line)), soft_wrap=True)
-    table = Table("on test", "value", "95 % interval", box=None, pad_edge=False)
+    table = Table(
+        "elsewhere" if found.data else "on test", "value", "95 % interval", box=None, pad_edge=False
+    )
     for name in metric_names():
         interval = found.intervals.get(name)
         bounds = f"{_shown(name, interval[0])} to {_shown(name, interval[1])}" if interval else ABSENT
@@ -40,6 +46,14 @@ def print_evaluated(found: Evaluated) -> None:
         out.print(_classes(found.of_classes))
 
 
+def called(found: "Evaluated | Trained") -> str:
+    """Where positive is called, in words."""
+    where = "the likeliest class is called"
+    if found.threshold is not None:
+        where = f"{found.positive} is called from p ≥ {found.threshold:.4f} ({found.rule}, on validation)"
+    return where + (f"; calibrated, temperature {found.temperature:.3f}" if found.temperature else "")
+
+
 def metric_names() -> list[str]:
     return [field.name for field in fields(Metrics) if field.name != "confusion"]
 
@@ -47,12 +61,12 @@ def metric_names() -> list[str]:
 def _about(found: Evaluated) -> Iterator[str]:
     patients = f"{count(found.patients)} patient{'' if found.patients == 1 else 's'}"
     yield f"{found.run}, epoch {ABSENT if found.epoch is None else found.epoch}"
-    yield f"{count(found.images)} images of {patients}; {looked_at(found.times)}"
-    where = "the likeliest class is called"
-    if found.threshold is not None:
-        where = f"{found.positive} is called from p ≥ {found.threshold:.4f} ({found.rule}, on validation)"
-    calibrated = f"; calibrated, temperature {found.temperature:.3f}" if found.temperature else ""
-    yield where + calibrated
+    looked = looked_at(found.times, "these images" if found.data else "test")
+    if found.data:
+        yield f"on another data set than the run's: {found.data}"
+    left_out = f" ({count(found.unreadable)} cannot be read)" if found.unreadable else ""
+    yield f"{count(found.images)} images{left_out} of {patients}; {looked}"
+    yield called(found)
     if found.selected_on_test:
         yield f"the best epoch was {SELECTED_ON_TEST}: on the folder test, as published"
 

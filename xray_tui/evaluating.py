@@ -1,10 +1,13 @@
-"""Evaluates a run on test after its end: joins the engine with those who keep the run."""
+"""Evaluates a run after its end, on test or elsewhere: joins the engine with those who keep the run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xray_tui import config
 from xray_tui.board.writer import BoardWriter
+from xray_tui.data import patients, unsealings
+from xray_tui.data.folders import Listing, scan_labelled
+from xray_tui.data.pseudonyms import OWN_NAMES
 from xray_tui.engine.controls import Controls
 from xray_tui.errors import UserError
 from xray_tui.events import Emit, Event, Progress
@@ -12,7 +15,9 @@ from xray_tui.files import at_once
 from xray_tui.runs import follow
 from xray_tui.runs.claim import Claim, check_own, refuse_live
 from xray_tui.runs.directory import RunDirectory
+from xray_tui.runs.evaluated import Elsewhere
 from xray_tui.runs.journal import JournalWriter
+from xray_tui.runs.predictions import Images, TestPredictions
 from xray_tui.runs.record import RunRecord
 from xray_tui.runs.report import write_report
 from xray_tui.settings import Settings
@@ -37,9 +42,8 @@ def evaluate_test(directory: RunDirectory, emit: Emit, controls: Controls) -> No
     check_own(directory)
     refuse_live(directory)
     record = RunRecord.of(past := follow.read(directory))
-    best, settings = record.best, config.load_kept(directory.config)
-    if record.started is None or best is None:
-        raise UserError(f"{directory.name} has no best epoch", "there are no weights to evaluate")
+    run, best = _best(record, directory)
+    settings = config.load_kept(directory.config)
     wanted = settings.evaluation
     if record.point is None and (wanted.operating_point != "likeliest" or wanted.calibrate):
         raise UserError(
@@ -61,13 +65,95 @@ def evaluate_test(directory: RunDirectory, emit: Emit, controls: Controls) -> No
             board(event)
 
         try:
-            _evaluate(planned, directory, record.started.run, best.epoch, tell, controls)
+            _evaluate(planned, directory, run, best, tell, controls)
             write_report(directory)
         except OSError as error:
             why = f"{error.strerror or error}: {error.filename or directory.path}"
             raise UserError(f"the run directory cannot be written: {why}") from error
         finally:
             board.close()
+
+
+def evaluate_elsewhere(directory: RunDirectory, root: Path, emit: Emit, controls: Controls) -> Elsewhere:
+    """Ask the best weights of a run about another data set than its own; nothing of the run is changed.
+
+    The look is noted in the ledger, as one at test is.
+
+    Args:
+        root: a folder with one folder a class, or a data folder, whose ``test/`` is taken.
+        emit: given progress.
+
+    Raises:
+        UserError: the images are the run's own, or of other classes; none can be read; or as :func:`load` and
+            :func:`verdicts` of :mod:`xray_tui.trained`.
+        Stop: the controls were asked to.
+    """
+    record = RunRecord.of(follow.read(directory))
+    run, _ = _best(record, directory)
+    settings, listing = config.load_kept(directory.config), scan_labelled(root)
+    _check_foreign(listing, Path(settings.data.root), directory)
+    _check_classes(listing, record.classes, directory)
+    emit(Progress(phase="weights", note=f"loading {settings.model.backbone}"))
+    import numpy as np  # imported here, as below: torch takes seconds
+
+    from xray_tui.engine.reporting import Reporter
+    from xray_tui.trained import load, verdicts
+
+    trained, listing = load(directory), patients.told(listing)
+    files = listing.folders.get("test") or listing.folders[""]
+    try:
+        looks = unsealings.look(unsealings.digest_of(listing.root, files), Path(settings.run.runs_dir) / run)
+    except OSError as error:
+        raise UserError(
+            f"it cannot be noted in {unsealings.ledger_file()} that these images are looked at: "
+            f"{error.strerror or error}",
+            "XRAY_TUI_STATE_DIR names another folder",
+        ) from None
+    step, done, read, found = Reporter(emit, controls).steps("test", len(files)), 0, [], []
+    for some, verdict in verdicts(trained, ((listing.root / file.place, file.label) for file in files)):
+        read += [file for file, (_, unreadable) in zip(files[done:], some, strict=False) if not unreadable]
+        found.append(verdict)
+        done += len(some)
+        step(done)
+    if not read:
+        raise UserError(f"none of the {len(files)} images in {listing.root} can be read")
+    images = Images(
+        paths=[file.path for file in read],
+        actual=np.concatenate([verdict.actual for verdict in found]),
+        patients=[OWN_NAMES.patient(file) for file in read],
+    )
+    predictions = TestPredictions(
+        images=images,
+        probabilities=np.concatenate([verdict.probabilities for verdict in found]),
+        losses=np.concatenate([verdict.losses for verdict in found]),
+    )
+    return Elsewhere(listing.root, predictions, len(files) - len(read), trained.epoch, looks.times)
+
+
+def _best(record: RunRecord, directory: RunDirectory) -> tuple[str, int]:
+    """What the run's directory was called when it began, and its best epoch."""
+    if record.started is None or record.best is None:
+        raise UserError(f"{directory.name} has no best epoch", "there are no weights to evaluate")
+    return record.started.run, record.best.epoch
+
+
+def _check_foreign(listing: Listing, own: Path, directory: RunDirectory) -> None:
+    if listing.root.is_relative_to(own.resolve()):
+        raise UserError(
+            f"{listing.root} is the run's own data, which it was trained and chosen on",
+            f"`xray-tui evaluate {directory.name}` evaluates it on test; name another data set",
+        )
+
+
+def _check_classes(listing: Listing, classes: list[str], directory: RunDirectory) -> None:
+    missing, extra = set(classes) - set(listing.classes), set(listing.classes) - set(classes)
+    if missing or extra:
+        words = [f"{listing.root} lacks {', '.join(sorted(missing))}"] if missing else []
+        words += [f"has {', '.join(sorted(extra))} besides"] if extra else []
+        raise UserError(
+            f"{directory.name} tells {', '.join(classes)} apart: {' and '.join(words)}",
+            "wanted: one folder for each of its classes, of the same names",
+        )
 
 
 def _plan(directory: RunDirectory, settings: Settings, emit: Emit) -> "Plan":

@@ -24,6 +24,7 @@ Phase = Literal[
     "waiting",
     "full",
     "test",
+    "predicting",
 ]
 """``statistics`` are those of BatchNorms for averaged weights; ``waiting`` is for a person, ``full`` for room
 on the disk."""

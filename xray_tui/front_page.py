@@ -18,7 +18,8 @@ Look
   watch       the dashboard on a run of another process, live or finished
   board       TensorBoard on all runs
   runs        list, compare, export and tidy the runs that were kept
-  evaluate    a run's metrics on test, with 95 % intervals
+  evaluate    a run's metrics on test or elsewhere, with 95 % intervals
+  predict     what a run says of images, with Grad-CAM overlays
 Set up
   data        check a folder of radiographs, or fetch published ones
   config      every setting, and where its value comes from

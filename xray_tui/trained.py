@@ -17,9 +17,11 @@ from xray_tui.data.augmentation import Normalisation, move
 from xray_tui.data.decoding import Unreadable
 from xray_tui.data.pixels import ahead, open_plain
 from xray_tui.engine import checkpoints, epoch, hardware, plan, room
+from xray_tui.engine import explain as explaining
 from xray_tui.engine.batches import Batch
 from xray_tui.engine.epoch import Predictions
 from xray_tui.engine.evaluation import tempered
+from xray_tui.engine.explanation import Explanation
 from xray_tui.engine.hardware import Hardware
 from xray_tui.engine.times import Times
 from xray_tui.errors import UserError
@@ -211,6 +213,20 @@ def judge(trained: Trained, images: Tensor, labels: Tensor) -> Predictions:
             f"no memory for batches of {count}", f"use --batch-size {max(1, count // 2)}"
         ) from None
     return tempered(epoch.mean_of(seen), trained.temperature)
+
+
+def explain(trained: Trained, path: Path, target: int) -> Explanation:
+    """Grad-CAM: where the best weights look at in an image.
+
+    Args:
+        target: the class that is explained, such as :attr:`Prediction.predicted`.
+
+    Raises:
+        Unreadable: the file is no image.
+        UserError: the weights give no numbers.
+    """
+    found = explaining.explain
+    return found(trained.model, trained.normalise, trained.settings, path, target, epoch=trained.epoch)
 
 
 def _on(done: int) -> None:

@@ -43,15 +43,15 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
-def looked_at(times: int | None) -> str:
+def looked_at(times: int | None, what: str = "test") -> str:
     """``test looked at 3 times``.
 
     Args:
         times: by how many runs, this one included; ``None`` where it was not counted.
     """
     if times is None:
-        return "nobody counted who looked at test"
-    return "test looked at once" if times == 1 else f"test looked at {count(times)} times"
+        return f"nobody counted who looked at {what}"
+    return f"{what} looked at once" if times == 1 else f"{what} looked at {count(times)} times"
 
 
 def duration(seconds: float | None) -> str:

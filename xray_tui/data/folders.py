@@ -6,6 +6,7 @@ magic. So notes, scripts and the index ``DICOMDIR`` are none.
 """
 
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -68,18 +69,56 @@ def scan(root: Path) -> Listing:
         UserError: the folder is not there, cannot be looked into, has not the layout, or its classes do not
             fit together.
     """
+    return _listed(root, _scan)
+
+
+def scan_labelled(root: Path) -> Listing:
+    """List images to be evaluated on: a data folder, as :func:`scan`, or a folder with one folder a class.
+
+    Returns:
+        The images of the latter as those of the folder ``""``.
+
+    Raises:
+        UserError: as :func:`scan`.
+    """
+    return _listed(root, lambda root: _scan(root) if _is_split(root) else _scan_classes(root))
+
+
+def _listed(root: Path, scan: Callable[[Path], Listing]) -> Listing:
     try:
-        return _scan(root.expanduser().resolve())
+        return scan(root.expanduser().resolve())
     except (OSError, RuntimeError, ValueError) as error:  # a link to itself, a home of nobody, a NUL
         why = (isinstance(error, OSError) and error.strerror) or str(error)
         raise UserError(f"cannot look into {root}: {why}", "name the folder that holds train/") from None
 
 
+def _is_split(root: Path) -> bool:
+    return (root / "train").is_dir() or bool(_doubled(root))
+
+
+def _doubled(root: Path) -> list[Path]:
+    return [child for child in (root / root.name, root / "chest_xray") if (child / "train").is_dir()]
+
+
+def _scan_classes(root: Path) -> Listing:
+    if not root.is_dir():
+        raise UserError(f"no such folder: {root}", "name one that holds a folder a class")
+    found = {name: files for name, files in _classes(root).items() if files}
+    if not found:
+        raise UserError(f"no images in the folders of {root}", "wanted: CLASS/*.jpeg, or test/CLASS/*.jpeg")
+    for name in found:
+        _check_name(name)
+    classes = sorted(found)
+    files = [
+        ImageFile(f"{name}/{file}", classes.index(name)) for name in classes for file in sorted(found[name])
+    ]
+    return Listing(root, classes, {"": files})
+
+
 def _scan(root: Path) -> Listing:
     if not root.is_dir():
         raise UserError(f"no such folder: {root}", "name the folder that holds train/ and test/")
-    doubled = [child for child in (root / root.name, root / "chest_xray") if (child / "train").is_dir()]
-    if not (root / "train").is_dir() and doubled:
+    if not (root / "train").is_dir() and (doubled := _doubled(root)):
         root = doubled[0]
     for needed in ("train", "test"):
         if not (root / needed).is_dir():
@@ -133,16 +172,26 @@ def _check_name(name: str) -> None:
 
 
 def _classes(folder: Path) -> dict[str, list[str]]:
-    """Image file names by class folder; hidden files are no images (``.DS_Store``, ``._x.jpeg``)."""
+    """Image file names by class folder."""
     return {
-        child.name: [
-            name
-            for name in os.listdir(child)  # noqa: PTH208  # a Path each would take ten times the time
-            if not name.startswith(".") and (_suffix(name) in SUFFIXES or _is_bare_dicom(child, name))
-        ]
+        child.name: image_names(child, os.listdir(child))  # noqa: PTH208  # a Path each takes ten times the time
         for child in folder.iterdir()
-        if child.is_dir() and not child.name.startswith((".", "__"))
+        if child.is_dir() and not is_hidden(child.name)
     }
+
+
+def image_names(folder: Path, names: Iterable[str]) -> list[str]:
+    """Those names in a folder that are an image's; hidden ones are none (``.DS_Store``, ``._x.jpeg``)."""
+    return [
+        name
+        for name in names
+        if not name.startswith(".") and (_suffix(name) in SUFFIXES or _is_bare_dicom(folder, name))
+    ]
+
+
+def is_hidden(folder: str) -> bool:
+    """Whether a folder of that name is nobody's images (``.cache``, ``__MACOSX``)."""
+    return folder.startswith((".", "__"))
 
 
 def is_dicom(file: BinaryIO) -> bool:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from xray_tui import config
-from xray_tui.data.augmentation import Normalisation, plain
+from xray_tui.data.augmentation import Normalisation, move, plain
 from xray_tui.data.decoding import decode
 from xray_tui.data.pseudonyms import locate
 from xray_tui.data.unreadable import Unreadable
@@ -23,6 +23,7 @@ from xray_tui.engine.plan import network
 from xray_tui.errors import UserError
 from xray_tui.models.classifier import Classifier
 from xray_tui.models.gradcam import grad_cam
+from xray_tui.settings import Settings
 
 _WRITING_SECONDS, _POLL_SECONDS = 1.0, 0.05
 
@@ -64,29 +65,10 @@ class Explainer:
             file, held = self._choose(epoch)
             model, normalise = self._load(file)
             settings = config.load_kept(self._settings_file)
-            training = settings.training
             try:
-                grey = decode(locate(radiograph), training.resize)  # as the run saw it
+                return explain(model, normalise, settings, locate(radiograph), epoch=held)
             except Unreadable as error:
                 raise UserError(f"{radiograph.name} cannot be read: {error}") from None
-            pixels = plain(torch.from_numpy(grey.copy())[None], training.resize, training.image_size)
-            found = grad_cam(model, normalise(pixels[None]))
-            probabilities = found.probabilities
-            if settings.evaluation.tta == "flip":
-                with torch.no_grad():
-                    mirrored = model(normalise(pixels[None].flip(3)))[0].exp()
-                probabilities = (probabilities + mirrored) / 2
-                if (likeliest := int(probabilities.argmax())) != found.target:
-                    found = grad_cam(model, normalise(pixels[None]), likeliest)
-        if not bool(probabilities.isfinite().all()):
-            raise UserError("These weights give no numbers: there is nothing to explain.")
-        return Explanation(
-            heat=found.heat.numpy(),
-            box=seen(grey.shape, training.resize, training.image_size),
-            predicted=found.target,
-            probabilities=probabilities.numpy(),
-            epoch=held,
-        )
 
     def _choose(self, epoch: int | None) -> tuple[Path, int | None]:
         """The checkpoint to ask, and the epoch that its weights are of, where that is known."""
@@ -129,6 +111,53 @@ class Explainer:
         except RuntimeError as error:
             raise UserError(f"{file} does not fit this run's settings: {error}") from None
         return model.requires_grad_(False), Normalisation(backbone.mean, backbone.std, device)
+
+
+def explain(
+    model: Classifier,
+    normalise: Normalisation,
+    settings: Settings,
+    radiograph: Path,
+    target: int | None = None,
+    *,
+    epoch: int | None = None,
+) -> Explanation:
+    """Grad-CAM of a radiograph as a run sees it; the heat is of the image itself, not of its mirror image.
+
+    Args:
+        model: in eval mode.
+        normalise: for it, on its device.
+        settings: of the run.
+        target: the class to explain; by default the likeliest, over both where the run means over an image
+            and its mirror image.
+        epoch: whose weights they are.
+
+    Raises:
+        Unreadable: as :func:`decode`.
+        UserError: the weights give no numbers.
+    """
+    training, device = settings.training, next(model.parameters()).device
+    grey = decode(radiograph, training.resize)  # as the run saw it
+    plain_pixels = plain(torch.from_numpy(grey.copy())[None], training.resize, training.image_size)
+    pixels = move(plain_pixels[None], device)
+    found = grad_cam(model, normalise(pixels), target)
+    probabilities = found.probabilities
+    if settings.evaluation.tta == "flip":
+        with torch.no_grad():
+            mirrored = model(normalise(pixels.flip(3)))[0].exp()
+        probabilities = (probabilities + mirrored) / 2
+        likeliest = int(probabilities.argmax()) if target is None else target
+        if likeliest != found.target:
+            found = grad_cam(model, normalise(pixels), likeliest)
+    if not bool(probabilities.isfinite().all()):
+        raise UserError("These weights give no numbers: there is nothing to explain.")
+    return Explanation(
+        heat=found.heat.cpu().numpy(),
+        box=seen(grey.shape, training.resize, training.image_size),
+        predicted=found.target,
+        probabilities=probabilities.cpu().numpy(),
+        epoch=epoch,
+    )
 
 
 def seen(shape: tuple[int, ...], resize: int, crop: int) -> Box:

@@ -1,14 +1,18 @@
-"""What a run is worth on test: its metrics there, with intervals, from the predictions that it kept."""
+"""What a run is worth on images it has not chosen by: metrics with intervals, from what it predicted of them.
+
+Mostly that is test, of which the run keeps its predictions; or another data set.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xray_tui import config
 from xray_tui.errors import UserError
 from xray_tui.runs.directory import RunDirectory
-from xray_tui.runs.predictions import KeptPredictions, read_test
+from xray_tui.runs.predictions import KeptPredictions, TestPredictions, read_test
 from xray_tui.runs.record import RunRecord
 
 if TYPE_CHECKING:
@@ -18,12 +22,29 @@ Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """What a run's best weights said of another data set than its own."""
+
+    folder: Path
+    predictions: TestPredictions
+    unreadable: int
+    """Images beside those."""
+    epoch: int
+    times: int
+    """How many runs have looked at these images, this one included."""
+
+
+@dataclass(frozen=True)
 class Evaluated:
     run: str
+    data: str | None
+    """The folder of another data set; ``None`` for the run's own test."""
     classes: list[str]
     positive: str
     images: int
     patients: int
+    unreadable: int
+    """Images of another data set that were left out."""
     epoch: int | None
     """Whose weights they are."""
     rule: str
@@ -36,7 +57,7 @@ class Evaluated:
     """How many runs had looked at these images; ``None`` where nobody counted yet."""
     selected_on_test: bool
     metrics: Metrics
-    """On test, at that operating point."""
+    """At that operating point."""
     intervals: dict[str, Interval]
     """Of 95 %, by the name of a metric, by patient."""
     of_classes: dict[str, Metrics]
@@ -49,8 +70,10 @@ def has_kept_test(directory: RunDirectory, record: RunRecord) -> bool:
     return evaluated and directory.test_images.exists() and directory.test_predictions.exists()
 
 
-def evaluated(directory: RunDirectory, record: RunRecord, rule: str = "") -> Evaluated:
-    """Metrics from what the run kept of test.
+def evaluated(
+    directory: RunDirectory, record: RunRecord, rule: str = "", elsewhere: Elsewhere | None = None
+) -> Evaluated:
+    """Metrics from what the run kept of test, or said elsewhere.
 
     Args:
         rule: another rule, by which the operating point is chosen anew, on the validation predictions of the
@@ -61,7 +84,8 @@ def evaluated(directory: RunDirectory, record: RunRecord, rule: str = "") -> Eva
     """
     from xray_tui import metrics  # numpy and, within, scipy: only for whoever evaluates
 
-    point, test = record.point, read_test(directory, record.classes)
+    point, unsealed = record.point, record.unsealed
+    test = elsewhere.predictions if elsewhere else read_test(directory, record.classes)
     positive = record.classes.index(record.positive)
     threshold = point.threshold if point else None
     own = point.rule if point else "likeliest"
@@ -72,16 +96,18 @@ def evaluated(directory: RunDirectory, record: RunRecord, rule: str = "") -> Eva
     of_classes = metrics.per_class(test.probabilities, test.images.actual, threshold, positive)
     return Evaluated(
         run=directory.name,
+        data=str(elsewhere.folder) if elsewhere else None,
         classes=record.classes,
         positive=record.positive,
         images=len(test.images),
         patients=len(set(test.images.patients)),
-        epoch=record.test.epoch if record.test else None,
+        unreadable=elsewhere.unreadable if elsewhere else 0,
+        epoch=elsewhere.epoch if elsewhere else record.test.epoch if record.test else None,
         rule=rule or own,
         threshold=threshold,
         temperature=point.temperature if point else None,
-        times=record.unsealed.times if record.unsealed else None,
-        selected_on_test=record.selected_on_test,
+        times=elsewhere.times if elsewhere else unsealed.times if unsealed else None,
+        selected_on_test=record.selected_on_test and elsewhere is None,
         metrics=metrics.evaluate(*split, threshold),
         intervals=metrics.bootstrap(*split, test.images.patients, threshold),
         of_classes=dict(zip(record.classes, of_classes, strict=True)) if len(record.classes) > 2 else {},

@@ -1,0 +1,152 @@
+"""``xray-tui evaluate RUN DATA``: a run on images of others."""
+
+import json
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import write_folder, write_image
+from tests.trained_runs import finished, tiny_networks
+from xray_tui import metrics
+from xray_tui.cli import main
+from xray_tui.engine.controls import Controls, Stop
+from xray_tui.errors import UserError
+from xray_tui.evaluating import evaluate_elsewhere
+from xray_tui.events import Progress
+from xray_tui.runs.directory import RunDirectory
+from xray_tui.trained import load, predict
+
+Call = Callable[..., tuple[int, str, str]]
+COUNTS = {"NORMAL": 9, "PNEUMONIA": 12}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunDirectory]:
+    folder = tmp_path_factory.mktemp("elsewhere")
+    data = write_folder(folder / "chest", dict.fromkeys(("train", "val", "test"), COUNTS))
+    with tiny_networks():
+        yield finished(data, folder / "runs", {"data.split": "folders", "evaluation.unseal": "never"})
+
+
+@pytest.fixture
+def hospital(tmp_path: Path) -> Path:
+    """One folder a class: nine images of three patients, one that cannot be read."""
+    root = tmp_path / "other hospital"
+    for number in range(9):
+        patient, label = number // 3, number % 2
+        name = ("NORMAL", "PNEUMONIA")[label]
+        write_image(
+            root / name / f"person{patient}_virus_{number}.png", bright=number % 3 == 0, seed=50 + number
+        )
+    (root / "NORMAL" / "broken.png").write_bytes(b"no image")
+    return root
+
+
+@pytest.fixture
+def call(run: RunDirectory, capsys: pytest.CaptureFixture[str]) -> Call:
+    def evaluate(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["evaluate", str(run.path), *arguments])
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return evaluate
+
+
+def files_of(run: RunDirectory) -> dict[str, bytes]:
+    return {str(file): file.read_bytes() for file in run.path.rglob("*") if file.is_file()}
+
+
+def test_its_numbers_are_those_of_its_predictions(call: Call, hospital: Path, run: RunDirectory) -> None:
+    before = files_of(run)
+    code, out, _ = call(str(hospital), "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert (found["data"], found["images"], found["unreadable"]) == (str(hospital), 9, 1)
+    assert (found["patients"], found["times"], found["selected_on_test"]) == (3, 1, False)
+    trained = load(run, "cpu")
+    paths = sorted(path for path in hospital.rglob("person*.png"))
+    said = list(predict(trained, paths))
+    actual = np.array([path.parent.name == "PNEUMONIA" for path in paths], int)
+    probabilities = np.stack([prediction.probabilities for prediction in said])
+    losses = -np.log(probabilities[np.arange(9), actual])
+    wanted = metrics.evaluate(probabilities, losses, actual, 1, trained.threshold)
+    for name in ("accuracy", "auc", "sensitivity", "specificity", "brier", "loss"):
+        assert found["metrics"][name] == pytest.approx(getattr(wanted, name), abs=1e-5)
+    assert found["metrics"]["confusion"] == wanted.confusion
+    assert (found["rule"], found["threshold"], found["epoch"]) == ("youden", trained.threshold, trained.epoch)
+    patients = [path.name.split("_")[0] for path in paths]
+    intervals = metrics.bootstrap(probabilities, losses, actual, 1, patients, trained.threshold)
+    assert found["intervals"].keys() == intervals.keys()
+    assert found["intervals"]["brier"] == pytest.approx(intervals["brier"], abs=1e-5)
+    assert files_of(run) == before, "nothing of the run has changed"
+
+
+def test_it_says_whose_images_they_are_and_how_often_they_were_looked_at(call: Call, hospital: Path) -> None:
+    for _ in range(2):
+        code, out, _ = call(str(hospital))
+        assert code == 0
+        assert f"on another data set than the run's: {hospital}" in out
+        assert "9 images (1 cannot be read) of 3 patients; these images looked at once" in out
+        assert "95 % interval" in out
+        assert "on test " not in out
+
+
+def test_of_a_data_folder_test_is_taken(call: Call, tmp_path: Path) -> None:
+    counts = {"train": COUNTS, "test": {"NORMAL": 2, "PNEUMONIA": 3}}
+    found = json.loads(call(str(write_folder(tmp_path / "other", counts)), "--json")[1])
+    assert (found["images"], found["patients"]) == (5, 5)
+
+
+def test_another_operating_point_is_chosen_on_validation_not_here(call: Call, hospital: Path) -> None:
+    own, likeliest = (
+        json.loads(call(str(hospital), "--json", "--operating-point", rule)[1])
+        for rule in ("youden", "likeliest")
+    )
+    assert own["threshold"] is not None
+    assert (likeliest["rule"], likeliest["threshold"]) == ("likeliest", None)
+    assert likeliest["metrics"]["auc"] == own["metrics"]["auc"]
+
+
+def test_the_runs_own_images_are_refused(call: Call, run: RunDirectory) -> None:
+    own = run.path.parents[1] / "chest"
+    for folder in (own, own / "train", own / "test"):
+        code, out, err = call(str(folder))
+        assert (code, out) == (2, "")
+        assert "is the run's own data" in err
+
+
+def test_other_classes_are_refused(call: Call, hospital: Path, tmp_path: Path) -> None:
+    (hospital / "NORMAL").rename(hospital / "HEALTHY")
+    _, _, err = call(str(hospital))
+    assert "lacks NORMAL and has HEALTHY besides" in err
+    shutil.rmtree(hospital / "HEALTHY")
+    assert "lacks NORMAL\n" in call(str(hospital))[2]
+    (tmp_path / "empty").mkdir()
+    assert "no images in the folders of" in call(str(tmp_path / "empty"))[2]
+    assert "no such folder" in call(str(tmp_path / "gone"))[2]
+
+
+def test_images_of_which_none_can_be_read_are_told(call: Call, hospital: Path) -> None:
+    for file in hospital.rglob("*.png"):
+        file.write_bytes(b"")
+    code, out, err = call(str(hospital))
+    assert (code, out) == (2, "")
+    assert "none of the 10 images" in err
+
+
+def test_it_stops_when_it_is_asked_to(run: RunDirectory, hospital: Path) -> None:
+    controls = Controls()
+
+    def stop(event: object) -> None:
+        if isinstance(event, Progress) and event.phase == "test":
+            controls.stop(signal.Signals.SIGINT.name)
+
+    with pytest.raises(Stop):
+        evaluate_elsewhere(run, hospital, stop, controls)
+    with pytest.raises(UserError, match="has no best epoch"):
+        evaluate_elsewhere(RunDirectory(hospital), hospital, stop, controls)

@@ -19,7 +19,7 @@ _STYLES: dict[Verdict, str] = {
     "warning": "bold yellow",
     "problem": "bold red",
 }
-_NAME_WIDTH = 14
+_NAME_WIDTH = 15
 _FILE_WIDTH = 160
 _VERDICTS: dict[Verdict, str] = {
     "ok": "All is well.",

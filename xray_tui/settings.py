@@ -55,8 +55,11 @@ class DataSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    backbone: Annotated[str, Meta(description="efficientnet_lite0 or a torchvision classifier")] = "resnet50"
-    weights: Annotated[str, Meta(description="auto (ImageNet), none (random) or a file")] = "auto"
+    backbone: Annotated[
+        str,
+        Meta(description="efficientnet_lite0, a torchvision classifier, timm:NAME or torchxrayvision:NAME"),
+    ] = "resnet50"
+    weights: Annotated[str, Meta(description="auto (the published ones), none (random) or a file")] = "auto"
     hidden: Annotated[Positive, Meta(description="width of the head's hidden layer")] = 512
     dropout: Annotated[Fraction, Meta(description="dropout of the head")] = 0.5
 

@@ -112,7 +112,7 @@ def test_each_check_is_a_line_with_its_mark_and_the_remedy_below(
     assert (code, err) == (0, ""), "nobody watches: no spinner"
     lines = out.splitlines()
     assert "torch" in lines
-    assert "✓ torch          2.6" in [line.rstrip() for line in lines]
+    assert "✓ torch           2.6" in [line.rstrip() for line in lines]
     at = next(place for place, line in enumerate(lines) if line.startswith("· terminal"))
     assert lines[at + 1].strip().startswith("→ the dashboard needs one; `xray-tui train` does not")
     assert run("--ascii")[1].isascii()
@@ -239,6 +239,18 @@ def test_backbones_whose_weights_are_here_and_damaged_ones(
     assert named(found, "torchvision").found.endswith("none yet")
     monkeypatch.setattr("xray_tui.models.weights.is_whole", lambda path: True)
     assert named(list(backbones.backbones()), "torchvision").found.endswith(": resnet18")
+
+
+def test_a_broken_timm_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> list[str]:
+        raise ImportError("timm: undefined symbol")
+
+    monkeypatch.setattr("xray_tui.models.timm_bodies.names", broken)
+    found = list(backbones.backbones())
+    timm = named(found, "timm")
+    assert timm.verdict == "warning"
+    assert timm.found == "could not be looked at: ImportError: timm: undefined symbol"
+    assert named(found, "torchxrayvision")
 
 
 def test_a_config_file_is_examined_by_its_sections(run: Run, tmp_path: Path) -> None:

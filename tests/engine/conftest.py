@@ -132,7 +132,7 @@ def essence(events: Sequence[Event]) -> list[dict[str, object]]:
     ]
 
 
-def tiny_backbone(name: str, weights: str, *, seed: int) -> Backbone:
+def tiny_backbone(name: str, weights: str, *, seed: int, image_size: int = 32) -> Backbone:
     """Has what a resume can go wrong with (BatchNorms, channels_last kernels) and takes no time."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

@@ -110,9 +110,9 @@ def test_a_copy_is_kept_until_its_checkpoint_changes(
     built: list[str] = []
     load = plan.load_backbone
 
-    def build(name: str, weights: str, *, seed: int) -> Backbone:
+    def build(name: str, weights: str, *, seed: int, image_size: int) -> Backbone:
         built.append(weights)
-        return load(name, weights, seed=seed)
+        return load(name, weights, seed=seed, image_size=image_size)
 
     monkeypatch.setattr(plan, "load_backbone", build)
     explain, other = explainer(run), 0 if best_of(run) != 0 else 1

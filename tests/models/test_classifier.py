@@ -152,7 +152,7 @@ def test_frozen_batchnorm_does_not_move(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if not folded:
-        monkeypatch.setattr("xray_tui.models.classifier.fold_batchnorm", lambda body: body)
+        monkeypatch.setattr("xray_tui.models.classifier.fold_batchnorm", lambda body, image: body)
     model.freeze()
     model.train()
     before = copy.deepcopy(model.body.state_dict())

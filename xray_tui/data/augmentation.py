@@ -160,14 +160,14 @@ class Normalisation:
         self._std = torch.tensor(std, device=device).view(1, -1, 1, 1)
         grey = torch.arange(256, device=device).view(1, 1, 256, 1).float() / 255
         self._values = ((grey - self._mean) / self._std)[0, :, :, 0].t().contiguous()
-        """float32 (256, 3): a pixel's channels by its grey; looked up, they lie as wanted at once."""
+        """float32 (256, C): a pixel's channels by its grey; looked up, they lie as wanted at once."""
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Grey uint8 (N, 1, H, W) to float32 (N, 3, H, W), channels_last."""
+        """Grey uint8 (N, 1, H, W) to float32 (N, C, H, W), channels_last."""
         return embedding(images[:, 0].int(), self._values).permute(0, 3, 1, 2)
 
     def inverse(self, images: Tensor) -> Tensor:
-        """Float (N, 3, H, W) back to uint8 (N, 3, H, W)."""
+        """Float (N, C, H, W) back to uint8 (N, C, H, W)."""
         return images.mul(self._std).add_(self._mean).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
 
 

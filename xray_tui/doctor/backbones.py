@@ -1,18 +1,24 @@
 """The backbones that are usable here, by where their weights come from."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
-from xray_tui.doctor.checks import Check
+from xray_tui.doctor.checks import Check, guarded
 from xray_tui.doctor.folders import settings_of_user
-from xray_tui.models.names import BACKBONES, OFFLINE
+from xray_tui.models.names import BACKBONES, OFFLINE, TORCHXRAYVISION, XRV
 from xray_tui.words import bytes_in_words
 
 
 def backbones() -> Iterator[Check]:
-    """By source: the wheel that came along, torchvision's. Imports torch."""
+    """By source: the wheel that came along, torchvision, timm, torchxrayvision. Imports torch."""
     yield _in_wheel()
     yield from _of_torchvision()
+    # Others' packages: where they are broken the program works without them.
+    for _, check in guarded("timm", _of_timm):
+        yield check
+    for _, check in guarded("torchxrayvision", _of_torchxrayvision):
+        yield check
 
 
 def _in_wheel() -> Check:
@@ -51,3 +57,28 @@ def _of_torchvision() -> Iterator[Check]:
         yield Check("torchvision", "note", words, remedy)
     else:
         yield Check("torchvision", "ok", words)
+
+
+def _of_timm() -> Iterator[Check]:
+    if find_spec("timm") is None:
+        yield Check("timm", "note", "not installed: it has over a thousand", "pip install 'xray-tui[timm]'")
+        return
+    from xray_tui.models import timm_bodies
+
+    names = timm_bodies.names()
+    here = [name for name in names if timm_bodies.cached_file(name)]
+    words = f"{len(names)} by name, most of which will do; with weights in the cache"
+    yield Check("timm", "ok", f"{words}: {', '.join(here) or 'none yet'}")
+
+
+def _of_torchxrayvision() -> Iterator[Check]:
+    from xray_tui.models.backbones import xrv_file
+
+    here = [name for name in TORCHXRAYVISION if xrv_file(name).is_file()]
+    folder = xrv_file(TORCHXRAYVISION[0]).parent
+    words = f"{len(TORCHXRAYVISION)} by name; with weights in {folder}"
+    if here:
+        yield Check("torchxrayvision", "ok", f"{words}: {', '.join(here)}")
+    else:
+        remedy = f"a run of {XRV}… says how to make a file of them"
+        yield Check("torchxrayvision", "note", f"{words}: none yet", remedy)

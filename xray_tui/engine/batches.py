@@ -21,7 +21,7 @@ _GPU_SHARE = 0.2
 @dataclass(frozen=True)
 class Batch:
     inputs: Tensor
-    """Images float32 (N, 3, H, W), normalised, channels_last, on the device; or what the model's frozen
+    """Images float32 (N, C, H, W), normalised, channels_last, on the device; or what the model's frozen
     part has made of them."""
     labels: Tensor
     """int64 (N,), on the device."""

@@ -136,8 +136,8 @@ def network(
     """
     model = settings.model
     weights = "none" if untrained else model.weights
-    seed = settings.training.seed
-    backbone = world.first_on_host(lambda: load_backbone(model.backbone, weights, seed=seed))
+    seed, side = settings.training.seed, settings.training.image_size
+    backbone = world.first_on_host(lambda: load_backbone(model.backbone, weights, seed=seed, image_size=side))
     made = Classifier(backbone, classes, hidden=model.hidden, dropout=model.dropout, seed=seed)
     return backbone, made.to(device).to(memory_format=torch.channels_last)
 

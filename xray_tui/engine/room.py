@@ -60,7 +60,7 @@ def activation_bytes(model: Classifier, hardware: Hardware, image_size: int) -> 
         # Detached: a saved output kept as it is would hold its own graph, and that the model, for good.
         return tensor.detach()
 
-    images = torch.zeros(2, 3, image_size, image_size, device=hardware.device)
+    images = torch.zeros(2, model.channels, image_size, image_size, device=hardware.device)
     images = images.contiguous(memory_format=torch.channels_last)
     counting = torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor)
     with torch.enable_grad(), hardware.autocast(), counting:

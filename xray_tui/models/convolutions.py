@@ -136,8 +136,13 @@ def replace_convolutions(module: nn.Module) -> None:
     """Swap the convolutions inside ``module`` that gain by it, in place. Names and parameters stay."""
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, nn.Conv2d) and _gains(child):
+            if isinstance(child, nn.Conv2d) and _is_plain(child) and _gains(child):
                 setattr(parent, name, QuickConv2d.of(child))
+
+
+def _is_plain(convolution: nn.Conv2d) -> bool:
+    """Whether it does what an nn.Conv2d does; others pad as they go, or standardise their weights."""
+    return type(convolution) is nn.Conv2d or hasattr(convolution, "static_padding")
 
 
 def _gains(convolution: nn.Conv2d) -> bool:

@@ -5,13 +5,13 @@ map on it: without, ResNet-50 and EfficientNet-Lite0 at 256 pixels run about 1.2
 """
 
 import copy
+from collections.abc import Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-_PROBE_PX = 96
 _TOLERANCE = 1e-3  # of the largest value; float32 leaves about 1e-5 over 50 layers
 
 Fingerprint = tuple[tuple[int, int], ...]
@@ -23,14 +23,15 @@ def fingerprint(body: nn.Module) -> Fingerprint:
 
 
 @torch.no_grad()
-def fold_batchnorm(body: nn.Module) -> nn.Module:
+def fold_batchnorm(body: nn.Module, image: Sequence[int] = (3, 96, 96)) -> nn.Module:
     """A copy of `body` for inference on the CPU, its BatchNorms folded into their convolutions.
 
     Which convolution feeds which BatchNorm is seen in a forward pass, so any body will do. `body` itself
     is returned where nothing can be folded or where the copy does not compute the same.
 
     Args:
-        body: float32, on the CPU; images (N, 3, H, W) → feature map.
+        body: float32, on the CPU; images (N, C, H, W) → feature map.
+        image: (C, H, W) of those it is to be tried with.
     """
     pairs: list[tuple[str, str]] = []
     # By id; the tensors are kept, for a freed one's id is used again.
@@ -51,7 +52,7 @@ def fold_batchnorm(body: nn.Module) -> nn.Module:
         elif isinstance(module, nn.BatchNorm2d):
             hooks.append(module.register_forward_pre_hook(lambda _, args, n=name: note_batchnorm(n, args[0])))
     with torch.autocast("cpu", enabled=False):  # the caller may be under it
-        probe = torch.rand(1, 3, _PROBE_PX, _PROBE_PX, generator=torch.Generator().manual_seed(0))
+        probe = torch.rand(1, *image, generator=torch.Generator().manual_seed(0))
         wanted = folded(probe)
         for hook in hooks:
             hook.remove()
@@ -61,6 +62,12 @@ def fold_batchnorm(body: nn.Module) -> nn.Module:
                 cast(nn.BatchNorm2d, folded.get_submodule(batchnorm)),
             )
             folded.set_submodule(convolution, fused)
-            folded.set_submodule(batchnorm, nn.Identity())
+            folded.set_submodule(batchnorm, _rest(folded.get_submodule(batchnorm)))
         same = (folded(probe) - wanted).abs().max() <= _TOLERANCE * wanted.abs().max()
     return folded if pairs and same else body
+
+
+def _rest(batchnorm: nn.Module) -> nn.Module:
+    """What a BatchNorm does besides: timm's apply an activation."""
+    parts = [getattr(batchnorm, name, None) for name in ("drop", "act")]
+    return nn.Sequential(*(part for part in parts if isinstance(part, nn.Module)))

@@ -32,7 +32,7 @@ def grad_cam(model: Classifier, image: Tensor, target: int | None = None) -> Cla
 
     Args:
         model: in eval mode.
-        image: float32 (1, 3, H, W), normalised.
+        image: float32 (1, C, H, W), normalised.
         target: the class to explain; the likeliest by default.
 
     Raises:

@@ -1,20 +1,39 @@
 """The names of the backbones, readable without torch: importing torch takes seconds.
 
-Listed is `efficientnet_lite0`, whose weights come with the installation, and every torchvision
-classifier that has published `IMAGENET1K_V1` weights and whose body ends in a feature map
-(N, C, H, W). Left out are the ViTs (tokens, no feature map), MaxViT (its attention windows fit
-multiples of 224 pixels only) and RegNetY-128GF (no `IMAGENET1K_V1`).
+Listed are `efficientnet_lite0`, whose weights come with the installation; every torchvision classifier
+that has published `IMAGENET1K_V1` weights and whose body ends in a feature map (N, C, H, W); and the
+networks that torchxrayvision trained on radiographs. Of torchvision are left out the ViTs (tokens, no
+feature map), MaxViT (its attention windows fit multiples of 224 pixels only) and RegNetY-128GF (no
+`IMAGENET1K_V1`). timm's names are its own to tell: over a thousand, which it takes seconds to list.
 """
 
 import difflib
+import re
+from importlib.util import find_spec
 
 from xray_tui.errors import UserError
 
 OFFLINE = "efficientnet_lite0"
 """The backbone whose ImageNet weights are on the machine already."""
 
-BACKBONES: tuple[str, ...] = (
-    OFFLINE,
+TIMM = "timm:"
+"""Before the name of a model of timm's."""
+
+XRV = "torchxrayvision:"
+"""Before the name of a network of torchxrayvision's."""
+
+TORCHXRAYVISION: tuple[str, ...] = (
+    f"{XRV}densenet121-res224-all",
+    f"{XRV}densenet121-res224-chex",
+    f"{XRV}densenet121-res224-mimic_ch",
+    f"{XRV}densenet121-res224-mimic_nb",
+    f"{XRV}densenet121-res224-nih",
+    f"{XRV}densenet121-res224-pc",
+    f"{XRV}densenet121-res224-rsna",
+    f"{XRV}resnet50-res512-all",
+)
+
+TORCHVISION: tuple[str, ...] = (
     "alexnet",
     "convnext_base",
     "convnext_large",
@@ -91,10 +110,25 @@ BACKBONES: tuple[str, ...] = (
 )
 
 
+BACKBONES: tuple[str, ...] = (OFFLINE, *TORCHVISION, *TORCHXRAYVISION)
+"""Every backbone but timm's."""
+
+_TIMM_NAME = re.compile(r"timm:[A-Za-z0-9_]+(\.[A-Za-z0-9_.-]+)?")
+
+
 def check_name(name: str) -> None:
-    """Raise UserError, with the nearest names, unless `name` is a backbone."""
+    """Raise UserError, with the nearest names, unless `name` is a backbone.
+
+    Whether timm has a model of that name is not asked here.
+    """
     if name in BACKBONES:
         return
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), BACKBONES, n=3)
+    if _TIMM_NAME.fullmatch(name):
+        if find_spec("timm") is None:
+            raise UserError(f"{name} needs timm, which is not installed.", "pip install 'xray-tui[timm]'")
+        return
+    near = difflib.get_close_matches(name.lower(), BACKBONES, n=3) or difflib.get_close_matches(
+        name.lower().replace("-", "_"), BACKBONES, n=3
+    )
     hint = f"Did you mean {' or '.join(near)}?" if near else f"For example: resnet50, densenet121, {OFFLINE}."
     raise UserError(f"There is no backbone “{name}”.", hint)

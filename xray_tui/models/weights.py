@@ -8,7 +8,7 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -67,7 +67,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except UserError:
         raise
     except Exception as error:  # there is hardly one that a damaged file does not make the unpickler raise
-        raise UserError(f"{path} cannot be read as weights: {_first_line(error)}.", hint) from error
+        raise UserError(f"{path} cannot be read as weights: {first_line(error)}.", hint) from error
 
     for nest in _NESTS:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(nest), Mapping):
@@ -90,36 +90,48 @@ def read_published(name: str, weights: Any) -> dict[str, Tensor]:
     Raises:
         UserError: the file is not there and cannot be downloaded, or is damaged.
     """
-    path = published_file(weights)
-    folder, filename = path.parent, path.name
-    if not path.exists():
-        # Downloaded here and not by get_state_dict, which announces it on standard output: that belongs
-        # to results.
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(weights.url, str(path), _hash_prefix(filename), progress=False)
-        except (OSError, RuntimeError, ValueError) as error:  # URLError and timeouts are OSErrors
-            reason = _first_line(getattr(error, "reason", None) or error)
-            raise UserError(
-                f"No ImageNet weights for {name}: {filename} is not in {folder} and could not be downloaded"
-                f" ({reason}).",
-                f"Put it there ({weights.url}), or name it: --weights FILE.\n"
-                f"Offline way: --backbone {OFFLINE} (its weights come with the installation).\n"
-                "Or start from random weights: --weights none.",
-            ) from error
+    path = fetch(weights, name)
     try:
         loaded = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except Exception as error:  # as in read_weights
         raise UserError(
-            f"{path} is damaged: {_first_line(error)}.",
+            f"{path} is damaged: {first_line(error)}.",
             "Delete it to have it downloaded again, or put a whole copy in its place.",
         ) from error
     return _tensors(loaded)
 
 
 def published_file(weights: Any) -> Path:
-    """Where torch hub's cache has the file of torchvision's `weights`, or would have it."""
+    """Where torch hub's cache has the file of torchvision's or timm's `weights`, or would have it."""
     return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
+
+
+def fetch(weights: Any, name: str) -> Path:
+    """The file of torchvision's or timm's `weights`, from torch hub's cache or downloaded into it.
+
+    Args:
+        name: the backbone, for the error.
+
+    Raises:
+        UserError: it cannot be downloaded, or comes damaged.
+    """
+    path = published_file(weights)
+    if not path.exists():
+        # Downloaded here and not by get_state_dict, which announces it on standard output: that belongs
+        # to results.
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(weights.url, str(path), _hash_prefix(path.name), progress=False)
+        except (OSError, RuntimeError, ValueError) as error:  # URLError and timeouts are OSErrors
+            reason = first_line(getattr(error, "reason", None) or error)
+            raise UserError(
+                f"No ImageNet weights for {name}: {path.name} is not in {path.parent} and could not be"
+                f" downloaded ({reason}).",
+                f"Put it there ({weights.url}), or name it: --weights FILE.\n"
+                f"Offline way: --backbone {OFFLINE} (its weights come with the installation).\n"
+                "Or start from random weights: --weights none.",
+            ) from error
+    return path
 
 
 def is_whole(path: Path) -> bool:
@@ -133,19 +145,32 @@ def is_whole(path: Path) -> bool:
     return digest.startswith(_hash_prefix(path.name) or "")
 
 
-def fit(body: nn.Module, tensors: Mapping[str, Tensor], *, name: str, origin: str) -> None:
+def in_head(key: str) -> bool:
+    """Whether torchvision calls a tensor of a classifier's head so."""
+    return key.split(".")[0] in HEAD_PARTS
+
+
+def fit(
+    body: nn.Module,
+    tensors: Mapping[str, Tensor],
+    *,
+    name: str,
+    origin: str,
+    is_head: Callable[[str], bool] = in_head,
+) -> None:
     """Load `tensors` into `body`, in place; the head's tensors among them are left aside knowingly.
 
     Args:
         body: the body of the backbone `name`.
-        tensors: weights under torchvision's names; any float dtype, converted to the body's.
+        tensors: weights under the names of their publisher; any float dtype, converted to the body's.
         name: the backbone, for the error.
         origin: where the tensors come from, for the error.
+        is_head: whether a name is of the head.
 
     Raises:
         UserError: names are missing or left over, or shapes differ. The body is unchanged then.
     """
-    given = {_modern(key): tensor for key, tensor in tensors.items() if key.split(".")[0] not in HEAD_PARTS}
+    given = {_modern(key): tensor for key, tensor in tensors.items() if not is_head(key)}
     wanted = body.state_dict()
     # Files from before PyTorch 0.4.1 have no num_batches_tracked; nothing here depends on it.
     missing = [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")]
@@ -219,6 +244,7 @@ def _hash_prefix(filename: str) -> str | None:
     return found.group(1) if found else None
 
 
-def _first_line(error: object) -> str:
+def first_line(error: object) -> str:
+    """Of what an exception says, harmless and without a full stop."""
     lines = [harmless(line) for line in str(error).strip().splitlines()]
     return lines[0][:_LONGEST_WHY].rstrip(".:") if lines else type(error).__name__

@@ -120,7 +120,7 @@ class RunDirectory:
         """
         runs = Path(settings.run.runs_dir).expanduser()
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
-        stem = f"{stamp}-{settings.model.backbone}"
+        stem = f"{stamp}-{settings.model.backbone.replace(':', '-')}"
         try:
             runs.mkdir(parents=True, exist_ok=True)
             for number in range(1, 1000):

@@ -113,3 +113,10 @@ def test_tempered_keeps_the_ranking_of_two_classes(logits: NDArray[np.float64], 
 def test_a_temperature_of_1_changes_nothing(logits: NDArray[np.float64]) -> None:
     probabilities = softmax(logits)
     assert metrics.tempered(probabilities, 1.0) == pytest.approx(probabilities, abs=1e-6)
+
+
+def test_losses_are_of_the_actual_class_and_end_where_float32_does() -> None:
+    probabilities = np.array([[0.25, 0.75], [0.5, 0.5], [1.0, 0.0]], np.float32)
+    found = metrics.losses(probabilities, np.array([0, 1, 1]))
+    assert found.dtype == np.float32
+    assert found == pytest.approx([np.log(4), np.log(2), 87.336544])

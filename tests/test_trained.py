@@ -148,6 +148,12 @@ def test_without_weights_it_says_so(copied: RunDirectory) -> None:
         load(copied, "cpu")
 
 
+def test_no_memory_is_taken_for_a_network_that_the_weights_do_not_fit(copied: RunDirectory) -> None:
+    copied.config.write_text(copied.config.read_text().replace("hidden = 16", f"hidden = {2**50}"))
+    with pytest.raises(UserError, match="does not fit this model"):
+        load(copied, "cpu")
+
+
 @pytest.mark.parametrize("device", ["abacus", "cuda:99"])
 def test_a_device_that_is_not_there_is_told(run: RunDirectory, device: str) -> None:
     with pytest.raises(UserError, match=f"--device {device}"):

@@ -100,6 +100,7 @@ def load(directory: RunDirectory, device: str = "auto") -> Trained:
     chosen = hardware.choose(config.replace(settings, here).hardware)
     torch.set_num_threads(chosen.threads)
     point, wanted = checkpoints.read_operating_point(directory.checkpoints), settings.evaluation
+    checkpoints.check_head(directory.checkpoints, len(record.classes), settings.model.hidden)
     backbone, model = plan.network(settings, len(record.classes), chosen.device, untrained=True)
     checkpoints.load_best(directory.checkpoints, model)
     return Trained(

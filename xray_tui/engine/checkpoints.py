@@ -85,6 +85,19 @@ def load_best(folder: Path, model: nn.Module, world: World = ALONE) -> None:
     _put(model, world.tensors(lambda: _load(folder / BEST)), folder / BEST)
 
 
+def check_head(folder: Path, classes: int, hidden: int) -> None:
+    """Whether the weights of the best epoch can be of such a head, before memory is taken for one.
+
+    Raises:
+        UserError: they are of another one, or the file is missing or damaged.
+    """
+    file = folder / BEST
+    with _open(file) as opened:
+        shapes = [opened.get_slice(name).get_shape() for name in opened.keys() if name.startswith("head.")]  # noqa: SIM118  # as below
+    if [classes, hidden] not in shapes:
+        raise UserError(f"{file} does not fit this model: its head is another one")
+
+
 def keep_operating_point(folder: Path, point: OperatingPoint) -> Path:
     """Write into the file of the best weights what was chosen with them; the weights stay as they are.
 

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from xray_tui import metrics
 from xray_tui.data import unsealings
 from xray_tui.data.pixels import Pixels
@@ -20,7 +18,6 @@ from xray_tui.files import Insist
 from xray_tui.words import count
 
 _SEALED = "test stays sealed, as --unseal never has it; `xray-tui evaluate RUN` evaluates the run on it"
-_LEAST_PROBABILITY = np.finfo(np.float32).tiny
 
 
 class Evaluation:
@@ -174,13 +171,8 @@ class Evaluation:
 
 
 def tempered(found: Predictions, temperature: float | None) -> Predictions:
-    """The predictions as they are with logits divided by a temperature, where there is one.
-
-    A probability that is 0 in float32 has the loss of the smallest that is none, 87 nats.
-    """
+    """The predictions as they are with logits divided by a temperature, where there is one."""
     if temperature is None:
         return found
     probabilities = metrics.tempered(found.probabilities, temperature)
-    of_actual = probabilities[np.arange(len(found.actual)), found.actual]
-    losses = -np.log(np.maximum(of_actual, _LEAST_PROBABILITY))
-    return Predictions(probabilities, losses.astype(np.float32), found.actual)
+    return Predictions(probabilities, metrics.losses(probabilities, found.actual), found.actual)

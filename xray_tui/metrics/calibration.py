@@ -135,6 +135,20 @@ def tempered(probabilities: NDArray[np.float32], temperature: float) -> NDArray[
     return scaled
 
 
+def losses(probabilities: NDArray[np.float32], actual: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Negative log-likelihood of each image, (N,), in nats.
+
+    A probability that is 0 in float32 has the loss of the smallest that is none, 87 nats.
+
+    Args:
+        probabilities: (N, C).
+        actual: class numbers, (N,).
+    """
+    of_actual = probabilities[np.arange(len(actual)), actual]
+    told: NDArray[np.float32] = -np.log(np.maximum(of_actual, np.finfo(np.float32).smallest_normal))
+    return told
+
+
 def _logits(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
     """Up to a constant an image. What float32 rounded to 0 counts as the least it holds."""
     least = np.finfo(np.float32).smallest_subnormal

@@ -118,8 +118,6 @@ def _kept_of_validation(record: RunRecord, best: EpochEnded, directory: RunDirec
     Raises:
         UserError: nothing was kept of it.
     """
-    import numpy as np
-
     from xray_tui import metrics
     from xray_tui.runs.predictions import KeptPredictions
 
@@ -130,9 +128,7 @@ def _kept_of_validation(record: RunRecord, best: EpochEnded, directory: RunDirec
     if not (record.point and record.point.temperature):
         return Kept(images, found.probabilities, found.probabilities, found.losses)
     calibrated = metrics.tempered(found.probabilities, record.point.temperature)
-    of_actual = calibrated[np.arange(len(images)), images.actual]
-    losses = -np.log(np.maximum(of_actual, np.finfo(np.float32).smallest_normal))
-    return Kept(images, found.probabilities, calibrated, losses)
+    return Kept(images, found.probabilities, calibrated, metrics.losses(calibrated, images.actual))
 
 
 def _test(record: RunRecord, test: TestEvaluated, directory: RunDirectory | None) -> Judged:

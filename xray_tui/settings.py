@@ -125,6 +125,9 @@ class AugmentationSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Fraction, Meta(description="largest standard deviation of Gaussian noise, as part of white")
     ] = 0.0
     erase: Annotated[Fraction, Meta(description="probability that a random rectangle is erased")] = 0.0
+    letters: Annotated[
+        Fraction, Meta(description="probability that letters are burnt in near the sides, as devices do")
+    ] = 0.0
 
 
 class TrainingSettings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,9 +5,9 @@
 
 Takes every finished run of a folder that validated on patients held out, asks its best weights about the
 validation images as they are and about the same images as another machine or another hand might have made
-them (brighter, darker, flatter, closer, softer, noisier), and prints the AUC of each. With `--test` the test
-AUC that each run's journal has stands beside them, and how well each column orders the runs as test does
-(Spearman): for whoever wants to know after the fact, not for choosing.
+them (brighter, darker, flatter, closer, softer, noisier, with another device's letters), and prints the
+AUC of each. With `--test` the test AUC that each run's journal has stands beside them, and how well each
+column orders the runs as test does (Spearman): for whoever wants to know after the fact, not for choosing.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from xray_tui import config, evaluating, metrics
+from xray_tui.data.letters import Letters, burn
 from xray_tui.data.pixels import Pixels
 from xray_tui.engine.controls import Controls
 from xray_tui.engine.passes import Passes
@@ -44,6 +45,17 @@ def _closer(image: Tensor) -> Tensor:
     return F.resize(F.center_crop(image, [round(side * 0.8)] * 2), [side, side], antialias=True)
 
 
+_LETTERS = (
+    Letters("R", height=0.1, down=0.11, right=0.06, grey=250, on_black=False),
+    Letters("KV59", height=0.04, down=0.97, right=0.94, grey=250, on_black=False),
+    Letters("13:41:30", height=0.04, down=0.03, right=0.92, grey=250, on_black=False),
+)
+
+
+def _lettered(image: Tensor) -> Tensor:
+    return burn(image.clone(), _LETTERS)
+
+
 SHIFTS: dict[str, Callable[[Tensor], Tensor]] = {
     "as it is": lambda image: image,
     "brighter": lambda image: F.adjust_gamma(image, 0.6),
@@ -52,6 +64,7 @@ SHIFTS: dict[str, Callable[[Tensor], Tensor]] = {
     "closer": _closer,
     "softer": lambda image: F.gaussian_blur(image, [9, 9], [2.0, 2.0]),
     "noisier": _noisy,
+    "letters": _lettered,
 }
 
 

@@ -103,7 +103,7 @@ def test_plain_resizes_the_short_side_and_crops_the_centre() -> None:
 
 
 def test_what_is_added_leaves_the_recipes_throws_alone() -> None:
-    stronger = AugmentationSettings(gamma=0.5, blur=1.0, noise=0.1, erase=1.0)
+    stronger = AugmentationSettings(gamma=0.5, blur=1.0, noise=0.1, erase=1.0, letters=1.0)
     published, more = (draw(s, (200, 300), 1, 2, 3) for s in (SETTINGS, stronger))
     for name in ("top", "left", "height", "width", "angle", "brightness", "contrast", "flip"):
         assert getattr(published, name) == getattr(more, name)
@@ -111,6 +111,7 @@ def test_what_is_added_leaves_the_recipes_throws_alone() -> None:
     assert more.gamma != 1
     assert min(more.blur, more.noise) > 0
     assert more.erased
+    assert more.letters
 
 
 def test_gamma_bends_the_greys() -> None:

@@ -40,6 +40,7 @@ EVERYTHING: dict[str, Any] = {
     "training.augmentation.blur": 0.5,
     "training.augmentation.noise": 0.1,
     "training.augmentation.erase": 0.5,
+    "training.augmentation.letters": 0.5,
     "evaluation.tta": "flip",
 }
 

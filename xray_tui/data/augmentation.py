@@ -15,6 +15,7 @@ from torch.nn.functional import embedding, grid_sample
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
+from xray_tui.data.letters import Letters, burn, thrown
 from xray_tui.settings import AugmentationSettings
 
 _RATIO = (3 / 4, 4 / 3)  # aspect ratios of a random resized crop, torchvision's default
@@ -47,6 +48,7 @@ class Draw:
     """(top, left, height, width), as parts of the crop's side."""
     grey: int = 0
     """That the rectangle is filled with."""
+    letters: tuple[Letters, ...] = ()
 
 
 def draw(settings: AugmentationSettings, size: tuple[int, int], seed: int, epoch: int, image: int) -> Draw:
@@ -70,7 +72,7 @@ def draw(settings: AugmentationSettings, size: tuple[int, int], seed: int, epoch
         flip=bool(rng.random() < settings.flip),
     )
     blurs, noise, erases = rng.random() < settings.blur, rng.random() * settings.noise, rng.random()
-    return replace(
+    strong = replace(
         published,
         gamma=math.exp(rng.uniform(-settings.gamma, settings.gamma)),
         blur=rng.uniform(*_BLUR) if blurs else 0.0,
@@ -79,10 +81,12 @@ def draw(settings: AugmentationSettings, size: tuple[int, int], seed: int, epoch
         erased=_rectangle(rng) if erases < settings.erase else None,
         grey=int(rng.integers(256)),
     )
+    return replace(strong, letters=thrown(rng)) if rng.random() < settings.letters else strong
 
 
 def augment(images: Sequence[Tensor], chances: Sequence[Draw], resize: int, crop: int) -> Tensor:
-    """Train images: random resized crop, rotation, gamma, jitter, blur, noise, flip, centre crop, erasing.
+    """Train images: random resized crop, rotation, gamma, jitter, blur, noise, flip, centre crop, letters,
+    erasing.
 
     On a GPU nothing here waits for it: what chance drew is known to the host, and nothing is read back.
 
@@ -188,6 +192,8 @@ def _finish(image: Tensor, chance: Draw, crop: int) -> Tensor:
     if chance.flip:
         image = F.horizontal_flip(image)
     cropped: Tensor = F.center_crop(image, [crop, crop])
+    if chance.letters:
+        cropped = burn(cropped.clone(), chance.letters, mirrored=chance.flip)
     if chance.erased:
         top, left, height, width = (round(part * crop) for part in chance.erased)
         cropped = cropped.clone()

@@ -167,6 +167,7 @@ def default(settings: Settings) -> dict[str, Dimension]:
         "training.augmentation.jitter": (True, Range(0.0, 0.6)),
         "training.augmentation.gamma": (True, Range(0.0, 0.7)),
         "training.augmentation.erase": (True, Range(0.0, 0.5)),
+        "training.augmentation.letters": (True, Range(0.0, 0.5)),
     }
     return {path: dimension for path, (has_effect, dimension) in proposed.items() if has_effect}
 

@@ -33,8 +33,8 @@ def test_of_a_mirrored_image_they_are_mirrored() -> None:
 
 def test_a_capital_l_is_a_stem_on_a_foot() -> None:
     ink = glyphs("L", 40)
-    assert ink[2:-2, 2].all()
-    assert ink[-3, 2:-2].all()
+    assert ink.all(0).any()
+    assert ink[-1].float().mean() > 0.5
     assert not ink[: ink.shape[0] // 2, ink.shape[1] // 2 :].any()
 
 

@@ -66,7 +66,7 @@ def burn(image: Tensor, texts: tuple[Letters, ...], *, mirrored: bool = False) -
 
 @lru_cache(maxsize=1024)
 def glyphs(text: str, height: int) -> Tensor:
-    """Where the ink is: bool (about height, W), cut to the letters."""
+    """Where the ink is: bool (H, W), H some three quarters of the height of a line."""
     font = ImageFont.load_default(height)
     left, top, right, bottom = font.getbbox(text)
     canvas = Image.new("L", (max(1, int(right - left)), max(1, int(bottom - top))))

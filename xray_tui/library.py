@@ -306,6 +306,14 @@ def _read(directory: RunDirectory) -> Run:
     )
 
 
+def _make_room() -> None:
+    """The run has ended, the calling program goes on: models are large."""
+    from xray_tui.engine import hardware  # late: torch
+
+    process.release_objects()
+    hardware.release()
+
+
 def _events(
     begin: _Begin, controls: Controls, opened: Callable[[RunDirectory], None] = lambda directory: None
 ) -> Events:
@@ -324,7 +332,7 @@ def _events(
         except BaseException as error:  # the caller's to deal with, whatever it is
             failed.append(error)
         finally:
-            process.release_objects()
+            _make_room()
             told.put(None)
 
     def leave() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hatchling import build
 
 import xray_tui
+from xray_tui import cli_data
 
 ROOT = Path(__file__).parents[1]
 
@@ -85,3 +86,12 @@ def test_the_sdist_is_complete_and_holds_nothing_stray(sdist: Path) -> None:
 
 def test_a_wheel_from_the_sdist_is_the_one_from_the_tree(wheel: Path, sdist: Path, tmp_path: Path) -> None:
     assert built("wheel", sdist, tmp_path).read_bytes() == wheel.read_bytes()
+
+
+def test_an_installed_demo_is_made_in_the_cache_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli_data.demo_folder() == ROOT / "data" / "demo"
+    monkeypatch.setattr(cli_data, "__file__", str(tmp_path / "site-packages" / "xray_tui" / "cli_data.py"))
+    monkeypatch.setenv("XRAY_TUI_CACHE_DIR", str(tmp_path / "cache"))
+    assert cli_data.demo_folder() == tmp_path / "cache" / "demo"

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 import signal
 import sys
@@ -121,6 +122,34 @@ def test_a_table_obeys_nobodys_file_name(call: Call, scans: Path) -> None:
     assert any(line.endswith("scans/␛[31mred␊.png") for line in lines)
     assert lines[2].split(maxsplit=4)[-1] == "scans/broken.jpeg: not a JPEG, PNG or DICOM image"
     assert len({line.index("scans/") for line in lines[1:]}) == 1, "columns stand below each other"
+
+
+def test_on_a_terminal_rows_stand_above_the_progress(
+    call: Call, scans: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def fileno(self) -> int:
+            return 2  # of the signal handlers, where it hangs up: here it does not
+
+    screen, errors = Terminal(), Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setattr(sys, "stderr", errors)
+    code, _, _ = call("scans")
+    shown = screen.getvalue()
+    assert code == 0
+    for number in range(5):
+        assert re.search(
+            rf"(NORMAL|PNEUMONIA) +0\.\d{{4}} +0\.\d{{4}} +(no|yes) +scans/film {number}\.png\n", shown
+        )
+    assert re.search("predicting .*img/s", shown)
+    assert re.search(r"\d/6\b", shown), "of how many, for they can be counted"
+    assert "predicting" not in errors.getvalue(), "one bar is enough"
+    assert "5 images in" in errors.getvalue()
 
 
 def test_where_nothing_is_read_it_says_so(call: Call, tmp_path: Path) -> None:

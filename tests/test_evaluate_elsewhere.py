@@ -150,3 +150,13 @@ def test_it_stops_when_it_is_asked_to(run: RunDirectory, hospital: Path) -> None
         evaluate_elsewhere(run, hospital, stop, controls)
     with pytest.raises(UserError, match="has no best epoch"):
         evaluate_elsewhere(RunDirectory(hospital), hospital, stop, controls)
+
+
+def test_a_run_without_its_operating_point_is_refused(
+    run: RunDirectory, hospital: Path, tmp_path: Path
+) -> None:
+    cut = RunDirectory(Path(shutil.copytree(run.path, tmp_path / "cut")))
+    lines = cut.journal.read_bytes().splitlines(keepends=True)
+    cut.journal.write_bytes(b"".join(line for line in lines if b'"type":"operating_point"' not in line))
+    with pytest.raises(UserError, match="before its operating point was chosen"):
+        evaluate_elsewhere(cut, hospital, lambda event: None, Controls())

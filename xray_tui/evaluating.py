@@ -42,14 +42,7 @@ def evaluate_test(directory: RunDirectory, emit: Emit, controls: Controls) -> No
     check_own(directory)
     refuse_live(directory)
     record = RunRecord.of(past := follow.read(directory))
-    run, best = _best(record, directory)
-    settings = config.load_kept(directory.config)
-    wanted = settings.evaluation
-    if record.point is None and (wanted.operating_point != "likeliest" or wanted.calibrate):
-        raise UserError(
-            f"{directory.name} ended before its operating point was chosen",
-            f"`xray-tui resume {directory.name}` goes on with it, and evaluates test at its end",
-        )
+    run, best, settings = _chosen(record, directory)
     if not Path(settings.data.root).is_dir():
         raise UserError(f"the run's data folder {settings.data.root} is not there", "put it back")
     with Claim(directory) as claim:
@@ -84,13 +77,13 @@ def evaluate_elsewhere(directory: RunDirectory, root: Path, emit: Emit, controls
         emit: given progress.
 
     Raises:
-        UserError: the images are the run's own, or of other classes; none can be read; or as :func:`load` and
-            :func:`verdicts` of :mod:`xray_tui.trained`.
+        UserError: the run has no best epoch or no operating point yet; the images are its own, or of other
+            classes; none can be read; or as :func:`load` and :func:`verdicts` of :mod:`xray_tui.trained`.
         Stop: the controls were asked to.
     """
     record = RunRecord.of(follow.read(directory))
-    run, _ = _best(record, directory)
-    settings, listing = config.load_kept(directory.config), scan_labelled(root)
+    run, _, settings = _chosen(record, directory)
+    listing = scan_labelled(root)
     _check_foreign(listing, Path(settings.data.root), directory)
     _check_classes(listing, record.classes, directory)
     emit(Progress(phase="weights", note=f"loading {settings.model.backbone}"))
@@ -130,11 +123,22 @@ def evaluate_elsewhere(directory: RunDirectory, root: Path, emit: Emit, controls
     return Elsewhere(listing.root, predictions, len(files) - len(read), trained.epoch, looks.times)
 
 
-def _best(record: RunRecord, directory: RunDirectory) -> tuple[str, int]:
-    """What the run's directory was called when it began, and its best epoch."""
+def _chosen(record: RunRecord, directory: RunDirectory) -> tuple[str, int, Settings]:
+    """What the directory was called when the run began, its best epoch, its settings.
+
+    Raises:
+        UserError: it did not come to choosing what is evaluated.
+    """
     if record.started is None or record.best is None:
         raise UserError(f"{directory.name} has no best epoch", "there are no weights to evaluate")
-    return record.started.run, record.best.epoch
+    settings = config.load_kept(directory.config)
+    wanted = settings.evaluation
+    if record.point is None and (wanted.operating_point != "likeliest" or wanted.calibrate):
+        raise UserError(
+            f"{directory.name} ended before its operating point was chosen",
+            f"`xray-tui resume {directory.name}` goes on with it",
+        )
+    return record.started.run, record.best.epoch, settings
 
 
 def _check_foreign(listing: Listing, own: Path, directory: RunDirectory) -> None:

@@ -114,7 +114,7 @@ def test_the_folder_and_settings_may_come_from_a_config_file(call: Call, chest: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["check"], "error: no data folder given"),
+        (["check"], "error: no data given"),
         (["check", "/nowhere/at all"], "error: no such folder: /nowhere/at all"),
         (["check", "lacking"], "error: the classes of test/ differ from those of train/: it lacks b"),
     ],

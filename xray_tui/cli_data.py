@@ -29,6 +29,7 @@ data_app = App(
     help_epilogue="""Examples:
   xray-tui data check ~/chest_xray && xray-tui train ~/chest_xray
   xray-tui data check ~/chest_xray --split holdout
+  xray-tui data check labels.csv --columns 'path=Image Index, label=Finding'
   xray-tui data check ~/chest_xray --json | jq '.findings[] | {kind, title}'
 
 Exit codes: 0 nothing spoils a run; 1 something does: too many unreadable files,
@@ -44,6 +45,7 @@ def data_check(
     data: Path | None = None,
     /,
     *,
+    columns: Annotated[str | None, option("data.columns")] = None,
     split: Annotated[Split | None, option("data.split")] = None,
     seed: Annotated[int | None, option("training.seed")] = None,
     image_size: Annotated[int | None, option("training.image_size")] = None,
@@ -58,15 +60,17 @@ def data_check(
     """Count, decode and compare the radiographs; say what it means for a run.
 
     Args:
-        data: folder with train/, test/ and perhaps val/ (default: the config file's).
+        data: folder with train/, test/ and perhaps val/, a CSV file of labels, or MedMNIST's .npz (default:
+            the config file's).
         json: print all of it as JSON, every file by name.
     """
     from xray_tui.console_data import CheckProgress, print_json, print_report  # late: rich
-    from xray_tui.data import checks  # late: numpy and Pillow
+    from xray_tui.data import checks, sources  # late: numpy and Pillow
     from xray_tui.data.pixel_cache import cache_of  # late: numpy
 
     given = {
         "data.root": str(data) if data else None,
+        "data.columns": columns,
         "data.split": split,
         "training.seed": seed,
         "training.image_size": image_size,
@@ -76,7 +80,7 @@ def data_check(
     }
     settings = config.load(given, file=config_file or settings_file.existing_user_file())
     if not settings.data.root:
-        raise UserError("no data folder given", "name the folder that holds train/ and test/")
+        raise UserError("no data given", f"name {sources.WANTED}")
     try:
         survey = checks.survey(Path(settings.data.root), settings)
     except OSError as error:

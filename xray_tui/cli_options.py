@@ -47,6 +47,7 @@ class RunOptions:
     backbone: Annotated[str | None, option("model.backbone")] = None
     weights: Annotated[str | None, option("model.weights")] = None
     preset: Annotated[Preset | None, option("preset")] = None
+    columns: Annotated[str | None, option("data.columns")] = None
     split: Annotated[Split | None, option("data.split")] = None
     positive: Annotated[str | None, option("data.positive")] = None
     unfreeze: Annotated[Unfreeze | None, option("training.unfreeze")] = None

@@ -43,7 +43,7 @@ def evaluate_test(directory: RunDirectory, emit: Emit, controls: Controls) -> No
     refuse_live(directory)
     record = RunRecord.of(past := follow.read(directory))
     run, best, settings = _chosen(record, directory)
-    if not Path(settings.data.root).is_dir():
+    if not Path(settings.data.root).exists():
         raise UserError(f"the run's data folder {settings.data.root} is not there", "put it back")
     with Claim(directory) as claim:
         planned = _plan(directory, config.replace(settings, {"evaluation.unseal": "end"}), emit)

@@ -151,7 +151,7 @@ def _put_back(
 
     settings = config.load_kept(directory.config)
     root = Path(settings.data.root)
-    if not root.is_dir():
+    if not root.exists():
         raise UserError(
             f"the run's data folder {root} is not there",
             f"put it back, or write where it is now under [data] into {directory.config}",

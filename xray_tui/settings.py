@@ -25,7 +25,17 @@ Rate = Annotated[float, Meta(gt=0)]
 
 
 class DataSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    root: Annotated[str, Meta(description="folder with train/, test/ and perhaps val/")] = ""
+    root: Annotated[
+        str,
+        Meta(description="folder with train/, test/ and perhaps val/; a CSV of labels; MedMNIST's .npz"),
+    ] = ""
+    columns: Annotated[
+        str,
+        Meta(
+            description="columns of a CSV of labels, where their names do not tell: path=FILE, label=FINDING "
+            "(also split and patient)"
+        ),
+    ] = ""
     split: Annotated[Split, Meta(description="which folder plays which role")] = "auto"
     positive: Annotated[
         str, Meta(description="class that sensitivity and AUC speak of (default: the last by name)")
@@ -272,6 +282,7 @@ OPTIONS: dict[str, str] = {
     "backbone": "model.backbone",
     "weights": "model.weights",
     "preset": "preset",
+    "columns": "data.columns",
     "split": "data.split",
     "positive": "data.positive",
     "unfreeze": "training.unfreeze",

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import write_image
 from tests.data.dicoms import MRN, NAME, write_dicom_folder
-from tests.engine.conftest import Run
-from xray_tui.events import RunEnded, RunStarted
+from tests.engine.conftest import Run, essence, resume
+from xray_tui.data.pseudonyms import locate
+from xray_tui.events import EpochEnded, RunEnded, RunStarted
 
 Recipe = Callable[..., Run]
 
@@ -26,3 +28,38 @@ def test_a_folder_of_dicom(tmp_path: Path, recipe: Recipe) -> None:
         content = file.read_bytes()
         assert MRN.encode() not in content
         assert NAME.encode() not in content
+
+
+@pytest.mark.parametrize("hash_names", [False, True])
+def test_a_csv_file_of_labels(tmp_path: Path, recipe: Recipe, hash_names: bool) -> None:
+    """Its run is resumed, and a watching process finds its radiographs."""
+    rows = ["Bild;Befund;Fall"]
+    for number in range(24):
+        ill, name = number % 4 > 1, f"bilder/fall {number // 2}/{number % 2}.png"
+        write_image(tmp_path / name, bright=ill, seed=number)
+        rows.append(f"{name};{'krank' if ill else 'gesund'};{number // 2}")
+    file = tmp_path / "labels.csv"
+    file.write_text("\n".join(rows))
+    options = {
+        "data.columns": "path=Bild, label=Befund, patient=Fall",
+        "data.split": "holdout",
+        "data.holdout": 0.3,
+        "data.hash_names": hash_names,
+    }
+    whole = recipe(file, options)
+    stopped = recipe(
+        file,
+        options,
+        lambda event, controls: controls.stop("test") if isinstance(event, EpochEnded) else None,
+    )
+    again = resume(stopped.directory)
+    (started,) = whole.of(RunStarted)
+    assert essence(whole.journaled) == essence(stopped.journaled + again.journaled)
+    assert started.settings["data"]["root"] == str(file)
+    assert started.images["train"] == started.images["validation"] | {"gesund": 8, "krank": 8}
+    assert started.patients == {"train": 8, "validation": 4, "test": 0}
+    for path, actual, _ in whole.directory.sources():
+        place = locate(file / path)
+        assert place.is_file()
+        assert (int(place.parent.name[5:]) % 2 == 1) == (actual == "krank")
+        assert ("fall" in path) != hash_names

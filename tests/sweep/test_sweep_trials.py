@@ -182,7 +182,7 @@ def test_show_space_shows_what_would_be_searched(folder: Path, capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "error: no data folder given"),
+        ((), "error: no data given"),
         (("nowhere",), "error: no such folder"),
         (("chest", "--trials=0"), "error: --trials 0: nothing to try"),
         (("chest", "--timeout-minutes=0"), "error: --timeout-minutes 0"),

@@ -114,9 +114,9 @@ async def test_s_pressed_too_early_starts_once_the_folder_is_known(chest: Path) 
 
     found = threading.Event()
 
-    def slow(root: Path) -> object:
+    def slow(root: Path, columns: str) -> object:
         found.wait(5)
-        return CHECKS.scan(root)
+        return CHECKS.scan(root, columns)
 
     engine = FakeEngine()
     checks = Checks(slow, CHECKS.backbones, CHECKS.check_backbone)  # type: ignore[arg-type]

@@ -137,7 +137,7 @@ class FakeListing:
     counts: dict[str, dict[str, int]]
 
 
-def scan(root: Path) -> FakeListing:
+def scan(root: Path, columns: str = "") -> FakeListing:
     """Knows folders by whether they hold ``train``."""
     if not (root / "train").is_dir():
         raise UserError(f"no such folder: {root}", "name the folder that holds train/ and test/")

@@ -11,9 +11,9 @@ from xray_tui import config
 from xray_tui.data.check_cache import Fact
 from xray_tui.data.facts import Reading, read_facts
 from xray_tui.data.findings import Finding, Survey, find
-from xray_tui.data.folders import scan
 from xray_tui.data.pixel_cache import Usage
-from xray_tui.data.pseudonyms import OWN_NAMES, Pseudonyms, own_key
+from xray_tui.data.pseudonyms import OWN_NAMES, hiding, own_key
+from xray_tui.data.sources import scan
 from xray_tui.data.splits import assign
 from xray_tui.settings import Settings
 from xray_tui.words import bytes_in_words, count, percent
@@ -24,7 +24,7 @@ _BINS = 40
 class RoleCount(Struct, frozen=True):
     role: str
     folders: list[str]
-    """Where its images lie."""
+    """Where its images lie, or the splits that a file of labels tells."""
     images: int
     classes: dict[str, int]
     """Images by class, by name."""
@@ -90,7 +90,7 @@ class DataReport(Struct, frozen=True):
 
 
 def survey(root: Path, settings: Settings) -> Survey:
-    """Look at the names in a data folder; no file is opened.
+    """Look at the names in a data folder; of DICOM files the headers are read, no other is opened.
 
     All images get their roles: a run's ``limit`` says nothing of the data.
 
@@ -98,25 +98,26 @@ def survey(root: Path, settings: Settings) -> Survey:
         UserError: the folder is none, cannot be looked into, or does not allow the split.
     """
     everything = config.replace(settings, {"data.limit": 0})
-    listing = scan(root)
+    listing = scan(root, settings.data.columns)
     roles = assign(listing, everything.data, everything.training.seed)
-    names = Pseudonyms(own_key()) if settings.data.hash_names else OWN_NAMES
+    names = hiding(own_key(), listing) if settings.data.hash_names else OWN_NAMES
     return Survey(listing, names.hide(roles), everything, names)
 
 
 def judge(survey: Survey, facts: Mapping[str, Fact]) -> DataReport:
     """What the names and the facts known so far come to."""
+    folder_of = {f.place: folder for folder, files in survey.listing.folders.items() for f in files}
     roles = [
         RoleCount(
             role,
-            sorted({file.path.partition("/")[0] for file in files}),
+            sorted({folder_of[file.place] for file in files}),
             len(files),
             survey.counts(files),
         )
         for role, files in survey.by_role.items()
     ]
     return DataReport(
-        root=str(survey.listing.root).encode(errors="backslashreplace").decode(),
+        root=str(survey.listing.source).encode(errors="backslashreplace").decode(),
         classes=survey.listing.classes,
         split=survey.roles.split,
         split_note=survey.roles.note,

@@ -47,11 +47,18 @@ class ImageFile:
 @dataclass(frozen=True)
 class Listing:
     root: Path
-    """Absolute; below it lie train/, test/ and perhaps val/."""
+    """Absolute; below it lie the images."""
     classes: list[str]
     """By name."""
     folders: dict[str, list[ImageFile]]
-    """The image files of each split folder that is there, by path."""
+    """The image files of each split that is there, by path. A split folder has its name."""
+    told_by: Path | None = None
+    """The file that was named as data, absolute, where it was no folder."""
+
+    @property
+    def source(self) -> Path:
+        """What was named as data: finds the same images again."""
+        return self.told_by or self.root
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:

@@ -1,10 +1,11 @@
 """File names that tell nothing: what a run writes or shows names an image by a keyed digest of its path.
 
 With the setting ``data.hash_names`` an image is called ``test/NORMAL/9f86d081884c7d65.jpeg``: split and class
-stay, for they are labels, and the name of the file becomes 16 digits of an HMAC-SHA256. Names can be guessed
-(``person14_virus_1``), so a plain digest would be undone by trying; the key makes that impossible for
-whoever has not got it. It is made once, lies in the user's state folder and never in a run directory. One key
-gives one image the same pseudonym in every run, so that runs can be compared image by image.
+stay, for they are labels, and the name of the file becomes 16 digits of an HMAC-SHA256. Where a CSV file
+tells the labels, folders may be anything (a patient's, a date's), and only the digits are left. Names can be
+guessed (``person14_virus_1``), so a plain digest would be undone by trying; the key makes that impossible
+for whoever has not got it. It is made once, lies in the user's state folder and never in a run directory.
+One key gives one image the same pseudonym in every run, so that runs can be compared image by image.
 
 The engine hides the names where the plan is made: from there on :attr:`ImageFile.path` is the pseudonym, and
 only who opens a file asks for :attr:`ImageFile.place`. Whoever reads a run finds the file by :func:`locate`.
@@ -20,7 +21,8 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from xray_tui.data.folders import SUFFIXES, ImageFile, scan
+from xray_tui.data import labels, sources
+from xray_tui.data.folders import SUFFIXES, ImageFile, Listing
 from xray_tui.data.splits import Roles, named_patient, patient_of
 from xray_tui.errors import UserError
 from xray_tui.files import state_folder
@@ -59,10 +61,12 @@ class Pseudonyms(Names):
 
     Args:
         key: that nobody can guess.
+        keep_folders: those of the images are split and class.
     """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, *, keep_folders: bool = True) -> None:
         self._key = key
+        self._keep_folders = keep_folders
 
     def hide(self, roles: Roles) -> Roles:
         """The same images in the same order, called by pseudonyms.
@@ -89,7 +93,8 @@ class Pseudonyms(Names):
         """What an image is called whose file lies at ``path``, relative to the data folder."""
         file = PurePosixPath(path)
         known = file.suffix if file.suffix.lower() in SUFFIXES else ""  # another is the end of a UID
-        return str(file.with_name(self._digits("image", path) + known))
+        called = self._digits("image", path) + known
+        return str(file.with_name(called)) if self._keep_folders else called
 
     def _hidden(self, file: ImageFile) -> ImageFile:
         return replace(file, path=self.path(file.path), hidden=file.path)
@@ -97,6 +102,12 @@ class Pseudonyms(Names):
     def _digits(self, what: str, name: str) -> str:
         told = f"{what}\0{name}".encode("utf-8", "surrogateescape")
         return hmac.new(self._key, told, hashlib.sha256).hexdigest()[:DIGITS]
+
+
+def hiding(key: bytes, listing: Listing) -> Pseudonyms:
+    """The pseudonyms of a listing's images."""
+    told_by = listing.told_by
+    return Pseudonyms(key, keep_folders=told_by is None or told_by.suffix.lower() != sources.LABELS)
 
 
 def key_file() -> Path:
@@ -167,19 +178,26 @@ def check_key(root: Path, called: Collection[str]) -> None:
 
 
 def locate(path: Path) -> Path:
-    """The file that is meant by a path in a data folder, whose name may be a pseudonym.
+    """The file that is meant by a path in a data folder, or in a file that tells of images.
 
-    Lists the folder the first time: to be called in a thread.
+    Its name may be a pseudonym: then all images are listed the first time. To be called in a thread.
 
     Raises:
         UserError: it is a pseudonym, and its key or its file is not here.
     """
+    told = sources.within(path)
+    if told is not None:
+        source, called = told
+        root = sources.root_of(source)
+        path = root / called
+    else:
+        source = root = path.parents[2] if len(path.parents) > 2 else path.parent
+        called = "/".join(path.parts[-3:])
     if not _FORM.fullmatch(path.name) or path.exists():
         return path
-    root, called = path.parents[2], "/".join(path.parts[-3:])
-    if not root.is_dir():
-        raise UserError(f"the data folder {root} is not there")
-    place = _places(root, read_key()).get(called)
+    if not source.exists():
+        raise UserError(f"the data folder {source} is not there")
+    place = _places(source, read_key()).get(called)
     if place is None:
         raise UserError(
             "no file of the data folder has this pseudonym", "the file is gone, or the key was another one"
@@ -188,10 +206,17 @@ def locate(path: Path) -> Path:
 
 
 @lru_cache(_KEPT_FOLDERS)
-def _places(root: Path, key: bytes) -> dict[str, str]:
-    """Where the images of a data folder lie, by pseudonym."""
+def _places(source: Path, key: bytes) -> dict[str, str]:
+    """Where the images of a source lie, by pseudonym.
+
+    Of a CSV file each cell counts that may be a path: which column has them, a run's settings may tell.
+    """
+    if source.suffix.lower() == sources.LABELS and source.is_file():
+        names = Pseudonyms(key, keep_folders=False)
+        places = {labels.place_of(source.parent, cell) for cell in labels.cells(source)}
+        return {names.path(place): place for place in places if place is not None}
     names = Pseudonyms(key)
-    files = [file.path for folder in scan(root).folders.values() for file in folder]
+    files = [file.path for folder in sources.look(source).folders.values() for file in folder]
     return {names.path(path): path for path in files}
 
 

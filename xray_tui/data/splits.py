@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from xray_tui.data import patients
-from xray_tui.data.folders import ImageFile, Listing
+from xray_tui.data.folders import SPLIT_FOLDERS, ImageFile, Listing
 from xray_tui.errors import UserError
 from xray_tui.settings import DataSettings
 
@@ -43,7 +43,13 @@ def named_patient(file: ImageFile) -> str | None:
 
 def patient_of(file: ImageFile) -> str:
     """The patient of an image, as :func:`named_patient`; an image without an id is its own patient."""
-    return named_patient(file) or PurePosixPath(file.place).stem
+    named = named_patient(file)
+    if named is not None:
+        return named
+    path = PurePosixPath(file.place)
+    in_class_folder = len(path.parts) == 3 and path.parts[0] in SPLIT_FOLDERS
+    # Elsewhere images of many patients may be called alike, in folders of their own.
+    return path.stem if in_class_folder else str(path.with_suffix(""))
 
 
 def assign(listing: Listing, settings: DataSettings, seed: int) -> Roles:
@@ -53,29 +59,36 @@ def assign(listing: Listing, settings: DataSettings, seed: int) -> Roles:
         UserError: the folders do not allow the split asked for.
     """
     folders = patients.told(listing).folders
-    val = folders.get("val", [])
+    train, val, test = (folders.get(name, []) for name in SPLIT_FOLDERS)
     split, why = settings.split, "as asked"
-    if split == "auto":
-        tiny = len(val) < 50 and len(val) < len(folders["test"]) / 10
+    if split == "auto" and not test:
+        split, why = ("folders", "auto: val/ is there") if val else ("holdout", "auto: only train is there")
+    elif split == "auto":
+        tiny = len(val) < 50 and len(val) < len(test) / 10
         split = "recipe" if tiny else "folders"
         why = f"auto: val/ {'is tiny' if val else 'is missing'}" if tiny else "auto: val/ is there"
     if split == "recipe":
-        train, validation, test = folders["train"], folders["test"], val
+        if not test:
+            raise UserError(
+                f"{listing.source} has no test images, which --split recipe validates on",
+                "use --split holdout",
+            )
+        validation, test = test, val
         note = "recipe: folder test validates" + (
             ", folder val tests" if val else "; nothing is left to test on"
         )
     elif split == "folders":
         if not val:
             raise UserError(
-                f"{listing.root} has no images in val/, which --split folders validates on",
+                f"{listing.source} has no images in val/, which --split folders validates on",
                 "use --split recipe (test/ validates) or --split holdout (patients of train/ validate)",
             )
-        train, validation, test = folders["train"], val, folders["test"]
-        note = "folders: as they are named"
+        validation = val
+        note = "folders: as they are named" + ("" if test else "; nothing is left to test on")
     else:
-        train, validation = _hold_out(folders["train"] + val, settings.holdout, seed)
-        test = folders["test"]
-        note = f"holdout: {settings.holdout:.0%} of the patients validate, test is sealed to the end"
+        train, validation = _hold_out(train + val, settings.holdout, seed)
+        left = "test is sealed to the end" if test else "nothing is left to test on"
+        note = f"holdout: {settings.holdout:.0%} of the patients validate, {left}"
     classes = len(listing.classes)
     for role, files in (("train", train), ("validation", validation)):
         absent = sorted(set(range(classes)) - {file.label for file in files})

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from xray_tui import config
-from xray_tui.data import folders, pseudonyms, splits
+from xray_tui.data import pseudonyms, sources, splits
 from xray_tui.data.folders import Listing
-from xray_tui.data.pseudonyms import OWN_NAMES, Names, Pseudonyms
+from xray_tui.data.pseudonyms import OWN_NAMES, Names
 from xray_tui.data.splits import Roles
 from xray_tui.engine import hardware, process, room
 from xray_tui.engine.hardware import Hardware
@@ -24,6 +24,8 @@ from xray_tui.settings import Settings
 
 AUTO_VIEWS = 3
 """Augmented views of a train image that a frozen part is shown, by default."""
+_UNPACKED_AT_ONCE = 100
+"""Images of an archive between two words about them."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,15 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False, world: Worl
             "both stages have 0 epochs: nothing to train", "set --frozen-epochs or --unfrozen-epochs"
         )
     if not settings.data.root:
-        raise UserError("no data folder given", "name the folder that holds train/ and test/")
-    listing = folders.scan(Path(settings.data.root))
+        raise UserError("no data given", f"name {sources.WANTED}")
+
+    def unpacked(done: int, total: int) -> None:
+        if done % _UNPACKED_AT_ONCE == 0 or done == total:
+            emit(Progress(phase="reading", done=done, total=total, note="unpacking"))
+
+    listing = world.first_on_host(
+        lambda: sources.scan(Path(settings.data.root), settings.data.columns, unpacked)
+    )
     positive = settings.data.positive or listing.classes[-1]
     if positive not in listing.classes:
         raise UserError(
@@ -84,7 +93,7 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False, world: Worl
         )
     roles, names = splits.assign(listing, settings.data, training.seed), OWN_NAMES
     if settings.data.hash_names:
-        names = Pseudonyms(world.tell(pseudonyms.own_key() if world.main else b""))
+        names = pseudonyms.hiding(world.tell(pseudonyms.own_key() if world.main else b""), listing)
         roles = names.hide(roles)
     chosen = hardware.choose(settings.hardware, world)
     emit(Progress(phase="weights", note=f"loading {settings.model.backbone}"))
@@ -104,7 +113,7 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False, world: Worl
     resolved = config.replace(
         settings,
         {
-            "data.root": str(listing.root),
+            "data.root": str(listing.source),
             "data.split": roles.split,
             "data.positive": positive,
             "training.augment_views": views,
@@ -118,7 +127,7 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False, world: Worl
     )
     plan = Plan(resolved, listing, roles, chosen, backbone, model, world, names)
     if world.size > 1:
-        world.check_same(plan.digest, f"{listing.root} holds other images")
+        world.check_same(plan.digest, f"{listing.source} holds other images")
     return plan
 
 

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from xray_tui import config, launch
 from xray_tui.config import Loaded
-from xray_tui.data import folders, splits
+from xray_tui.data import sources, splits
 from xray_tui.engine.controls import Controls
 from xray_tui.errors import UserError
 from xray_tui.events import PRUNER, Event, Mistakes, RunEnded
@@ -60,9 +60,9 @@ def settle(loaded: Loaded, *, searches_seed: bool = False) -> Common:
     if settings.training.unfreeze == "ask":
         raise UserError("--unfreeze ask: a sweep waits for nobody", "leave it out")
     if not settings.data.root:
-        raise UserError("no data folder given", "name the folder that holds train/ and test/")
-    listing = folders.scan(Path(settings.data.root))
-    settings = config.replace(settings, {"data.root": str(listing.root)})
+        raise UserError("no data given", f"name {sources.WANTED}")
+    listing = sources.scan(Path(settings.data.root), settings.data.columns)
+    settings = config.replace(settings, {"data.root": str(listing.source)})
     if "evaluation.unseal" not in chosen:
         settings = config.replace(settings, {"evaluation.unseal": "never"})
         notes.append("no trial looks at test (--unseal end: each does)")

@@ -42,10 +42,10 @@ class Listing(Protocol):
     def counts(self) -> dict[str, dict[str, int]]: ...
 
 
-def scan_folder(root: Path) -> Listing:
-    from xray_tui.data.folders import scan  # late: not needed for the first frame
+def look_into(source: Path, columns: str) -> Listing:
+    from xray_tui.data.sources import look  # late: not needed for the first frame
 
-    return scan(root)
+    return look(source, columns)
 
 
 def known_backbones() -> tuple[str, ...]:
@@ -64,7 +64,7 @@ def check_backbone(name: str) -> None:
 class Checks:
     """What the form asks of other parts."""
 
-    scan: Callable[[Path], Listing] = scan_folder
+    scan: Callable[[Path, str], Listing] = look_into
     backbones: Callable[[], tuple[str, ...]] = known_backbones
     check_backbone: Callable[[str], None] = check_backbone
 
@@ -110,8 +110,9 @@ class FormPane(VerticalScroll, can_focus=False):
 
     HELP = (
         "What the next run learns from, and how. The folder holds train/ and test/ (and perhaps val/), with "
-        "a folder for each class. Below a field stands what was found, or what is wrong. → takes the "
-        "proposal in grey. The Settings tab has all the other settings."
+        "a folder for each class; a CSV file of labels or MedMNIST's .npz will do too. Below a field stands "
+        "what was found, or what is wrong. → takes the proposal in grey. The Settings tab has all the other "
+        "settings."
     )
 
     class Submitted(Message):
@@ -268,7 +269,8 @@ class FormPane(VerticalScroll, can_focus=False):
         if self.is_mounted and self.query_one(f"#{_id('data.root')}").has_focus:
             await asyncio.sleep(_SETTLE_SECONDS)
         try:
-            listing = await asyncio.to_thread(lambda: self._checks.scan(Path(typed).expanduser()))
+            columns = self._values.text("data.columns")
+            listing = await asyncio.to_thread(lambda: self._checks.scan(Path(typed).expanduser(), columns))
         except UserError as error:
             self._looking = False
             self._judge("data.root", problem=in_words(error, "data.root"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 from cyclopts import Parameter
 
 from xray_tui.cli_headless import signals
-from xray_tui.cli_options import RUNS, RunsDir
+from xray_tui.cli_options import RUNS, RunsDir, option
 from xray_tui.errors import UserError
 from xray_tui.talking import talk
 
@@ -42,6 +42,7 @@ def evaluate(
             "sensitivity:X or specificity:X (default: as the run chose it)"
         ),
     ] = "",
+    columns: Annotated[str, option("data.columns")] = "",
     json: Annotated[bool, Parameter(negative=())] = False,
     runs_dir: RunsDir = RUNS,
 ) -> int:
@@ -49,7 +50,8 @@ def evaluate(
 
     Args:
         run: what the run is called, its folder, or how that begins (default: the newest).
-        data: folder with one folder a class, the run's; nothing of the run is changed.
+        data: folder with one folder a class, the run's, or a CSV file of labels; nothing of the run is
+            changed.
         json: as one JSON object, rates as fractions.
     """
     from xray_tui import config, console_evaluation
@@ -65,7 +67,7 @@ def evaluate(
     if data is not None:
         from xray_tui.evaluating import evaluate_elsewhere
 
-        elsewhere, code = _see_through(partial(evaluate_elsewhere, directory, data))
+        elsewhere, code = _see_through(partial(evaluate_elsewhere, directory, data, columns=columns))
         if elsewhere is None:
             return code
     elif not has_kept_test(directory, record):

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from xray_tui import config
 from xray_tui.board.writer import BoardWriter
 from xray_tui.data import patients, unsealings
-from xray_tui.data.folders import Listing, scan_labelled
+from xray_tui.data.folders import Listing
 from xray_tui.data.pseudonyms import OWN_NAMES
+from xray_tui.data.sources import scan_labelled
 from xray_tui.engine.controls import Controls
 from xray_tui.errors import UserError
 from xray_tui.events import Emit, Event, Progress
@@ -67,13 +68,16 @@ def evaluate_test(directory: RunDirectory, emit: Emit, controls: Controls) -> No
             board.close()
 
 
-def evaluate_elsewhere(directory: RunDirectory, root: Path, emit: Emit, controls: Controls) -> Elsewhere:
+def evaluate_elsewhere(
+    directory: RunDirectory, root: Path, emit: Emit, controls: Controls, *, columns: str = ""
+) -> Elsewhere:
     """Ask the best weights of a run about another data set than its own; nothing of the run is changed.
 
     The look is noted in the ledger, as one at test is.
 
     Args:
-        root: a folder with one folder a class, or a data folder, whose ``test/`` is taken.
+        root: a folder with one folder a class, a CSV file of labels, or data with splits: its test is taken.
+        columns: of the CSV file, as the setting ``data.columns``.
         emit: given progress.
 
     Raises:
@@ -83,7 +87,7 @@ def evaluate_elsewhere(directory: RunDirectory, root: Path, emit: Emit, controls
     """
     record = RunRecord.of(follow.read(directory))
     run, _, settings = _chosen(record, directory)
-    listing = scan_labelled(root)
+    listing = scan_labelled(root, columns)
     _check_foreign(listing, Path(settings.data.root), directory)
     _check_classes(listing, record.classes, directory)
     emit(Progress(phase="weights", note=f"loading {settings.model.backbone}"))
@@ -109,7 +113,7 @@ def evaluate_elsewhere(directory: RunDirectory, root: Path, emit: Emit, controls
         done += len(some)
         step(done)
     if not read:
-        raise UserError(f"none of the {len(files)} images in {listing.root} can be read")
+        raise UserError(f"none of the {len(files)} images in {listing.source} can be read")
     images = Images(
         paths=[file.path for file in read],
         actual=np.concatenate([verdict.actual for verdict in found]),
@@ -120,7 +124,7 @@ def evaluate_elsewhere(directory: RunDirectory, root: Path, emit: Emit, controls
         probabilities=np.concatenate([verdict.probabilities for verdict in found]),
         losses=np.concatenate([verdict.losses for verdict in found]),
     )
-    return Elsewhere(listing.root, predictions, len(files) - len(read), trained.epoch, looks.times)
+    return Elsewhere(listing.source, predictions, len(files) - len(read), trained.epoch, looks.times)
 
 
 def _chosen(record: RunRecord, directory: RunDirectory) -> tuple[str, int, Settings]:
@@ -142,9 +146,9 @@ def _chosen(record: RunRecord, directory: RunDirectory) -> tuple[str, int, Setti
 
 
 def _check_foreign(listing: Listing, own: Path, directory: RunDirectory) -> None:
-    if listing.root.is_relative_to(own.resolve()):
+    if listing.source.is_relative_to(own.resolve()):
         raise UserError(
-            f"{listing.root} is the run's own data, which it was trained and chosen on",
+            f"{listing.source} is the run's own data, which it was trained and chosen on",
             f"`xray-tui evaluate {directory.name}` evaluates it on test; name another data set",
         )
 
@@ -152,7 +156,7 @@ def _check_foreign(listing: Listing, own: Path, directory: RunDirectory) -> None
 def _check_classes(listing: Listing, classes: list[str], directory: RunDirectory) -> None:
     missing, extra = set(classes) - set(listing.classes), set(listing.classes) - set(classes)
     if missing or extra:
-        words = [f"{listing.root} lacks {', '.join(sorted(missing))}"] if missing else []
+        words = [f"{listing.source} lacks {', '.join(sorted(missing))}"] if missing else []
         words += [f"has {', '.join(sorted(extra))} besides"] if extra else []
         raise UserError(
             f"{directory.name} tells {', '.join(classes)} apart: {' and '.join(words)}",
@@ -171,7 +175,7 @@ def _plan(directory: RunDirectory, settings: Settings, emit: Emit) -> "Plan":
         files = checkpoints.read_position(directory.checkpoints).files
         if files and files != planned.digest:
             raise UserError(
-                f"{planned.listing.root} holds other images than when the run began",
+                f"{planned.listing.source} holds other images than when the run began",
                 "put the same files back",
             )
     checkpoints.load_best(directory.checkpoints, planned.model)

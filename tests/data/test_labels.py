@@ -11,7 +11,7 @@ from xray_tui import config
 from xray_tui.data import checks, labels
 from xray_tui.data.folders import Listing
 from xray_tui.data.pseudonyms import hiding, locate, own_key
-from xray_tui.data.sources import scan
+from xray_tui.data.sources import scan, scan_labelled
 from xray_tui.data.splits import assign, patient_of
 from xray_tui.errors import UserError
 from xray_tui.settings import DataSettings
@@ -167,6 +167,15 @@ def test_train_and_val_alone_are_taken_as_named(images: Path) -> None:
     rows = "\n".join(f"{file},{'ab'[at % 2]},{'val' if at > 7 else 'train'}" for at, file in enumerate(FILES))
     roles = assign(scan(write(images, f"path,label,split\n{rows}")), DataSettings(), 0)
     assert (roles.split, len(roles.train), len(roles.validation), roles.test) == ("folders", 8, 4, [])
+
+
+def test_images_to_be_judged_need_no_train(images: Path) -> None:
+    rows = "\n".join(f"{file},{'ab'[at % 2]},{'test' if at > 7 else 'val'}" for at, file in enumerate(FILES))
+    file = write(images, f"path,label,split\n{rows}")
+    assert len(scan_labelled(file).folders["test"]) == 4
+    assert {name: len(files) for name, files in scan_labelled(file, "split=").folders.items()} == {"": 12}
+    with pytest.raises(UserError, match="no row of test"):
+        scan_labelled(write(images, f"path,label,split\n{rows.replace('test', 'val')}"))
 
 
 def whole(images: Path) -> Path:

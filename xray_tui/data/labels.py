@@ -41,12 +41,14 @@ _SPLITS = {
 _HOW = "name them: --columns 'path=COLUMN, label=COLUMN' (also split and patient)"
 
 
-def read(file: Path, columns: str = "") -> Listing:
+def read(file: Path, columns: str = "", *, to_learn: bool = True) -> Listing:
     """List the images that a CSV file names; each is looked for, none is opened.
 
     Args:
         file: absolute.
         columns: which are which, as ``path=Image Index, label=Finding``; ``split=`` says that there is none.
+        to_learn: from train. Else images are to be judged: those of test, or all where no column tells
+            splits, which are then those of the split ``""``.
 
     Raises:
         UserError: the file cannot be read, lacks a column, has rows that name no file, an image twice, no
@@ -60,7 +62,7 @@ def read(file: Path, columns: str = "") -> Listing:
     for row, cells in rows:
         cell = {what: cells[at].strip() if at < len(cells) else "" for what, at in number.items()}
         place, label = place_of(file.parent, cell["path"]), cell["label"]
-        split = _SPLITS.get(cell.get("split", "train").casefold())
+        split = _SPLITS.get(cell["split"].casefold()) if "split" in cell else "train" if to_learn else ""
         name = harmless(cell["path"])
         if place is None:
             trouble["not in the folder of the CSV file"].append(f"row {row} ({name})")
@@ -77,7 +79,7 @@ def read(file: Path, columns: str = "") -> Listing:
             found.append((split, ImageFile(place, 0, patient=cell.get("patient", "")), label))
     if trouble:
         raise UserError(_in_words(file, trouble), _remedy(trouble))
-    return _listing(file, found)
+    return _listing(file, found, to_learn)
 
 
 def told(columns: str) -> dict[str, str]:
@@ -171,7 +173,7 @@ def _columns(file: Path, names: Sequence[str], told: Mapping[str, str]) -> dict[
 _NO_MARKS = str.maketrans("", "", " .-_")
 
 
-def _listing(file: Path, found: Sequence[tuple[str, ImageFile, str]]) -> Listing:
+def _listing(file: Path, found: Sequence[tuple[str, ImageFile, str]], to_learn: bool) -> Listing:
     classes = sorted({label for _, _, label in found})
     if not 2 <= len(classes) <= _MOST_CLASSES:
         there = (
@@ -182,17 +184,19 @@ def _listing(file: Path, found: Sequence[tuple[str, ImageFile, str]]) -> Listing
             "name another column: --columns label=COLUMN",
         )
     by_name = {name: label for label, name in enumerate(classes)}
-    folders: dict[str, list[ImageFile]] = {split: [] for split in SPLIT_FOLDERS}
+    folders: dict[str, list[ImageFile]] = {split: [] for split in (*SPLIT_FOLDERS, "")}
     for split, image, label in found:
         folders[split].append(ImageFile(image.path, by_name[label], patient=image.patient))
     folders = {split: sorted(files, key=attrgetter("path")) for split, files in folders.items() if files}
-    for split, files in folders.items():
-        absent = sorted(set(range(len(classes))) - {image.label for image in files})
-        if absent and split != "val":
+    if to_learn and "train" not in folders:
+        raise UserError(f"{file} has no row of train", "its column of splits says train, val or test")
+    if not to_learn and folders.keys().isdisjoint(("test", "")):
+        raise UserError(f"{file} has no row of test", "--columns split= takes all rows")
+    for split in ("train", "test") if to_learn else ():
+        absent = sorted(set(range(len(classes))) - {image.label for image in folders.get(split, ())})
+        if absent and split in folders:
             names = ", ".join(classes[label] for label in absent)
             raise UserError(f"{file} has no {split} image of {names}", "give each split every class")
-    if "train" not in folders:
-        raise UserError(f"{file} has no row of train", "its column of splits says train, val or test")
     return Listing(file.parent, classes, folders, told_by=file)
 
 

@@ -30,12 +30,28 @@ def scan(
     Raises:
         UserError: there is no such thing, it cannot be read, or its classes do not make a classifier.
     """
-    listing = look(source, columns)
-    if listing.told_by is not None and _is(listing.told_by, ARRAYS):
-        from xray_tui.data import archive  # late: Pillow and numpy, for one kind of source
+    return _unpacked(look(source, columns), progress)
 
-        return archive.unpack(listing.told_by, progress)
-    return listing
+
+def scan_labelled(
+    source: Path, columns: str = "", progress: Callable[[int, int], None] = lambda done, total: None
+) -> Listing:
+    """List images to be judged: as :func:`scan`, or those of a folder with one folder a class, or a CSV file
+    without splits.
+
+    Returns:
+        The images of the latter two as those of the split ``""``.
+
+    Args and errors are those of :func:`scan`.
+    """
+    file = _as_file(source)
+    if file is None:
+        return folders.scan_labelled(source)
+    if _is(file, LABELS):
+        from xray_tui.data import labels  # late: for one kind of source
+
+        return labels.read(file, columns, to_learn=False)
+    return scan(file, columns, progress)
 
 
 def look(source: Path, columns: str = "") -> Listing:
@@ -70,6 +86,14 @@ def root_of(source: Path) -> Path:
         UserError: the archive cannot be unpacked.
     """
     return scan(source).root if _is(source, ARRAYS) else source.parent
+
+
+def _unpacked(listing: Listing, progress: Callable[[int, int], None]) -> Listing:
+    if listing.told_by is None or not _is(listing.told_by, ARRAYS):
+        return listing
+    from xray_tui.data import archive  # late: Pillow and numpy, for one kind of source
+
+    return archive.unpack(listing.told_by, progress)
 
 
 def _as_file(source: Path) -> Path | None:

@@ -257,7 +257,7 @@ async def test_the_cursor_steps_over_headings() -> None:
     async with app.run_test(size=TALL) as pilot:
         await pilot.press("5")
         assert rows(app).entry == Setting("data.root")
-        await pilot.press(*["down"] * 9)
+        await pilot.press(*["down"] * 10)
         assert rows(app).entry == Setting("model.backbone")
         await pilot.press("up")
         assert rows(app).entry == Setting("data.hash_names")

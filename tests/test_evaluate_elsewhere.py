@@ -11,8 +11,9 @@ import pytest
 
 from tests.conftest import write_folder, write_image
 from tests.trained_runs import finished, tiny_networks
-from xray_tui import metrics
+from xray_tui import evaluating, metrics
 from xray_tui.cli import main
+from xray_tui.data.folders import ImageFile, Listing
 from xray_tui.engine.controls import Controls, Stop
 from xray_tui.errors import UserError
 from xray_tui.evaluating import evaluate_elsewhere
@@ -129,6 +130,15 @@ def test_other_classes_are_refused(call: Call, hospital: Path, tmp_path: Path) -
     (tmp_path / "empty").mkdir()
     assert "no images in the folders of" in call(str(tmp_path / "empty"))[2]
     assert "no such folder" in call(str(tmp_path / "gone"))[2]
+
+
+def test_data_that_has_only_train_is_refused(
+    run: RunDirectory, hospital: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = Listing(hospital, list(COUNTS), {"train": [ImageFile("NORMAL/person0_virus_0.png", 0)]})
+    monkeypatch.setattr(evaluating, "scan_labelled", lambda *given: listing)
+    with pytest.raises(UserError, match="has no test images"):
+        evaluate_elsewhere(run, hospital, lambda event: None, Controls())
 
 
 def test_images_of_which_none_can_be_read_are_told(call: Call, hospital: Path) -> None:

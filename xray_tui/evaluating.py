@@ -90,6 +90,8 @@ def evaluate_elsewhere(
     listing = scan_labelled(root, columns)
     _check_foreign(listing, Path(settings.data.root), directory)
     _check_classes(listing, record.classes, directory)
+    if not (listing.folders.get("test") or listing.folders.get("")):
+        raise UserError(f"{listing.source} has no test images", "name a folder with one folder a class")
     emit(Progress(phase="weights", note=f"loading {settings.model.backbone}"))
     import numpy as np  # imported here, as below: torch takes seconds
 

@@ -15,6 +15,8 @@ from xray_tui.cli_data import data_app, demo_folder, make_demo_in
 from xray_tui.cli_doctor import doctor_app
 from xray_tui.cli_evaluate import EPILOGUE as EVALUATE_EPILOGUE
 from xray_tui.cli_evaluate import evaluate
+from xray_tui.cli_export import EPILOGUE as EXPORT_EPILOGUE
+from xray_tui.cli_export import export
 from xray_tui.cli_fetch import fetch_app
 from xray_tui.cli_headless import see_another_through, see_through
 from xray_tui.cli_lr import EPILOGUE as LR_EPILOGUE
@@ -50,6 +52,7 @@ data_app.command(fetch_app)
 app.command(doctor_app)
 app.command(lr_find, help_epilogue=LR_EPILOGUE)
 app.command(evaluate, help_epilogue=EVALUATE_EPILOGUE)
+app.command(export, help_epilogue=EXPORT_EPILOGUE)
 app.command(predict, help_epilogue=PREDICT_EPILOGUE)
 app.command(sweep, help_epilogue=EXAMPLES)
 

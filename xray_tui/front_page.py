@@ -20,6 +20,7 @@ Look
   runs        list, compare, export and tidy the runs that were kept
   evaluate    a run's metrics on test or elsewhere, with 95 % intervals
   predict     what a run says of images, with Grad-CAM overlays
+  export      a run's network as one file for other programs, with a model card
 Set up
   data        check a folder of radiographs, or fetch published ones
   config      every setting, and where its value comes from

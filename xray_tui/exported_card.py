@@ -110,8 +110,8 @@ def _interface(trained: Trained) -> Iterator[str]:
         yield "Each image is seen as it is and mirrored, and both probabilities are averaged; that is within."
     if trained.settings.hardware.precision == "bfloat16":
         yield (
-            "Computed in float32, where the run judged in bfloat16: single probabilities differ from the run's "
-            "in the second or third digit."
+            "Computed in float32, where the run judged in bfloat16: single probabilities differ from the "
+            "run's in the second or third digit."
         )
     if trained.threshold is None:
         yield "What to call: the likeliest class."
@@ -132,4 +132,5 @@ def _checked(form: str, difference: float | None) -> str:
     if difference is None:
         return "Not checked: onnxruntime was not installed when it was written."
     by = "onnxruntime" if form == "onnx" else "torch.export.load"
-    return f"Checked with {by}, in batches of several sizes: off by {difference:.1e} at most from torch in float32."
+    off = f"off by {difference:.1e} at most from torch in float32"
+    return f"Checked with {by}, in batches of several sizes: {off}."

@@ -33,10 +33,10 @@ _MOST_FILES = 2
 class CheckProgress:
     """How many files are done; silent where nobody watches."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "reading") -> None:
         talk = Console(stderr=True)
         self._bar = Progress(
-            TextColumn("reading"),
+            TextColumn(what),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
@@ -44,7 +44,7 @@ class CheckProgress:
             transient=True,
             disable=not talk.is_terminal,
         )
-        self._task = self._bar.add_task("reading", total=None)
+        self._task = self._bar.add_task(what, total=None, visible=False)
 
     def __enter__(self) -> "CheckProgress":
         self._bar.start()
@@ -54,7 +54,7 @@ class CheckProgress:
         self._bar.stop()
 
     def __call__(self, done: int, total: int) -> None:
-        self._bar.update(self._task, completed=done, total=total)
+        self._bar.update(self._task, completed=done, total=total, visible=True)
 
 
 class FetchProgress(Listener):

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.conftest import write_image
 from tests.data.dicoms import MRN, NAME, write_dicom_folder
 from tests.engine.conftest import Run, essence, resume
 from xray_tui.data.pseudonyms import locate
-from xray_tui.events import EpochEnded, RunEnded, RunStarted
+from xray_tui.events import EpochEnded, Progress, RunEnded, RunStarted
 
 Recipe = Callable[..., Run]
 
@@ -28,6 +29,27 @@ def test_a_folder_of_dicom(tmp_path: Path, recipe: Recipe) -> None:
         content = file.read_bytes()
         assert MRN.encode() not in content
         assert NAME.encode() not in content
+
+
+def test_arrays_of_medmnist(tmp_path: Path, recipe: Recipe) -> None:
+    rng = np.random.default_rng(0)
+    given = {}
+    for split, images in (("train", 24), ("val", 8), ("test", 8)):
+        labels = np.arange(images) % 2
+        levels = rng.normal(80 + 90 * labels[:, None, None], 25, (images, 28, 28))
+        given[f"{split}_images"] = levels.clip(0, 255).astype(np.uint8)
+        given[f"{split}_labels"] = labels[:, None]
+    file = tmp_path / "pneumoniamnist.npz"
+    np.savez(file, **given)
+    run = recipe(file, {"data.split": "folders"})
+    (started,), (ended,) = run.of(RunStarted), run.of(RunEnded)
+    assert ended.outcome == "done"
+    assert started.images["test"] == {"normal": 4, "pneumonia": 4}
+    assert started.settings["data"]["root"] == str(file)
+    told = [event for event in run.of(Progress) if event.note == "unpacking"]
+    assert (told[-1].done, told[-1].total) == (40, 40)
+    for path, actual, _ in run.directory.sources():
+        assert locate(file / path).parent.name == actual
 
 
 @pytest.mark.parametrize("hash_names", [False, True])

@@ -89,16 +89,21 @@ class DataReport(Struct, frozen=True):
         return any(finding.severity == "spoils" for finding in self.findings)
 
 
-def survey(root: Path, settings: Settings) -> Survey:
+def survey(
+    root: Path, settings: Settings, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Survey:
     """Look at the names in a data folder; of DICOM files the headers are read, no other is opened.
 
     All images get their roles: a run's ``limit`` says nothing of the data.
+
+    Args:
+        progress: called with how many of how many images are unpacked, where any are.
 
     Raises:
         UserError: the folder is none, cannot be looked into, or does not allow the split.
     """
     everything = config.replace(settings, {"data.limit": 0})
-    listing = scan(root, settings.data.columns)
+    listing = scan(root, settings.data.columns, progress)
     roles = assign(listing, everything.data, everything.training.seed)
     names = hiding(own_key(), listing) if settings.data.hash_names else OWN_NAMES
     return Survey(listing, names.hide(roles), everything, names)

@@ -78,6 +78,9 @@ def test_a_body_of_timms_is_its_forward_features(name: str, width: int, group: s
         assert torch.allclose(classifier.feature_map(images()), wanted, atol=1e-4)
     if group is None:
         assert groups(body) == []
+        with pytest.raises(UserError) as caught:
+            classifier.unfreeze(from_group="stage2")
+        assert "unfrozen as a whole" in caught.value.hint
     else:
         lower, upper = cut(body, group)
         with torch.no_grad():

@@ -36,10 +36,10 @@ def cut(body: nn.Module, group: str) -> tuple[nn.Sequential, nn.Sequential]:
     Raises:
         UserError: the body has no such group, or there is nothing below it.
     """
-    if group not in groups(body):
+    if group not in (names := groups(body)):
         raise UserError(
             f"--unfreeze-from {group}: the backbone has no such group",
-            f"its groups are {', '.join(groups(body))}",
+            f"its groups are {', '.join(names)}" if names else "it has none: it is unfrozen as a whole",
         )
     below, above = _cut(body, group.split("."))
     return nn.Sequential(*below), nn.Sequential(*above)

@@ -82,7 +82,7 @@ def data_check(
     if not settings.data.root:
         raise UserError("no data given", f"name {sources.WANTED}")
     try:
-        with CheckProgress("unpacking") as progress:
+        with CheckProgress("looking") as progress:
             survey = checks.survey(Path(settings.data.root), settings, progress)
     except OSError as error:
         raise UserError(f"cannot look into {settings.data.root}: {error.strerror or error}") from None

@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,36 @@ def image_seeds() -> list[bytes]:
     ]
     jpegs = [image("JPEG", mode) for mode in ("L", "RGB", "CMYK")]
     return [*pngs, *jpegs, image("JPEG", "RGB", progressive=True), image("JPEG", exif=exif, comment=b"a")]
+
+
+def dicom_seeds() -> list[bytes]:
+    from pydicom.data import get_testdata_file
+    from pydicom.uid import JPEG2000Lossless, RLELossless
+
+    from tests.data.dicoms import dataset, lut
+
+    stored, found = np.arange(0, 4096, dtype=np.uint16).reshape(64, 64), []
+    window = {"WindowCenter": "2000", "WindowWidth": "3000", "RescaleSlope": "2", "RescaleIntercept": "-9"}
+    for syntax in ("", RLELossless, JPEG2000Lossless):
+        for looks in (window, {"VOILUTSequence": [lut([0, 200, 100], 5, 10)], "NumberOfFrames": "1"}):
+            made, out = dataset(stored, bits=12, **looks), io.BytesIO()
+            if syntax:
+                made.compress(syntax, generate_instance_uid=False)
+            made.save_as(out, enforce_file_format=True)
+            found.append(out.getvalue())
+    shipped = ("MR_small_jpeg_ls_lossless", "SC_rgb_jpeg_dcmtk", "JPGExtended")
+    files = [str(get_testdata_file(f"{name}.dcm", download=False)) for name in shipped]
+    return found + [Path(file).read_bytes() for file in files]
+
+
+def array_seeds() -> list[bytes]:
+    found = []
+    for save in (np.savez, np.savez_compressed):
+        out = io.BytesIO()
+        images, labels = np.zeros((4, 9, 9), np.uint8), np.eye(2, dtype=int).reshape(4, 1)
+        save(out, train_images=images, train_labels=labels, test_images=images, test_labels=labels)
+        found.append(out.getvalue())
+    return found
 
 
 def with_sums(content: bytes) -> bytes:

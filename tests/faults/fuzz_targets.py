@@ -4,10 +4,13 @@ Whatever else comes of one (another exception, a word on the terminal, minutes o
 """
 
 import functools
+import io
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -19,6 +22,8 @@ from hypothesis import strategies as st
 from tests.faults.fuzz_inputs import (
     Inputs,
     altered,
+    array_seeds,
+    dicom_seeds,
     image_seeds,
     mutated,
     npz_seeds,
@@ -33,7 +38,7 @@ from tests.faults.fuzz_inputs import (
 )
 from tests.runs.making import keep, lines, whole_run
 from xray_tui import config, event_lines, events, settings_file
-from xray_tui.data import check_cache
+from xray_tui.data import archive, check_cache, dicom, labels
 from xray_tui.data.check_cache import Fact
 from xray_tui.data.decoding import Unreadable, decode, head, measure
 from xray_tui.data.pixel_file import map_file, read_index
@@ -100,6 +105,32 @@ def images(content: bytes, folder: Path) -> None:
     assert isinstance(measured, tuple) or not isinstance(whole, tuple), verdicts
     if isinstance(whole, tuple):
         assert whole == measured == begun, verdicts
+
+
+def patients(content: bytes, folder: Path) -> None:
+    """A DICOM file, as an image; and whose it is."""
+    images(content, folder)
+    with suppress(Unreadable):
+        dicom.patient_of(io.BytesIO(content))
+
+
+def csv_labels(content: bytes, folder: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (folder / name).touch()
+    file = folder / "labels.csv"
+    file.write_bytes(content)
+    listing = labels.read(file)
+    assert all((folder / image.place).is_file() for files in listing.folders.values() for image in files)
+
+
+def arrays(content: bytes, folder: Path) -> None:
+    file = folder / "x.npz"
+    file.write_bytes(content)
+    archive._read.cache_clear()
+    listing = archive.unpack(file)
+    found = {image.place for files in listing.folders.values() for image in files}
+    assert found == {str(file.relative_to(listing.root)) for file in listing.root.rglob("*.png")}
+    shutil.rmtree(listing.root)
 
 
 def weights(content: bytes, folder: Path, suffix: str) -> None:
@@ -307,6 +338,11 @@ def targets() -> dict[str, Target]:
 def _of_data() -> Iterator[Target]:
     pictures, torches, safe, pixel_files = image_seeds(), torch_seeds(), safe_seeds(), pixel_seeds()
     yield Target("images", images, mutated(pictures, with_sums), (), pictures)
+    dicoms, packed = dicom_seeds(), array_seeds()
+    yield Target("dicom", patients, mutated(dicoms), (), dicoms)
+    yield Target("arrays", arrays, mutated(packed, with_zip_sums), seeds=packed)
+    tables = [b"path,label\na.png,x\nb.png,y\n", b"File Name;Class;Set;PID\na.png;x;train;1\nb.png;y;train;2"]
+    yield Target("labels", csv_labels, mutated(tables), seeds=tables)
     as_pth = functools.partial(weights, suffix=".pth")
     yield Target("weights", as_pth, mutated(torches, with_zip_sums), seeds=torches)
     as_safetensors = functools.partial(weights, suffix=".safetensors")

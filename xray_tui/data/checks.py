@@ -97,14 +97,14 @@ def survey(
     All images get their roles: a run's ``limit`` says nothing of the data.
 
     Args:
-        progress: called with how many of how many images are unpacked, where any are.
+        progress: called with how many of how many images are unpacked, or headers read, where any are.
 
     Raises:
         UserError: the folder is none, cannot be looked into, or does not allow the split.
     """
     everything = config.replace(settings, {"data.limit": 0})
     listing = scan(root, settings.data.columns, progress)
-    roles = assign(listing, everything.data, everything.training.seed)
+    roles = assign(listing, everything.data, everything.training.seed, progress)
     names = hiding(own_key(), listing) if settings.data.hash_names else OWN_NAMES
     return Survey(listing, names.hide(roles), everything, names)
 

@@ -37,6 +37,8 @@ _LOOKS = (
 _PIXELS = ("PixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+_ISSUER, _LAST_OF_SHAPE = 0x0010_0021, 0x0028_0103
+"""The tags of IssuerOfPatientID and of PixelRepresentation: elements are sorted by tag."""
 _DEFLATED, _RLE = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.5"
 _OTHER_BYTES = 32_000_000
 """What a file may hold beside its pixels: overlays, thumbnails, private elements."""
@@ -83,7 +85,7 @@ def patient_of(file: BinaryIO) -> str:
         Unreadable: the header is damaged, or pydicom is not installed.
     """
     with _no_words_of_others():
-        told = _read(file, ("PatientID", "IssuerOfPatientID"), stop_before_pixels=True)
+        told = _read(file, ("PatientID", "IssuerOfPatientID"), after=_ISSUER)
         patient = str(told.get("PatientID") or "").strip()
         if not patient:
             return ""
@@ -110,13 +112,13 @@ def _pydicom() -> ModuleType:
         import pydicom  # late: most folders have no DICOM, and it takes as long as numpy
         import pydicom.filereader
     except ImportError:
-        raise Unreadable(f"a DICOM file: {EXTRA}", for_now=True) from None
+        raise Unreadable(f"DICOM, to read it: {EXTRA}", for_now=True) from None
     logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
     return pydicom
 
 
-def _read(file: BinaryIO, names: Sequence[str], *, stop_before_pixels: bool = False) -> "Dataset":
-    """These elements of a file, those that it has."""
+def _read(file: BinaryIO, names: Sequence[str], *, after: int | None = None) -> "Dataset":
+    """These elements of a file, those that it has; nothing after the tag ``after`` is looked at."""
     reader = _pydicom().filereader
     file.seek(0)
     reader.read_preamble(file, False)
@@ -124,13 +126,15 @@ def _read(file: BinaryIO, names: Sequence[str], *, stop_before_pixels: bool = Fa
     if str(meta.get("TransferSyntaxUID") or "").strip("\0 ") == _DEFLATED:
         raise Unreadable("deflated DICOM: not read")  # pydicom would inflate it, however large that is
     file.seek(0)
-    found: Dataset = reader.dcmread(file, stop_before_pixels=stop_before_pixels, specific_tags=list(names))
+    wanted = [_pydicom().tag.Tag(name) for name in names]
+    stop = None if after is None else lambda tag, *_: tag > after
+    found: Dataset = reader.read_partial(file, stop, specific_tags=wanted)
     return found
 
 
 def _header(file: BinaryIO) -> "Dataset":
     """What tells the shape of the image, checked before any memory is taken for it."""
-    header = _read(file, (*_SHAPE, *_DEPTH), stop_before_pixels=True)
+    header = _read(file, (*_SHAPE, *_DEPTH), after=_LAST_OF_SHAPE)
     if not header.get("Rows") or not header.get("Columns"):
         raise Unreadable("a DICOM file without an image")
     width, height = int(header.Columns), int(header.Rows)
@@ -186,7 +190,9 @@ def _pixels(found: "Dataset", width: int, height: int) -> NDArray[Any]:
         samples = int(found.get("SamplesPerPixel") or 1)
         if _coded_size(get_frame(found.PixelData, 0, number_of_frames=1)) != (width, height, samples):
             raise Unreadable("a damaged DICOM file: header and compressed image differ in size")
-    stored, _ = decoder.as_array(found, index=0)
+    # pydicom's own is slower than pylibjpeg-rle, which panics on broken bytes: on standard error, and as what
+    # no `except Exception` catches.
+    stored, _ = decoder.as_array(found, index=0, decoding_plugin="pydicom" if syntax == _RLE else "")
     if stored.shape[:2] != (height, width):
         raise Unreadable("a damaged DICOM file: its pixels have not the size that it tells")
     return stored

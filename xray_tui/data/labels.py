@@ -63,7 +63,7 @@ def read(file: Path, columns: str = "", *, to_learn: bool = True) -> Listing:
         cell = {what: cells[at].strip() if at < len(cells) else "" for what, at in number.items()}
         place, label = place_of(file.parent, cell["path"]), cell["label"]
         split = _SPLITS.get(cell["split"].casefold()) if "split" in cell else "train" if to_learn else ""
-        name = harmless(cell["path"])
+        name = _short(cell["path"])
         if place is None:
             trouble["not in the folder of the CSV file"].append(f"row {row} ({name})")
         elif not os.path.isfile(file.parent / place):  # noqa: PTH113  # of a Path, as of a name
@@ -73,7 +73,7 @@ def read(file: Path, columns: str = "", *, to_learn: bool = True) -> Listing:
         elif not label or len(label) > _LONGEST_CLASS or not label.isprintable():
             trouble["no label that can be a class"].append(f"row {row}")
         elif split is None:
-            trouble["unknown split"].append(f"row {row} ({harmless(cell['split']) or 'none'})")
+            trouble["unknown split"].append(f"row {row} ({_short(cell['split']) or 'none'})")
         else:
             seen[place] = row
             found.append((split, ImageFile(place, 0, patient=cell.get("patient", "")), label))
@@ -148,7 +148,7 @@ def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
 def _columns(file: Path, names: Sequence[str], told: Mapping[str, str]) -> dict[str, int]:
     """Which column holds what."""
     plain = [name.strip().casefold() for name in names]
-    there = ", ".join(harmless(name.strip()) for name in names)
+    there = _short(", ".join(name.strip() for name in names), 10 * _LONGEST_CLASS)
     number = {}
     for what, words in _WORDS.items():
         if what in told:
@@ -161,7 +161,7 @@ def _columns(file: Path, names: Sequence[str], told: Mapping[str, str]) -> dict[
             known = words.split()
             fits = [at for at, name in enumerate(plain) if name.translate(_NO_MARKS) in known]
         if len(fits) > 1:
-            several = ", ".join(harmless(names[at]) for at in fits)
+            several = _short(", ".join(names[at] for at in fits), 10 * _LONGEST_CLASS)
             raise UserError(f"{file}: several columns may be the {what}: {several}", _HOW)
         if fits:
             number[what] = fits[0]
@@ -198,6 +198,10 @@ def _listing(file: Path, found: Sequence[tuple[str, ImageFile, str]], to_learn: 
             names = ", ".join(classes[label] for label in absent)
             raise UserError(f"{file} has no {split} image of {names}", "give each split every class")
     return Listing(file.parent, classes, folders, told_by=file)
+
+
+def _short(words: str, longest: int = _LONGEST_CLASS) -> str:
+    return harmless(words if len(words) <= longest else f"{words[:longest]}…")
 
 
 def _in_words(file: Path, trouble: Mapping[str, Sequence[str]]) -> str:

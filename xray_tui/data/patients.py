@@ -6,7 +6,7 @@ machine, and a number says nothing. The IDs themselves are kept nowhere, and nev
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
@@ -23,17 +23,21 @@ _THREADS = 8
 """For file servers that take their time; a header itself takes less than a millisecond."""
 
 
-def told(listing: Listing) -> Listing:
+def told(listing: Listing, progress: Callable[[int, int], None] = lambda done, total: None) -> Listing:
     """The same images, those of DICOM files with the patient that their header tells. Opens each of them.
 
     A file whose header cannot be read, or tells none, is left as it is: its name may tell.
+
+    Args:
+        progress: called with how many of how many headers are read.
     """
     unknown = [file for files in listing.folders.values() for file in files if _asked(file)]
     if not unknown:
         return listing
     numbers: dict[str, str] = {}
     patients: dict[str, str] = {}
-    for file, patient in zip(unknown, _patients(listing.root, unknown), strict=True):
+    for done, (file, patient) in enumerate(zip(unknown, _patients(listing.root, unknown), strict=True), 1):
+        progress(done, len(unknown))
         if patient:
             patients[file.path] = numbers.setdefault(patient, f"#{len(numbers) + 1}")
     folders = {
@@ -47,9 +51,12 @@ def _asked(file: ImageFile) -> bool:
     return file.is_dicom and not file.patient
 
 
-def _patients(root: Path, files: Sequence[ImageFile]) -> list[str]:
-    with ThreadPoolExecutor(_THREADS, "headers") as pool:
-        return list(pool.map(lambda file: _patient(root / file.place), files, chunksize=64))
+def _patients(root: Path, files: Sequence[ImageFile]) -> Iterator[str]:
+    pool = ThreadPoolExecutor(_THREADS, "headers")
+    try:
+        yield from pool.map(lambda file: _patient(root / file.place), files)
+    finally:  # ctrl+c waits for the headers under way alone
+        pool.shutdown(cancel_futures=True)
 
 
 def _patient(path: Path) -> str:

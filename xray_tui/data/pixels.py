@@ -20,6 +20,7 @@ from torchvision.transforms.v2 import functional as F
 
 from xray_tui.data.augmentation import plain
 from xray_tui.data.decoding import decode
+from xray_tui.data.dicom import EXTRA
 from xray_tui.data.folders import ImageFile
 from xray_tui.data.pixel_cache import PixelCache, key_of
 from xray_tui.data.pixel_file import Kept, mark_of
@@ -170,9 +171,12 @@ def check_broken(broken: list[Broken], total: int, allowed: float) -> None:
     """
     if len(broken) > allowed * total:
         first = "; ".join(f"{b.path} ({b.why})" for b in broken[:3])
+        need = f"--unreadable {min(1.0, len(broken) / total + 0.005):.2f}"
         raise UserError(
             f"{len(broken)} of {total} images cannot be read, more than {allowed:.0%}: {first}",
-            f"mend or remove them, or allow it with --unreadable {min(1.0, len(broken) / total + 0.005):.2f}",
+            EXTRA
+            if any(EXTRA in each.why for each in broken)
+            else f"mend or remove them, or allow it with {need}",
         )
 
 

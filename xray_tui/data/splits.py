@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import PurePosixPath
@@ -52,13 +53,21 @@ def patient_of(file: ImageFile) -> str:
     return path.stem if in_class_folder else str(path.with_suffix(""))
 
 
-def assign(listing: Listing, settings: DataSettings, seed: int) -> Roles:
+def assign(
+    listing: Listing,
+    settings: DataSettings,
+    seed: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Roles:
     """Give the images their roles, then limit each. Of DICOM files the headers are read, for their patients.
+
+    Args:
+        progress: called with how many of how many headers are read.
 
     Raises:
         UserError: the folders do not allow the split asked for.
     """
-    folders = patients.told(listing).folders
+    folders = patients.told(listing, progress).folders
     train, val, test = (folders.get(name, []) for name in SPLIT_FOLDERS)
     split, why = settings.split, "as asked"
     if split == "auto" and not test:

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -24,8 +24,8 @@ from xray_tui.settings import Settings
 
 AUTO_VIEWS = 3
 """Augmented views of a train image that a frozen part is shown, by default."""
-_UNPACKED_AT_ONCE = 100
-"""Images of an archive between two words about them."""
+_TOLD_AT_ONCE = 100
+"""Files between two words about how many are done."""
 
 
 @dataclass(frozen=True)
@@ -79,19 +79,19 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False, world: Worl
     if not settings.data.root:
         raise UserError("no data given", f"name {sources.WANTED}")
 
-    def unpacked(done: int, total: int) -> None:
-        if done % _UNPACKED_AT_ONCE == 0 or done == total:
-            emit(Progress(phase="reading", done=done, total=total, note="unpacking"))
+    def tell(note: str, done: int, total: int) -> None:
+        if done % _TOLD_AT_ONCE == 0 or done == total:
+            emit(Progress(phase="reading", done=done, total=total, note=note))
 
     listing = world.first_on_host(
-        lambda: sources.scan(Path(settings.data.root), settings.data.columns, unpacked)
+        lambda: sources.scan(Path(settings.data.root), settings.data.columns, partial(tell, "unpacking"))
     )
     positive = settings.data.positive or listing.classes[-1]
     if positive not in listing.classes:
         raise UserError(
             f"--positive {positive}: no such class", f"the classes are {', '.join(listing.classes)}"
         )
-    roles, names = splits.assign(listing, settings.data, training.seed), OWN_NAMES
+    roles, names = splits.assign(listing, settings.data, training.seed, partial(tell, "headers")), OWN_NAMES
     if settings.data.hash_names:
         names = pseudonyms.hiding(world.tell(pseudonyms.own_key() if world.main else b""), listing)
         roles = names.hide(roles)

@@ -190,6 +190,26 @@ def test_what_is_off_is_not_written(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [(ValueError("no such operator"), UserError), (KeyboardInterrupt(), KeyboardInterrupt)],
+)
+def test_what_stops_the_exporter_comes_out_of_its_wrapping(
+    reason: BaseException,
+    told: type[BaseException],
+    run: RunDirectory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("step 2/3 failed") from reason
+
+    monkeypatch.setattr(exporting, "_write_pt2", fail)
+    with pytest.raises(told, match=r"no such operator|^$"):
+        export(run, "pt2", tmp_path / "model.pt2")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_extras_that_are_missing(run: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = exporting.find_spec
     monkeypatch.setattr(exporting, "find_spec", lambda name: None if name == "onnxscript" else found(name))

@@ -103,7 +103,7 @@ def export(
     if not output.parent.is_dir():
         raise UserError(f"there is no folder {output.parent}", "make it, or name another file with --output")
     places = [output, output.with_name(f"{output.name}.md")]
-    for place in places:
+    for place in (*places, output.with_name(f"{output.name}.data")):  # as ONNX calls what lies beside
         if place.is_dir() or (place.exists() and not force):
             raise UserError(f"{place} is there already", "name another file with --output, or use --force")
     tell("loading the weights")
@@ -121,8 +121,11 @@ def export(
             except OSError:
                 raise
             except Exception as error:  # of the exporter, which has hundreds of reasons
+                *_, first = reasons = list(_reasons(error))
+                if any(isinstance(reason, KeyboardInterrupt) for reason in reasons):
+                    raise KeyboardInterrupt from error
                 raise UserError(
-                    f"{trained.backbone.name} cannot be exported: {first_line(error)}",
+                    f"{trained.backbone.name} cannot be exported: {first_line(first)}",
                     f"try --format {'pt2' if form == 'onnx' else 'onnx'}",
                 ) from error
             tell("checking")
@@ -155,6 +158,13 @@ def describe(trained: Trained) -> dict[str, Any]:
         "image_size": training.image_size,
         "mirrored": trained.settings.evaluation.tta == "flip",
     }
+
+
+def _reasons(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and those that it was made of; torch's exporter wraps every one, ctrl+c too."""
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def _check_extra(form: Format) -> None:

@@ -117,7 +117,7 @@ def test_what_a_program_must_know_is_in_the_file(run: RunDirectory, trained: Tra
         "rule": "youden",
         "threshold": trained.threshold,
         "temperature": trained.temperature,
-        "resize": 38,
+        "resize": 57,
         "image_size": 32,
         "mirrored": True,
     }
@@ -132,7 +132,7 @@ def test_the_card_tells_what_it_is_and_how_it_did(
         run.name,
         "no medical device",
         "uint8 (N, 1, 32, 32)",
-        "resized to 38 px",
+        "resized to 57 px",
         f"from a probability of {trained.threshold:.6g} on",
         f"divided by {trained.temperature:.4g}",
         "mirrored",

@@ -20,6 +20,7 @@ CHANGES: dict[str, Any] = {
     "evaluation.operating_point": "youden",
     "evaluation.calibrate": True,
     "evaluation.tta": "flip",
+    "evaluation.zoom": 1.5,
     "evaluation.explain": False,
 }
 
@@ -34,5 +35,5 @@ def tiny_networks() -> Iterator[None]:
 
 
 def finished(data: Path, runs: Path, changes: dict[str, Any] | None = None) -> RunDirectory:
-    """A run with calibrated probabilities, an operating point and test-time augmentation."""
+    """A run with calibrated probabilities, an operating point, test-time augmentation and a zoom."""
     return run_recipe(data, runs, CHANGES | (changes or {})).directory

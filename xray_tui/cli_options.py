@@ -69,6 +69,7 @@ class RunOptions:
     cutmix: Annotated[float | None, option("training.loss.cutmix")] = None
     averaging: Annotated[Averaging | None, option("training.averaging.kind")] = None
     tta: Annotated[Tta | None, option("evaluation.tta")] = None
+    zoom: Annotated[float | None, option("evaluation.zoom")] = None
     operating_point: Annotated[str | None, option("evaluation.operating_point")] = None
     calibrate: Annotated[bool | None, option("evaluation.calibrate")] = None
     unseal: Annotated[Unseal | None, option("evaluation.unseal")] = None

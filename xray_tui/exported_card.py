@@ -86,8 +86,7 @@ def card(directory: RunDirectory, trained: Trained, form: str, file: str, differ
 
 
 def _interface(trained: Trained) -> Iterator[str]:
-    training = trained.settings.training
-    side, resize = training.image_size, training.resize
+    side, resize = trained.settings.training.image_size, trained.settings.resize
     yield (
         f"In, `images`: uint8 (N, 1, {side}, {side}), any N; grey, black is 0, 255 is white. Scaling, "
         "repeating to the network's channels and normalisation are within."

@@ -154,7 +154,7 @@ def describe(trained: Trained) -> dict[str, Any]:
         "rule": trained.rule,
         "threshold": trained.threshold,
         "temperature": trained.temperature,
-        "resize": training.resize,
+        "resize": trained.settings.resize,
         "image_size": training.image_size,
         "mirrored": trained.settings.evaluation.tta == "flip",
     }

@@ -201,6 +201,12 @@ class EvaluationSettings(Struct, frozen=True, forbid_unknown_fields=True):
     tta: Annotated[
         Tta, Meta(description="test-time augmentation: flip means over an image and its mirror image")
     ] = "none"
+    zoom: Annotated[
+        float,
+        Meta(
+            ge=1, le=2, description="validation and test show the middle of images, so many times enlarged"
+        ),
+    ] = 1.0
     operating_point: Annotated[
         str,
         Meta(
@@ -246,6 +252,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     hardware: HardwareSettings = HardwareSettings()
     run: RunSettings = RunSettings()
 
+    @property
+    def resize(self) -> int:
+        """Short side, in pixels, that images have before the crop where they are not augmented."""
+        return round(self.training.resize * self.evaluation.zoom)
+
 
 # What a preset changes, as dotted paths into the tree.
 PRESETS: dict[Preset, dict[str, Any]] = {
@@ -271,6 +282,7 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "training.augmentation.blur": 0.3,
         "training.augmentation.erase": 0.25,
         "evaluation.tta": "flip",
+        "evaluation.zoom": 1.25,
         "evaluation.operating_point": "youden",
         "evaluation.calibrate": True,
     },
@@ -304,6 +316,7 @@ OPTIONS: dict[str, str] = {
     "cutmix": "training.loss.cutmix",
     "averaging": "training.averaging.kind",
     "tta": "evaluation.tta",
+    "zoom": "evaluation.zoom",
     "operating_point": "evaluation.operating_point",
     "calibrate": "evaluation.calibrate",
     "unseal": "evaluation.unseal",

@@ -165,16 +165,16 @@ def verdicts(
     Raises:
         UserError: as :func:`predict`.
     """
-    training = trained.settings.training
+    resize, crop = trained.settings.resize, trained.settings.training.image_size
 
     def read(file: tuple[Path, int]) -> tuple[Path, int, Tensor | str]:
         path, label = file
         try:
-            return path, label, open_plain(path, training.resize, training.image_size)
+            return path, label, open_plain(path, resize, crop)
         except Unreadable as error:
             return path, label, str(error)
 
-    with closing(ahead(read, files, training.resize)) as coming:
+    with closing(ahead(read, files, resize)) as coming:
         while some := list(islice(coming, batch_size)):
             images = [pixels for _, _, pixels in some if isinstance(pixels, Tensor)]
             labels = [label for _, label, pixels in some if isinstance(pixels, Tensor)]

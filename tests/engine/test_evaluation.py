@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -22,6 +23,7 @@ from xray_tui.errors import UserError
 from xray_tui.events import (
     EpochEnded,
     Event,
+    Mistakes,
     OperatingPoint,
     Progress,
     TestEvaluated,
@@ -99,6 +101,19 @@ def test_what_validation_does_not_tell_is_said(
     (point,), (test,) = run.of(OperatingPoint), run.of(TestEvaluated)
     assert (point.threshold, point.temperature) == (None, None)
     assert sum(map(sum, test.confusion)) == 14
+
+
+def test_zoomed_validation_shows_the_middle_alone(tmp_path: Path, recipe: Recipe) -> None:
+    """Of images that are white around a black middle of half their side, nothing is white."""
+    folder = write_folder(tmp_path / "folder", size=(64, 64))
+    for file in folder.rglob("*.png"):
+        pixels = np.full((64, 64), 255, np.uint8)
+        pixels[12:52, 12:52] = 0
+        Image.fromarray(pixels).save(file)
+    narrow = {"training.resize_factor": 1.0, "evaluation.zoom": 2.0}
+    seen = recipe(folder, ONE_EPOCH | narrow).of(Mistakes)[0].images
+    assert len(seen)
+    assert not seen.any()
 
 
 def test_never_unsealed_test_is_not_read(chest: Path, recipe: Recipe) -> None:

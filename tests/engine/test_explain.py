@@ -70,9 +70,9 @@ def test_the_copy_says_what_the_run_said(run: RunDirectory) -> None:
         assert found.silent == (found.heat.max() == 0)
 
 
-def test_of_a_run_that_means_over_mirror_images_too(tmp_path: Path) -> None:
+def test_of_a_run_that_zooms_and_means_over_mirror_images_too(tmp_path: Path) -> None:
     data = write_folder(tmp_path / "chest", size=(48, 60))
-    unfrozen = {"training.unfrozen.learning_rate": 1e-3, "evaluation.tta": "flip"}
+    unfrozen = {"training.unfrozen.learning_rate": 1e-3, "evaluation.tta": "flip", "evaluation.zoom": 1.5}
     run = run_recipe(data, tmp_path / "runs", unfrozen).directory
     said = KeptPredictions(run, ["NORMAL", "PNEUMONIA"]).epoch(best_of(run)).probabilities
     explain = explainer(run)

@@ -42,6 +42,7 @@ EVERYTHING: dict[str, Any] = {
     "training.augmentation.erase": 0.5,
     "training.augmentation.letters": 0.5,
     "evaluation.tta": "flip",
+    "evaluation.zoom": 1.25,
 }
 
 

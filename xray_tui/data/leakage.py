@@ -39,14 +39,14 @@ def same_pixels(survey: Survey, train: Pixels, other: Pixels) -> dict[str, str]:
     is as large as one of the others': cropping all of them would take seconds.
     """
     first = _within(train) | _within(other)
-    root, training = survey.listing.root, survey.settings.training
+    root, settings = survey.listing.root, survey.settings
     by_mark: dict[int, list[int]] = defaultdict(list)
     for number, mark in enumerate(other.marks.tolist()):
         by_mark[mark].append(number)
     sizes = {_bytes(root / file.place) for file in other.files}
     for file, image in zip(train.files, train.images, strict=True):
         if _bytes(root / file.place) in sizes:
-            seen = plain(image, training.resize, training.image_size)
+            seen = plain(image, settings.resize, settings.training.image_size)
             for number in by_mark.get(mark_of(seen[0].numpy()), ()):
                 if torch.equal(seen, other.images[number]):
                     _join(first, file.path, other.files[number].path)

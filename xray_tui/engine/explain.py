@@ -136,9 +136,10 @@ def explain(
         Unreadable: as :func:`decode`.
         UserError: the weights give no numbers.
     """
-    training, device = settings.training, next(model.parameters()).device
-    grey = decode(radiograph, training.resize)  # as the run saw it
-    plain_pixels = plain(torch.from_numpy(grey.copy())[None], training.resize, training.image_size)
+    resize, crop = settings.resize, settings.training.image_size
+    device = next(model.parameters()).device
+    grey = decode(radiograph, resize)  # as the run saw it
+    plain_pixels = plain(torch.from_numpy(grey.copy())[None], resize, crop)
     pixels = move(plain_pixels[None], device)
     found = grad_cam(model, normalise(pixels), target)
     probabilities = found.probabilities
@@ -153,7 +154,7 @@ def explain(
         raise UserError("These weights give no numbers: there is nothing to explain.")
     return Explanation(
         heat=found.heat.cpu().numpy(),
-        box=seen(grey.shape, training.resize, training.image_size),
+        box=seen(grey.shape, resize, crop),
         predicted=found.target,
         probabilities=probabilities.cpu().numpy(),
         epoch=epoch,

@@ -66,7 +66,7 @@ class Reader:
         validation = pixels.read_plain(
             self._root,
             roles.validation,
-            training.resize,
+            self._plan.settings.resize,
             training.image_size,
             lambda done: step(len(roles.train) + done),
             self._cache,
@@ -84,11 +84,9 @@ class Reader:
         return pixels.read_train(self._root, files, resize, step, self._cache)
 
     def _test(self) -> Pixels:
-        training = self._training
+        resize, crop = self._plan.settings.resize, self._training.image_size
         step = self._reporter.steps("reading", len(self._plan.roles.test))
-        return pixels.read_plain(
-            self._root, self._plan.roles.test, training.resize, training.image_size, step, self._cache
-        )
+        return pixels.read_plain(self._root, self._plan.roles.test, resize, crop, step, self._cache)
 
     def test_trouble(self) -> str:
         """Why test cannot be read at all; empty where it can."""

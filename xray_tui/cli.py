@@ -77,7 +77,7 @@ def dashboard(
     """Open the dashboard: set a run up, start it, browse the runs that were kept.
 
     Args:
-        data: folder with train/, test/ and perhaps val/.
+        data: folder with train/, test/ and perhaps val/, or a CSV file of labels, or MedMNIST's .npz.
     """
     from xray_tui.tui.app import run_dashboard
 
@@ -126,7 +126,7 @@ def train(
     """Run the recipe without a screen; end with the published table.
 
     Args:
-        data: folder with train/, test/ and perhaps val/.
+        data: folder with train/, test/ and perhaps val/, or a CSV file of labels, or MedMNIST's .npz.
         json: print each event as a line of JSON instead.
     """
     from xray_tui import launch

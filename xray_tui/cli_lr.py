@@ -43,7 +43,7 @@ def lr_find(
     """Try learning rates, a batch each; draw the loss over them and suggest some.
 
     Args:
-        data: folder with train/, test/ and perhaps val/; only train is read.
+        data: as train takes it: a folder, a CSV file of labels or MedMNIST's .npz; only train is read.
         stage: whose learning rate (both: of the stages that have epochs); unfrozen begins with a head that
             has learned nothing, or with --run.
         lowest: the first learning rate.

@@ -52,7 +52,7 @@ def sweep(
     """Search settings: many runs, judged on validation; end with the best ones and what mattered.
 
     Args:
-        data: folder with train/, test/ and perhaps val/.
+        data: folder with train/, test/ and perhaps val/, or a CSV file of labels, or MedMNIST's .npz.
         trials: configurations to try, those that the study has already included.
         timeout_minutes: after which no new trial begins.
         study: name of the study, kept in .sweeps/ of the runs folder (default: --name, else sweep).

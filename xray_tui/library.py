@@ -59,7 +59,8 @@ def configure(data: AnyPath | None = None, *, file: AnyPath | None = None, **opt
     0.0
 
     Args:
-        data: folder with train/, test/ and perhaps val/; ``~`` is the home folder.
+        data: folder with train/, test/ and perhaps val/, or a CSV file of labels, or MedMNIST's ``.npz``;
+            ``~`` is the home folder.
         file: a TOML file of settings, as ``--config`` takes one; the options win over it.
         options: by the command line's names (``frozen_epochs`` for ``--frozen-epochs``) or by dotted path
             (``training.frozen.epochs``, as in the file); ``xray-tui config reference`` lists them.

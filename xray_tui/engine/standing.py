@@ -88,7 +88,7 @@ def put_back(plan: Plan, folder: Path) -> Standing:
     assert position is not None
     if position.files and position.files != plan.digest:
         raise UserError(
-            f"{plan.listing.root} holds other images than when the run began: it cannot go on exactly",
+            f"{plan.listing.source} holds other images than when the run began: it cannot go on exactly",
             "put the same files back, or start a new run",
         )
     training = plan.settings.training

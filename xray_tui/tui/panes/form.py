@@ -27,6 +27,7 @@ from xray_tui.words import count, harmless
 _SETTLE_SECONDS = 0.25
 """A folder is looked into when the typing stops."""
 _FEW_CLASSES = 3
+_DATA_FILES = (".csv", ".npz")
 _ROOMY_ROWS, _TINY = 32, 60
 _COMPACT = "-textual-compact"
 """What ``compact=True`` comes to; that would have the styles of each field found twice."""
@@ -84,7 +85,9 @@ def _complete(value: str) -> str | None:
     try:
         parent = Path(head + slash).expanduser() if slash else Path()
         names = sorted(
-            child.name for child in parent.iterdir() if child.name.startswith(tail) and child.is_dir()
+            child.name
+            for child in parent.iterdir()
+            if child.name.startswith(tail) and (child.suffix.lower() in _DATA_FILES or child.is_dir())
         )
     except (OSError, RuntimeError):  # no such folder, no such user: nothing to complete
         return None

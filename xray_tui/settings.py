@@ -203,9 +203,7 @@ class EvaluationSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "none"
     zoom: Annotated[
         float,
-        Meta(
-            ge=1, le=2, description="validation and test show the middle of images, so many times enlarged"
-        ),
+        Meta(ge=1, le=2, description="validation and test show the middle of images, so many times enlarged"),
     ] = 1.0
     operating_point: Annotated[
         str,

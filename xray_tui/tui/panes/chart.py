@@ -12,6 +12,7 @@ from textual.strip import Strip
 from xray_tui.drawing.axes import draw_axes
 from xray_tui.drawing.raster import DOTS_ACROSS, DOTS_DOWN, Raster
 from xray_tui.drawing.ticks import log_labels, tick_labels, whole_ticks
+from xray_tui.tui.panes.dragged import Dragged
 from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.themes import Palette
 
@@ -68,7 +69,7 @@ _Kept = dict[tuple[int, int, float, float, bool], tuple[Points, Thinned]]
 """What was thinned, by its points' identity, their number and where they lie; it keeps the points alive."""
 
 
-class Chart(Sized, can_focus=False):
+class Chart(Sized, Dragged, can_focus=False):
     """Draws a :class:`Drawing` anew whenever that or its size changes.
 
     Curves whose points are the same list as before, and as long, are not thinned again: such a list may
@@ -93,7 +94,6 @@ class Chart(Sized, can_focus=False):
         self._drawing = Drawing()
         self._strips: list[Strip] | None = None
         self._thinned: _Kept = {}
-        self._dragged = False
 
     def draw(self, drawing: Drawing) -> None:
         self._drawing, self._strips = drawing, None
@@ -117,21 +117,7 @@ class Chart(Sized, can_focus=False):
             self._strips = [Strip(row, width) for row in raster.rows(self.rich_style)]
         return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self.rich_style)
 
-    def on_mouse_down(self, event: events.MouseDown) -> None:
-        self._dragged = True
-        self.capture_mouse()
-        self._pick(event)
-
-    def on_mouse_move(self, event: events.MouseMove) -> None:
-        if self._dragged:
-            self._pick(event)
-
-    def on_mouse_up(self) -> None:
-        if self._dragged:
-            self._dragged = False
-            self.release_mouse()
-
-    def _pick(self, event: events.MouseEvent) -> None:
+    def go_to(self, event: events.MouseEvent) -> None:
         frame = _Frame(Raster(*self.size), self._drawing, Palette.of(self.app), {})
         x = event.get_content_offset_capture(self).x
         if frame.width > 0 and frame.left < x:

@@ -1,44 +1,28 @@
 """A run that calls its images by pseudonyms is the same run in all but names, and can be gone on with."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from torch import nn
 
 from tests.conftest import write_folder
 from tests.engine.conftest import resume, run_recipe
 from xray_tui import launch
 from xray_tui.cli import main
 from xray_tui.data.pseudonyms import key_file, locate
-from xray_tui.engine import plan
 from xray_tui.engine.controls import Controls
 from xray_tui.engine.explain import Explainer
 from xray_tui.errors import UserError
 from xray_tui.events import EpochEnded, Event, Mistakes, RunStarted, Warning
 from xray_tui.kinds import choices, parse, written
-from xray_tui.models.backbones import Backbone
 from xray_tui.runs import state
 from xray_tui.settings import Settings
 
 HASHED: dict[str, Any] = {"data.hash_names": True, "training.frozen.epochs": 1}
 
 
-def tiny_backbone(name: str, weights: str, *, seed: int = 0) -> Backbone:
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        body = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU())
-    return Backbone(name, body.eval(), 8, (0.5,) * 3, (0.25,) * 3, weights)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "load_backbone", tiny_backbone)
-        yield
+pytestmark = pytest.mark.usefixtures("tiny")
 
 
 @pytest.fixture

@@ -167,6 +167,7 @@ def test_resume_ends_with_the_published_table(call: Call, chest: Path) -> None:
     assert err.startswith(f"error: {run.name} is done: nothing is left to resume\n")
 
 
+@pytest.mark.long
 def test_resume_prints_new_events_as_json(call: Call, chest: Path) -> None:
     stopped(chest)
     code, out, _ = call("resume", "--json")

@@ -190,6 +190,7 @@ def gone(pid: int) -> bool:
     return False
 
 
+@pytest.mark.long
 def test_a_hang_up_hands_the_run_over(radiographs: Path, tmp_path: Path, runs: Path) -> None:
     with Terminal(str(radiographs), *ENDLESS, folder=tmp_path) as terminal:
         terminal.wait_for("shufflenet_v2_x0_5", "NORMAL")

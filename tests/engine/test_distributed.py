@@ -261,6 +261,7 @@ def only_run(runs: Path) -> tuple[RunDirectory, list[Event]]:
     return directory, follow.read(directory)
 
 
+@pytest.mark.long
 def test_controls_reach_every_process_at_once(uneven: Path, tmp_path: Path) -> None:
     changes = {"training.frozen.epochs": 4, "training.augment_views": "1", "training.batchnorm": "keep"}
     events, silent = in_ranks(2, whole_run, settings_of(uneven, tmp_path, changes), "steer")
@@ -387,6 +388,7 @@ def _until_first_best(command: "subprocess.Popen[str]") -> Iterator[str]:
         yield line
 
 
+@pytest.mark.long
 def test_another_number_of_processes_goes_on_and_says_so(uneven: Path, tmp_path: Path) -> None:
     in_ranks(2, whole_run, settings_of(uneven, tmp_path), "rank 1 stops")
     rest = resume(list_runs(tmp_path)[0])

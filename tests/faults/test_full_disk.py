@@ -37,7 +37,7 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "_POLL_SECONDS", 0.01)
 
 
-@pytest.mark.parametrize("write", short(WRITES, 3), ids=lambda write: write.name)
+@pytest.mark.parametrize("write", short(WRITES, 2), ids=lambda write: write.name)
 def test_the_run_waits_for_room_and_loses_nothing(
     write: Write, data: Path, whole: Run, tmp_path: Path
 ) -> None:
@@ -63,7 +63,7 @@ def test_the_run_waits_for_room_and_loses_nothing(
     assert not list(run.directory.path.rglob("*.part"))
 
 
-@pytest.mark.parametrize("write", short(reversed(WRITES), 3), ids=lambda write: write.name)
+@pytest.mark.parametrize("write", short(reversed(WRITES), 2), ids=lambda write: write.name)
 def test_stopped_while_it_waits_it_is_resumed_to_the_same_end(
     write: Write, data: Path, whole: Run, tmp_path: Path
 ) -> None:

@@ -63,6 +63,7 @@ def test_the_command_names_and_counts_them(
     assert [c for c in report if c != "\n" and not c.isprintable()] == []
 
 
+@pytest.mark.long
 async def test_the_dashboard_shows_it(run: tuple[RunDirectory, str], folder: tuple[Path, list[str]]) -> None:
     settings = config.load(
         {"data.root": str(folder[0]), "run.runs_dir": str(run[0].path.parent), "data.unreadable": 0.8}

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tests.conftest import write_folder
+from tests.conftest import short, write_folder
 from tests.faults.kills import Killer
 
 
@@ -15,7 +15,7 @@ def killer(tmp_path_factory: pytest.TempPathFactory) -> Killer:
     return made
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", short(range(2)))
 def test_killed_at_random_moments(killer: Killer, seed: int) -> None:
     came = killer.kill(f"run-{seed}", random.Random(seed))
     assert came.troubles == []

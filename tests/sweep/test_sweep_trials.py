@@ -251,6 +251,7 @@ def test_a_trial_that_falls_behind_is_pruned(chest: Path, tmp_path: Path) -> Non
     assert study.best().value == 0.001
 
 
+@pytest.mark.long
 def test_who_stops_a_trials_run_has_pruned_it(chest: Path, tmp_path: Path) -> None:
     def stop(event: Event) -> None:
         if isinstance(event, EpochEnded) and len(notes.began_with) == 1:
@@ -321,6 +322,7 @@ def test_a_bug_is_raised(chest: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert (tried.state, tried.why) == ("failed", "ZeroDivisionError: a bug")
 
 
+@pytest.mark.long
 def test_no_trial_begins_after_the_time(chest: Path, tmp_path: Path) -> None:
     study = study_of(chest, tmp_path / "runs")
     assert Sweep(study, Notes()).run(10, seconds=0.01) == "time"
@@ -411,6 +413,7 @@ def test_killed_it_goes_on_exactly_where_it_was(folder: Path, capsys: pytest.Cap
     assert [trial["state"] for trial in json.loads(out)["trials"]] == ["finished", "finished"]
 
 
+@pytest.mark.long
 def test_what_a_process_could_not_tell_is_told_by_the_next(chest: Path, tmp_path: Path) -> None:
     """Killed after the run's last event, before the study heard of it."""
     study = study_of(chest, tmp_path / "runs")

@@ -11,6 +11,7 @@ from rich.style import Style
 from textual.color import Color
 from tui_support import SMALL, TALL, TINY, Script, dashboard, recorded, until
 
+from tests.conftest import short
 from xray_tui.drawing.ascii import in_ascii, stand_in, wants_ascii
 from xray_tui.drawing.raster import Raster
 from xray_tui.tui.app import XrayApp
@@ -80,7 +81,7 @@ def lines(app: XrayApp) -> list[str]:
     return [strip.text for strip in app.screen._compositor.render_strips()]
 
 
-@pytest.mark.parametrize("size", [TALL, SMALL, TINY], ids=str)
+@pytest.mark.parametrize("size", short([SMALL, TALL, TINY]), ids=str)
 async def test_every_tab_is_ascii_alone_and_as_wide_as_before(size: tuple[int, int]) -> None:
     app = dashboard(Script(recorded(), ended=True), ascii_only=True)
     async with app.run_test(size=size) as pilot:

@@ -158,6 +158,7 @@ async def test_every_curve_ends_in_its_letter_and_has_its_star() -> None:
         assert text.count("★") == 2
 
 
+@pytest.mark.long
 async def test_keys_smooth_the_curves_and_turn_the_loss_axis() -> None:
     app = history()
     async with app.run_test(size=WIDE) as pilot:
@@ -187,6 +188,7 @@ async def test_the_values_of_an_epoch_are_read_off_by_key_and_by_click() -> None
         assert "epoch 0" in str(loss.border_subtitle)
 
 
+@pytest.mark.long
 async def test_a_comparison_is_written_as_markdown(tmp_path: Path) -> None:
     app = history(to_markdown=lambda comparison: f"# {len(comparison.runs)} runs\n", folder=tmp_path)
     async with app.run_test(size=TALL) as pilot:

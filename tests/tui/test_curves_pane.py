@@ -128,6 +128,7 @@ async def test_a_click_on_the_roc_curve_brings_the_threshold_there(run: KeptRun)
         assert Content.from_markup(str(app.query_one("#threshold").border_title)).plain == title
 
 
+@pytest.mark.long
 async def test_dragging_over_calibration_moves_the_threshold(run: KeptRun) -> None:
     app = opened(run)
     async with app.run_test(size=(140, 44)) as pilot:
@@ -186,6 +187,7 @@ async def test_without_test_there_is_one_curve(tmp_path: Path) -> None:
         assert "◆" not in said(app)
 
 
+@pytest.mark.long
 async def test_test_predictions_that_are_gone_are_told(run: KeptRun) -> None:
     run.directory.test_predictions.unlink()
     app = opened(run)
@@ -242,6 +244,7 @@ async def test_without_predictions_there_are_no_curves() -> None:
         assert toasts(app) == ["No mistakes are in sight."]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("look", [{"ascii_only": True}, {}])
 async def test_without_colours_the_curves_have_letters(
     run: KeptRun, look: dict[str, object], monkeypatch: pytest.MonkeyPatch
@@ -283,7 +286,12 @@ def test_precision_follows_from_the_rates_and_the_share_of_positives() -> None:
 
 @pytest.mark.parametrize(
     ("scores", "positive"),
-    [([], []), ([0.2, 0.9], [1, 1]), ([float("nan"), 0.4], [0, 1]), ([0.5] * 4, [0, 1] * 2)],
+    [
+        ([0.2, 0.9], [1, 1]),
+        ([float("nan"), 0.4], [0, 1]),
+        pytest.param([], [], marks=pytest.mark.long),
+        pytest.param([0.5] * 4, [0, 1] * 2, marks=pytest.mark.long),
+    ],
 )
 async def test_degenerate_predictions_are_drawn_as_far_as_they_go(
     tmp_path: Path, scores: list[float], positive: list[int]

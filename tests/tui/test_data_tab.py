@@ -227,6 +227,7 @@ async def test_pages_turn_and_stop_at_the_ends(chest: Path) -> None:
         assert gallery.page == 0
 
 
+@pytest.mark.long
 async def test_arrows_walk_in_the_gallery_and_over_its_edges(chest: Path) -> None:
     app = looking_at(chest)
     async with app.run_test(size=TALL) as pilot:
@@ -314,6 +315,7 @@ async def test_strange_names_do_no_harm(chest: Path) -> None:
         assert "[red]␛[31m" in shown.replace("&#x241b;", "␛")
 
 
+@pytest.mark.long
 async def test_look_again_finds_what_has_changed(chest: Path) -> None:
     app = looking_at(chest)
     async with app.run_test(size=WIDE) as pilot:
@@ -406,6 +408,7 @@ async def test_panes_take_turns_on_a_small_screen(spoilt: Path, size: tuple[int,
         assert seen() == ["counts-pane", "findings-pane", "gallery"]
 
 
+@pytest.mark.long
 async def test_another_theme_paints_the_gallery_anew(chest: Path) -> None:
     app = looking_at(chest)
     async with app.run_test(size=WIDE) as pilot:

@@ -3,6 +3,7 @@
 import re
 
 import msgspec
+import pytest
 from tui_support import Script, dashboard, recorded, training, until, until_epoch
 
 from xray_tui.events import EpochEnded, Event
@@ -53,6 +54,7 @@ async def test_o_sorts_by_the_next_column_and_capital_o_the_other_way_round() ->
         assert numbers(app) == [0, 1, 2, 3, 4, 5], "after the last column that is seen comes the first"
 
 
+@pytest.mark.long
 async def test_a_click_on_a_head_sorts_and_a_second_one_turns_it_round() -> None:
     app = dashboard(Script(until_epoch(6)))
     async with app.run_test(size=(120, 40)) as pilot:

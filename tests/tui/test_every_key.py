@@ -9,6 +9,7 @@ from listed_runs import keep
 from textual.pilot import Pilot
 from tui_support import FakeEngine, Script, dashboard, in_front, toasts, training, until
 
+from tests.conftest import short
 from xray_tui import config
 from xray_tui.engine.explanation import Explanation
 from xray_tui.events import Event, Warning
@@ -74,7 +75,7 @@ async def go_to(place: str, pilot: Pilot[int], app: XrayApp) -> None:
     assert in_front(app) == place
 
 
-@pytest.mark.parametrize("place", ["form", *TABS])
+@pytest.mark.parametrize("place", short([*TABS, "form"], 3))
 async def test_every_key_shows(
     place: str, live: Script, chest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -125,6 +125,7 @@ async def test_export_writes_what_the_filter_shows_or_what_is_selected(tmp_path:
         assert exported[1] == ([under_cursor(app)], tmp_path / "runs.json")
 
 
+@pytest.mark.long
 async def test_export_asks_before_it_replaces_a_file(tmp_path: Path) -> None:
     exported: list[Path] = []
     keeping = Keeping(export=lambda runs, file: exported.append(file))

@@ -414,6 +414,7 @@ async def test_without_a_run_it_says_what_appears_and_what_to_press() -> None:
     await said_instead(None, lambda said: "gets wrong" in said and "s starts a run" in said)
 
 
+@pytest.mark.long
 async def test_a_run_without_predictions_says_so(run: KeptRun) -> None:
     await said_instead(Script(recorded(), ended=True), lambda said: "This run kept no predictions." in said)
     (run.directory.predictions / "images.csv").unlink()
@@ -486,6 +487,7 @@ async def test_foreign_names_are_shown_harmlessly(tmp_path: Path) -> None:
                 assert not {"\x1b", "\u202e"} & set("".join(piece.text for piece in strip))
 
 
+@pytest.mark.long
 async def test_three_classes_are_positive_against_the_rest(tmp_path: Path) -> None:
     run = kept_run(
         tmp_path, classes=("BACTERIA", "NORMAL", "VIRUS"), positive="BACTERIA", images=60, epochs=EPOCHS
@@ -503,6 +505,7 @@ async def test_three_classes_are_positive_against_the_rest(tmp_path: Path) -> No
         assert set(listed(app)) <= {f"film-{image:04}" for image in wanted}
 
 
+@pytest.mark.long
 async def test_another_run_brings_its_own_list(run: KeptRun, tmp_path: Path) -> None:
     other = kept_run(tmp_path / "other", images=30, epochs=EPOCHS, seed=5)
     app = opened(told_by(run))

@@ -23,6 +23,7 @@ from torchvision.transforms.v2 import functional as F
 from xray_tui import config, evaluating, metrics
 from xray_tui.data.letters import Letters, burn
 from xray_tui.data.pixels import Pixels
+from xray_tui.engine import process
 from xray_tui.engine.controls import Controls
 from xray_tui.engine.passes import Passes
 from xray_tui.engine.reading import Reader
@@ -93,6 +94,7 @@ def main() -> None:
     parser.add_argument("runs", type=Path)
     parser.add_argument("--test", action="store_true", help="beside the test AUC of each run")
     a = parser.parse_args()
+    process.set_up()
     print("| run | " + " | ".join([*SHIFTS, "mean of the shifted"]) + (" | test |" if a.test else " |"))
     print("|---" * (len(SHIFTS) + 2 + a.test) + "|")
     rows: list[list[float]] = []

@@ -81,9 +81,8 @@ def predict(
         talk("reading paths of images, one a line, to the end (ctrl+d)")
     asked = _Asked()
     with _written(output) as file, Sheet(file) as sheet:
-        from xray_tui.overlays import (
-            Overlays,
-        )  # late: torch, as the next; the sheet says that it takes its time
+        # Late, for torch: the sheet says that it takes its time.
+        from xray_tui.overlays import Overlays
         from xray_tui.trained import load
         from xray_tui.trained import predict as predictions
 

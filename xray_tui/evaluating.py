@@ -18,7 +18,7 @@ from xray_tui.runs.claim import Claim, check_own, refuse_live
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.evaluated import Elsewhere
 from xray_tui.runs.journal import JournalWriter
-from xray_tui.runs.predictions import Images, TestPredictions
+from xray_tui.runs.predictions import Images, Predictions
 from xray_tui.runs.record import RunRecord
 from xray_tui.runs.report import write_report
 from xray_tui.settings import Settings
@@ -121,7 +121,7 @@ def evaluate_elsewhere(
         actual=np.concatenate([verdict.actual for verdict in found]),
         patients=[OWN_NAMES.patient(file) for file in read],
     )
-    predictions = TestPredictions(
+    predictions = Predictions(
         images=images,
         probabilities=np.concatenate([verdict.probabilities for verdict in found]),
         losses=np.concatenate([verdict.losses for verdict in found]),
@@ -138,8 +138,7 @@ def _chosen(record: RunRecord, directory: RunDirectory) -> tuple[str, int, Setti
     if record.started is None or record.best is None:
         raise UserError(f"{directory.name} has no best epoch", "there are no weights to evaluate")
     settings = config.load_kept(directory.config)
-    wanted = settings.evaluation
-    if record.point is None and (wanted.operating_point != "likeliest" or wanted.calibrate):
+    if record.point is None and settings.evaluation.chooses:
         raise UserError(
             f"{directory.name} ended before its operating point was chosen",
             f"`xray-tui resume {directory.name}` goes on with it",

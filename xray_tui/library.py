@@ -15,9 +15,6 @@ from queue import Queue
 from threading import Semaphore, Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from xray_tui import config
 from xray_tui.engine import process
 from xray_tui.engine.controls import Controls as Controls
@@ -28,7 +25,7 @@ from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.follow import Follower, read
 from xray_tui.runs.index import find
 from xray_tui.runs.mistakes import UnreadMistakes
-from xray_tui.runs.predictions import Images, KeptPredictions, read_test
+from xray_tui.runs.predictions import KeptPredictions, Predictions, read_test
 from xray_tui.runs.record import RunRecord
 from xray_tui.runs.state import Status
 from xray_tui.settings import OPTIONS, Settings
@@ -148,18 +145,6 @@ def open_run(name: AnyPath | None = None, *, runs_dir: AnyPath = "runs") -> "Run
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """What a run predicted for some of its images."""
-
-    images: Images
-    """Their paths, actual classes and patients."""
-    probabilities: NDArray[np.float32]
-    """(N, C), by the run's classes."""
-    losses: NDArray[np.float32]
-    """Negative log-likelihood, (N,)"""
-
-
-@dataclass(frozen=True)
 class Run:
     """A kept run, as it was when it was opened."""
 
@@ -226,8 +211,7 @@ class Run:
         Raises:
             UserError: test was not evaluated, or its predictions are damaged.
         """
-        found = read_test(self.directory, self.classes)
-        return Predictions(found.images, found.probabilities, found.losses)
+        return read_test(self.directory, self.classes)
 
     def model(self, device: str = "auto") -> "Model":
         """The best weights, to predict with; the images they learned from need not be there.

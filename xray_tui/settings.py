@@ -221,6 +221,11 @@ class EvaluationSettings(Struct, frozen=True, forbid_unknown_fields=True):
         bool, Meta(description="after each stage, Grad-CAM of its worst mistakes and a map of validation")
     ] = True
 
+    @property
+    def chooses(self) -> bool:
+        """Whether a threshold or a temperature is chosen on validation once the last epoch has ended."""
+        return self.calibrate or self.operating_point != "likeliest"
+
 
 class HardwareSettings(Struct, frozen=True, forbid_unknown_fields=True):
     device: Annotated[

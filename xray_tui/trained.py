@@ -99,7 +99,7 @@ def load(directory: RunDirectory, device: str = "auto") -> Trained:
     here = {"hardware.device": device, "hardware.precision": precision, "hardware.threads": 0}
     chosen = hardware.choose(config.replace(settings, here).hardware)
     torch.set_num_threads(chosen.threads)
-    point, wanted = checkpoints.read_operating_point(directory.checkpoints), settings.evaluation
+    point = checkpoints.read_operating_point(directory.checkpoints)
     checkpoints.check_head(directory.checkpoints, len(record.classes), settings.model.hidden)
     backbone, model = plan.network(settings, len(record.classes), chosen.device, untrained=True)
     checkpoints.load_best(directory.checkpoints, model)
@@ -111,7 +111,7 @@ def load(directory: RunDirectory, device: str = "auto") -> Trained:
         rule=point.rule if point else "likeliest",
         threshold=point.threshold if point else None,
         temperature=point.temperature if point else None,
-        is_settled=point is not None or not (wanted.calibrate or wanted.operating_point != "likeliest"),
+        is_settled=point is not None or not settings.evaluation.chooses,
         epoch=point.epoch if point else record.best.epoch,
         hardware=chosen,
         backbone=backbone,

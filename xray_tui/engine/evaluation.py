@@ -64,7 +64,7 @@ class Evaluation:
         """
         settings, positive = self._plan.settings.evaluation, self._plan.positive
         rule = settings.operating_point
-        if rule == "likeliest" and not settings.calibrate:
+        if not settings.chooses:
             return
         found = self._passes.predict(validation, "validation")
         temperature = metrics.temperature(found.probabilities, found.actual) if settings.calibrate else None

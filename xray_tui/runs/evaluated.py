@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from xray_tui import config
 from xray_tui.errors import UserError
 from xray_tui.runs.directory import RunDirectory
-from xray_tui.runs.predictions import KeptPredictions, TestPredictions, read_test
+from xray_tui.runs.predictions import KeptPredictions, Predictions, read_test
 from xray_tui.runs.record import RunRecord
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Elsewhere:
     """What a run's best weights said of another data set than its own."""
 
     folder: Path
-    predictions: TestPredictions
+    predictions: Predictions
     unreadable: int
     """Images beside those."""
     epoch: int

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO, ClassVar
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,14 +53,13 @@ class EpochPredictions:
 
 
 @dataclass(frozen=True)
-class TestPredictions:
-    """Calibrated, where the run was to be."""
-
-    __test__: ClassVar[bool] = False  # pytest would collect a class of this name
+class Predictions:
+    """What a run predicted for some images; of test, calibrated where the run was to be."""
 
     images: Images
+    """Their paths, actual classes and patients."""
     probabilities: NDArray[np.float32]
-    """(N, C)"""
+    """(N, C), by the run's classes."""
     losses: NDArray[np.float32]
     """Negative log-likelihood, (N,)"""
 
@@ -173,7 +172,7 @@ class KeptPredictions:
         self._fates[found.epoch] = (stamp, of_actual.astype(np.float16), right)
 
 
-def read_test(directory: RunDirectory, classes: Sequence[str]) -> TestPredictions:
+def read_test(directory: RunDirectory, classes: Sequence[str]) -> Predictions:
     """What a run kept of test.
 
     Args:
@@ -183,9 +182,7 @@ def read_test(directory: RunDirectory, classes: Sequence[str]) -> TestPrediction
         UserError: it kept nothing, or that is damaged or of other images.
     """
     images = _read_images(directory, directory.test_images, classes)
-    return TestPredictions(
-        images, *_read_arrays(directory, directory.test_predictions, "test", images, classes)
-    )
+    return Predictions(images, *_read_arrays(directory, directory.test_predictions, "test", images, classes))
 
 
 def _read_images(directory: RunDirectory, file: Path, classes: Sequence[str]) -> Images:

@@ -68,7 +68,7 @@ async def main(runs: Path, out: Path) -> None:
     await draw(XrayApp(settings), (110, 36), out / "form.svg", form)
     await draw(watching(), (150, 44), out / "train.svg", ended)
     await draw(watching(), (80, 24), out / "small.svg", ended)
-    await draw(watching(), (150, 44), out / "mistakes.svg", ended, "2", "g")
+    await draw(watching(), (126, 38), out / "mistakes.svg", ended, "2", "g")
     await draw(watching(), (150, 44), out / "curves.svg", ended, "2", "c")
     await draw(watching(), (130, 20), out / "history.svg", ended, "3")
     await draw(watching(), (150, 44), out / "compare.svg", ended, "3", "space", "down", "space", "c")

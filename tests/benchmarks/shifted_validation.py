@@ -5,9 +5,10 @@
 
 Takes every finished run of a folder that validated on patients held out, asks its best weights about the
 validation images as they are and about the same images as another machine or another hand might have made
-them (brighter, darker, flatter, closer, softer, noisier, with another device's letters), and prints the
-AUC of each. With `--test` the test AUC that each run's journal has stands beside them, and how well each
-column orders the runs as test does (Spearman): for whoever wants to know after the fact, not for choosing.
+them (brighter, darker, flatter, closer, softer, noisier, with another device's letters, with the grey levels
+of another of these images), and prints the AUC of each. With `--test` the test AUC that each run's journal
+has stands beside them, and how well each column orders the runs as test does (Spearman): for whoever wants
+to know after the fact, not for choosing.
 """
 
 import argparse
@@ -57,19 +58,39 @@ def _lettered(image: Tensor) -> Tensor:
     return burn(image.clone(), _LETTERS)
 
 
-SHIFTS: dict[str, Callable[[Tensor], Tensor]] = {
-    "as it is": lambda image: image,
-    "brighter": lambda image: F.adjust_gamma(image, 0.6),
-    "darker": lambda image: F.adjust_gamma(image, 1.6),
-    "flatter": lambda image: F.adjust_contrast(image, 0.5),
-    "closer": _closer,
-    "softer": lambda image: F.gaussian_blur(image, [9, 9], [2.0, 2.0]),
-    "noisier": _noisy,
-    "letters": _lettered,
+def _each(shift: Callable[[Tensor], Tensor]) -> Callable[[list[Tensor]], list[Tensor]]:
+    return lambda images: [shift(image) for image in images]
+
+
+def take_tones(image: Tensor, donor: Tensor) -> Tensor:
+    """Histogram matching: each grey of the image becomes the one as far up in the donor."""
+    below, in_donor = (
+        torch.histc(each.float(), 256, 0, 256).cumsum(0) / each.numel() for each in (image, donor)
+    )
+    greys = torch.searchsorted(in_donor, below).clamp_(max=255).to(torch.uint8)
+    return greys[image.int()]
+
+
+def _toned(images: list[Tensor]) -> list[Tensor]:
+    donors = torch.randperm(len(images), generator=torch.Generator().manual_seed(0)).tolist()
+    return [take_tones(image, images[donor]) for image, donor in zip(images, donors, strict=True)]
+
+
+_AS_IT_IS = "as it is"
+SHIFTS: dict[str, Callable[[list[Tensor]], list[Tensor]]] = {
+    _AS_IT_IS: list,
+    "brighter": _each(lambda image: F.adjust_gamma(image, 0.6)),
+    "darker": _each(lambda image: F.adjust_gamma(image, 1.6)),
+    "flatter": _each(lambda image: F.adjust_contrast(image, 0.5)),
+    "closer": _each(_closer),
+    "softer": _each(lambda image: F.gaussian_blur(image, [9, 9], [2.0, 2.0])),
+    "noisier": _each(_noisy),
+    "letters": _each(_lettered),
+    "tones": _toned,
 }
 
 
-def areas(directory: RunDirectory) -> dict[str, float]:
+def areas(directory: RunDirectory, shifts: list[str]) -> list[float]:
     """The AUC of the best weights on each kind of validation."""
     settings = config.replace(config.load_kept(directory.config), {"hardware.compile": "off"})
     plan = evaluating._plan(directory, settings, lambda _: None)
@@ -78,13 +99,13 @@ def areas(directory: RunDirectory) -> dict[str, float]:
     passes = Passes(plan, reporter, lambda _: None, Times(), at_once)
     _, validation = Reader(plan, reporter).train_and_validation()
     images = [validation.images[number] for number in range(len(validation))]
-    found = {}
-    for name, shift in SHIFTS.items():
-        shifted: Pixels = replace(validation, images=[shift(image) for image in images])
+    found = []
+    for name in shifts:
+        shifted: Pixels = replace(validation, images=SHIFTS[name](images))
         verdict = passes.predict(shifted, "validation")
         area = metrics.auc(verdict.probabilities[:, plan.positive], verdict.actual == plan.positive)
         assert area is not None
-        found[name] = area
+        found.append(area)
     passes.close()
     return found
 
@@ -93,10 +114,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("runs", type=Path)
     parser.add_argument("--test", action="store_true", help="beside the test AUC of each run")
+    parser.add_argument("--shifts", nargs="+", choices=SHIFTS, default=list(SHIFTS), help="the shifts to try")
     a = parser.parse_args()
     process.set_up()
-    print("| run | " + " | ".join([*SHIFTS, "mean of the shifted"]) + (" | test |" if a.test else " |"))
-    print("|---" * (len(SHIFTS) + 2 + a.test) + "|")
+    print("| run | " + " | ".join([*a.shifts, "mean of the shifted"]) + (" | test |" if a.test else " |"))
+    print("|---" * (len(a.shifts) + 2 + a.test) + "|")
     rows: list[list[float]] = []
     for summary in index.summaries(a.runs):
         if summary.status != "done" or summary.settings["data"]["split"] != "holdout":
@@ -104,8 +126,9 @@ def main() -> None:
         test = RunRecord.of(follow.read(summary.directory)).test
         if a.test and (test is None or test.auc is None):
             continue
-        found = list(areas(summary.directory).values())
-        row = [*found, sum(found[1:]) / (len(found) - 1)]
+        found = areas(summary.directory, a.shifts)
+        shifted = [area for name, area in zip(a.shifts, found, strict=True) if name != _AS_IT_IS]
+        row = [*found, sum(shifted) / len(shifted)]
         if a.test and test is not None and test.auc is not None:
             row.append(test.auc)
         rows.append(row)

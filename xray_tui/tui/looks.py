@@ -6,8 +6,10 @@ from pathlib import Path
 from textual import work
 from textual.app import App
 from textual.filter import Monochrome, NoColor
+from textual.screen import Screen
 
 from xray_tui.tui.ascii import AsciiFilter
+from xray_tui.tui.screens.ground import Ground
 from xray_tui.tui.terminal_colours import TerminalColours
 from xray_tui.tui.themes import MEANINGS, Themes
 from xray_tui.tui.toasts import tell_of_themes
@@ -42,6 +44,9 @@ class Looks(App[int]):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return MEANINGS
+
+    def get_default_screen(self) -> Screen[None]:
+        return Ground(id="_default")
 
     def on_mount(self) -> None:
         tell_of_themes(self, self.themes.complaints)

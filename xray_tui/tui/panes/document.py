@@ -14,14 +14,16 @@ _BEFORE_BAR = 1
 
 
 class Document(ScrollView, can_focus=True):
-    """Set in lines once for each width; a Static sets a table anew for its height and at each drawing."""
+    """Set in lines once for each width; a Static sets a table anew for its height and at each drawing.
 
-    foot = ""
-    """What its lower edge says, besides that there is more."""
+    Args:
+        foot: what its lower edge says, besides that there is more.
+    """
 
-    def __init__(self, text: RenderableType, **named: Any) -> None:
+    def __init__(self, text: RenderableType, foot: str = "", **named: Any) -> None:
         super().__init__(**named)
         self._text = text
+        self._foot = self.border_subtitle = foot
         self._set: tuple[int, list[Strip]] = -1, []
         """The lines of a width."""
 
@@ -41,7 +43,7 @@ class Document(ScrollView, can_focus=True):
         lines = len(self._lines(self.scrollable_content_region.width))
         self.virtual_size = Size(1, lines)
         more = lines > self.scrollable_content_region.height
-        self.border_subtitle = f"↑ ↓ scroll   {self.foot}" if more else self.foot
+        self.border_subtitle = f"↑ ↓ scroll   {self._foot}" if more else self._foot
 
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from rich.style import StyleType
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -63,6 +64,7 @@ class FilterLine(Vertical):
         self._examples = examples
         self._below = below
         self._complaint = ""
+        self._hint_looks: tuple[Text, StyleType] | None = None
 
     def compose(self) -> ComposeResult:
         with Horizontal(classes="filter-words"):
@@ -108,6 +110,12 @@ class FilterLine(Vertical):
             self.screen.set_focus(None)
         self.post_message(self.Left())
 
+    def on_descendant_focus(self) -> None:
+        self.add_class("-edited")
+
+    def on_descendant_blur(self) -> None:
+        self.remove_class("-edited")
+
     def on_resize(self) -> None:
         self._show_hint()
 
@@ -118,13 +126,19 @@ class FilterLine(Vertical):
             self._show_hint()
 
     def _show_hint(self) -> None:
-        hint, palette = self.query_one(".filter-hint", Static), Palette.of(self.app)
+        hint = self._hint()
+        looks = (hint, hint.style)  # texts are equal whatever their style
+        if looks != self._hint_looks:  # every focus asks, and new words are a new layout
+            self._hint_looks = looks
+            self.query_one(".filter-hint", Static).update(hint)
+
+    def _hint(self) -> Text:
+        palette = Palette.of(self.app)
         if self._complaint:
-            hint.update(Text(harmless(self._complaint), palette.error, no_wrap=True, overflow="ellipsis"))
-            return
+            return Text(harmless(self._complaint), palette.error, no_wrap=True, overflow="ellipsis")
         shown = Text(no_wrap=True)
         for example in self._examples:
             if shown.cell_len + len(example) > self.content_size.width - _LABEL_CELLS:
                 break
             shown.append(f"{example}  ", palette.faint)
-        hint.update(shown)
+        return shown

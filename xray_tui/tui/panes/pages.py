@@ -35,6 +35,8 @@ class Pages(Container):
             self.mount(page)
         for other in self._made.values():
             other.display = other is page
+        # Asked of the pages, it would come after a painting of the old page.
+        self.screen.refresh(repaint=False, layout=True)
 
     @property
     def made(self) -> Collection[Widget]:

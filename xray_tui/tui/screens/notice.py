@@ -30,8 +30,9 @@ class NoticeScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         # Tables have no width of their own.
-        box = Document(self._text, classes="box" if isinstance(self._text, Text) else "box -wide")
-        box.border_title, box.foot = self._title, "esc closes"
+        width = "box" if isinstance(self._text, Text) else "box -wide"
+        box = Document(self._text, "esc closes", classes=width)
+        box.border_title = self._title
         yield box
 
     def on_mount(self) -> None:

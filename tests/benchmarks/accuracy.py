@@ -50,7 +50,9 @@ def bring_to_its_end(data: Path, runs: Path, name: str, options: list[str]) -> N
 
 
 def counting(summary: Summary) -> EpochEnded | TestEvaluated | None:
-    """What the protocol has the run judged by."""
+    """What the protocol has the run judged by; nothing before its end."""
+    if summary.status != "done":
+        return None
     record = RunRecord.of(follow.read(summary.directory))
     if summary.settings["data"]["split"] == "recipe":
         return record.best_epoch

@@ -297,7 +297,9 @@ def test_a_stop_while_images_are_read_ends_all(uneven: Path, tmp_path: Path) -> 
     events, silent = in_ranks(2, whole_run, settings_of(uneven, tmp_path), "stop reading")
     assert isinstance(events, list), events
     assert silent == []
-    assert only_run(tmp_path)[1][-1].outcome == "interrupted"  # type: ignore[attr-defined]
+    ended = only_run(tmp_path)[1][-1]
+    assert isinstance(ended, RunEnded)
+    assert ended.outcome == "interrupted"
 
 
 def test_a_signal_to_another_host_stops_all(uneven: Path, tmp_path: Path) -> None:

@@ -156,8 +156,9 @@ def while_explaining(stage: str, do: Callable[[Controls], None], phase: str = "e
 
     def react(event: Event, controls: Controls) -> None:
         nonlocal over
-        here = isinstance(event, Progress) and (event.phase, event.stage) == (phase, stage)
-        if here and event.done and not over:  # type: ignore[attr-defined]
+        if not isinstance(event, Progress) or over:
+            return
+        if (event.phase, event.stage) == (phase, stage) and event.done:
             over = True
             do(controls)
 

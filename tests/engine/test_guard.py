@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from tests.engine.conftest import Run, resume
 from xray_tui.engine import checkpoints
+from xray_tui.engine.controls import Controls
 from xray_tui.engine.guard import Guard, NotFinite
 from xray_tui.errors import UserError
-from xray_tui.events import ControlUsed, EpochEnded, Progress, Warning
+from xray_tui.events import ControlUsed, EpochEnded, Event, Progress, Warning
 from xray_tui.models.classifier import Classifier
 from xray_tui.runs.directory import list_runs
 
@@ -150,9 +151,9 @@ def test_rollback_goes_on_from_the_checkpoint_with_half_the_rate(
     # What came of it is what the same run comes to whose rate a person changed before that epoch.
     poison(lambda batch: False)
 
-    def change(event: object, controls: object) -> None:
+    def change(event: Event, controls: Controls) -> None:
         if isinstance(event, Progress) and (event.phase, event.epoch) == ("validation", 0):
-            controls.learning_rate(2.5e-4)  # type: ignore[attr-defined]
+            controls.learning_rate(2.5e-4)
 
     other = recipe(chest, UNFROZEN | {"training.unfrozen.learning_rate": 1e-3}, change)
     assert [e.train_loss for e in run.of(EpochEnded)] == [e.train_loss for e in other.of(EpochEnded)]

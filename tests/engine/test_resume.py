@@ -120,8 +120,9 @@ def at(phase: str, epoch: int | None, done: int, do: Callable[[Controls], None] 
 
     def react(event: Event, controls: Controls) -> None:
         nonlocal over
-        here = isinstance(event, Progress) and (event.phase, event.epoch) == (phase, epoch)
-        if here and event.done >= done and not over:  # type: ignore[attr-defined]
+        if not isinstance(event, Progress) or over:
+            return
+        if (event.phase, event.epoch) == (phase, epoch) and event.done >= done:
             over = True
             do(controls)
 

@@ -29,7 +29,7 @@ from tests.conftest import write_folder
 from tests.engine.conftest import run_recipe
 from tests.faults import sitting
 from xray_tui import settings_file
-from xray_tui.events import RunStarted
+from xray_tui.events import RunStarted, Warning
 from xray_tui.runs.directory import RunDirectory, list_runs
 from xray_tui.runs.follow import read
 
@@ -218,9 +218,10 @@ def test_pseudonyms_are_where_names_would_be(hashed: Sat) -> None:
     events = {type(event).__name__: event for event in read(first)}
     started, warning = events["RunStarted"], events["Warning"]
     assert isinstance(started, RunStarted)
+    assert isinstance(warning, Warning)
     assert started.settings["data"]["hash_names"] is True
     pseudonym = r"train/NORMAL/[0-9a-f]{16}\.png \("
-    assert all(re.match(pseudonym, path) for path in warning.paths)  # type: ignore[attr-defined]
+    assert all(re.match(pseudonym, path) for path in warning.paths)
     assert re.search(r"cannot be read, more than 0%: " + pseudonym, hashed.err)
     assert re.search(r"^ {4}\* `" + pseudonym, first.report.read_text(), re.MULTILINE)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -119,10 +120,10 @@ def validated(
     return directory
 
 
-def summary(**changes: object) -> Summary:
+def summary(**changes: Any) -> Summary:
     """A line about a run; settings by dotted path under ``cfg``."""
-    cfg = {"model.backbone": "resnet50", **changes.pop("cfg", {})}  # type: ignore[dict-item]
-    values = {
+    cfg = {"model.backbone": "resnet50", **changes.pop("cfg", {})}
+    values: dict[str, Any] = {
         "directory": RunDirectory(Path("/runs/20261124-101500-resnet50")),
         "name": "night run",
         "note": "",
@@ -139,4 +140,4 @@ def summary(**changes: object) -> Summary:
         "data": "chest_xray",
         "settings": config.to_tree(config.load(cfg)),
     }
-    return Summary(**(values | changes))  # type: ignore[arg-type]
+    return Summary(**(values | changes))

@@ -12,7 +12,7 @@ from tests.board.test_projector import explained
 from tests.tui.record_journals import whole_run
 from xray_tui import event_lines
 from xray_tui.errors import UserError
-from xray_tui.events import Mistake, Resumed, RunStarted
+from xray_tui.events import Event, Mistake, Resumed, RunStarted
 from xray_tui.runs import explanations, follow
 from xray_tui.runs.claim import check_resumable
 from xray_tui.runs.directory import RunDirectory
@@ -25,10 +25,10 @@ def directory(tmp_path: Path) -> RunDirectory:
     return keep(tmp_path, list(whole_run())[:-2], status="interrupted")
 
 
-def record(directory: RunDirectory, *events: object) -> None:
+def record(directory: RunDirectory, *events: Event) -> None:
     recorder = Recorder(directory, lambda *asked: None, lambda trouble: None)
     for event in events:
-        recorder(event)  # type: ignore[arg-type]
+        recorder(event)
     recorder.close()
 
 

@@ -326,6 +326,7 @@ def run_dashboard(
         The exit code: 0, or 1 where the run failed, or 128 and the signal that ended it.
     """
     process.be_alone()
+    process.collect_seldom()
     files = [found for found in (existing_user_file(), file) if found is not None]
     source: Source | None = None
     if watch is not None:

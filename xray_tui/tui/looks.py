@@ -1,5 +1,6 @@
 """How the dashboard is drawn, whatever it shows: its theme, with or without colours and unicode."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from xray_tui.tui.toasts import tell_of_themes
 from xray_tui.words import harmless
 
 _THEMES_SECONDS = 1.0
+_HANDING_OVER_SECONDS = 0.001
 
 
 class Looks(App[int]):
@@ -44,6 +46,11 @@ class Looks(App[int]):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return MEANINGS
+
+    def post_display_hook(self) -> None:
+        """Let the thread that writes to the terminal have the interpreter: it waited 5 to 20 ms."""
+        if not self.is_headless:
+            time.sleep(_HANDING_OVER_SECONDS)
 
     def get_default_screen(self) -> Screen[None]:
         return Ground(id="_default")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from xray_tui.tui.panes.frame import inscribe
 from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.text import fit, shorten
@@ -31,8 +32,8 @@ class ConfusionPane(Sized, can_focus=False):
     def show(self, run: ShownRun) -> None:
         self._run = run
         epoch = run.looked_at
-        self.border_title = "confusion" if epoch is None else f"confusion · validation, epoch {epoch.epoch}"
-        self.border_subtitle = "rows: actual, columns: predicted" if epoch and self.size.width > 44 else ""
+        title = "confusion" if epoch is None else f"confusion · validation, epoch {epoch.epoch}"
+        inscribe(self, title, "rows: actual, columns: predicted" if epoch and self.size.width > 44 else "")
         self.refresh()
 
     def resized(self) -> None:

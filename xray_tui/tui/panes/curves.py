@@ -26,6 +26,7 @@ from xray_tui.tui.panes.curve_drawings import (
     rates,
 )
 from xray_tui.tui.panes.dragged import Dragged
+from xray_tui.tui.panes.frame import inscribe
 from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.panes.slider import Slider
 from xray_tui.tui.panes.unit_chart import UnitFrame
@@ -158,11 +159,11 @@ class CurvesPane(Sized, Dragged, can_focus=True):
         """Title and subtitle."""
         shown, (width, height) = self._seen, self.size
         about = f" · {shown.splits[0].origin}{shown.caution}" if shown else ""
-        self.border_title = Text.assemble("curves", (about, palette.muted))
+        inscribe(self, Text.assemble("curves", (about, palette.muted)))
         words = Text("in brackets 95 % intervals: patients drawn anew", palette.faint)
         if shown is not None and _words(width, height) is None:  # no room for them beside the charts
             words = Text.assemble(("● ", palette.primary), *rates(shown.at, palette, width))
-        self.border_subtitle = words
+        inscribe(self, subtitle=words)
 
     def _draw(self) -> list[Strip]:
         width, height = self.size

@@ -17,6 +17,7 @@ from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.predictions import write_mistakes
 from xray_tui.tui.image_filter import EXAMPLES
 from xray_tui.tui.panes.filter_line import FilterInput, FilterLine
+from xray_tui.tui.panes.frame import inscribe
 from xray_tui.tui.panes.mistakes import short_names
 from xray_tui.tui.panes.rows import Column, Row, RowList
 from xray_tui.tui.themes import Palette
@@ -126,8 +127,7 @@ class ListPane(Vertical):
         of = len(work.images)
         title = Text(f"mistakes · epoch {work.found.epoch}")
         title.append(f"  {count(work.mistakes)} of {count(of)}", palette.muted)
-        self.border_title = title
-        self.border_subtitle = _DIRECTION_WORDS[work.direction]
+        inscribe(self, title, _DIRECTION_WORDS[work.direction])
         shown = len(work.listed)
         if self.filter_line.display and shown != self._counted:  # which lays the screen out anew
             self._counted = shown

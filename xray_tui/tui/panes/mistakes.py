@@ -12,6 +12,7 @@ from textual.containers import Horizontal
 from textual.widgets import Static
 
 from xray_tui.events import Mistake, Mistakes
+from xray_tui.tui.panes.frame import inscribe
 from xray_tui.tui.panes.picture import PictureClass, RadiographView
 from xray_tui.tui.panes.rows import Column, Row, RowList
 from xray_tui.tui.panes.sized import Sized
@@ -60,11 +61,12 @@ class MistakesPane(Sized, Horizontal):
             cursor = self._same_image(mistakes, rows.cursor)
         self._shown = mistakes
         worst = mistakes.worst if mistakes else []
-        self.border_title = self._title(mistakes)
+        inscribe(self, self._title(mistakes))
         empty = not worst
         rows.display, self.query_one("#no-mistakes").display = not empty, empty
         self.query_one("#radiograph").display = not empty
-        self.query_one("#no-mistakes", Static).update(self._empty_words(run))
+        if empty:
+            self.query_one("#no-mistakes", Static).update(self._empty_words(run))
         palette, names = Palette.of(self.app), short_names(run.record.classes)
         rows.show_rows(
             len(worst), lambda index: _row(worst[index], names, palette), cursor=cursor if worst else None
@@ -105,10 +107,10 @@ class MistakesPane(Sized, Horizontal):
         run, mistakes = self._run, self._shown
         if run is None or mistakes is None or rows.cursor is None or rows.cursor >= len(mistakes.worst):
             view.show(None)
-            self.border_subtitle = ""
+            inscribe(self, subtitle="")
             return
         mistake, root = mistakes.worst[rows.cursor], run.data_root
-        self.border_subtitle = clean(shorten(harmless(mistake.path), max(8, self.size.width - 8)))
+        inscribe(self, subtitle=clean(shorten(harmless(mistake.path), max(8, self.size.width - 8))))
         view.show(root / mistake.path if root else None)
 
 

@@ -15,6 +15,7 @@ from textual.strip import Strip
 
 from xray_tui.tui.text import fit
 
+_DRAWN_ROWS = 500
 _GAP = 1
 _SORT_MARKS = ("▴", "▾")
 
@@ -94,6 +95,8 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
         self.cursor: int | None = None
         self._canvas: tuple[int, Style] | None = None
         """Width and style of the lines."""
+        self._drawn: dict[tuple[int, int, Style], Strip] = {}
+        """Rows as they were drawn, by index, width and style: most are painted again as they are."""
 
     def show_rows(
         self,
@@ -111,6 +114,7 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
             follow: the row to keep in sight where none is marked.
             selectable: rows that the cursor can stand on, the first ones; all by default.
         """
+        self._drawn.clear()
         moved = cursor != self.cursor or count != self.count
         self.count, self._row, self.cursor = count, row, cursor
         self._selectable = count if selectable is None else selectable
@@ -120,8 +124,14 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
             self._reveal()
         self.refresh()
 
+    def redraw(self) -> None:
+        """Draw all rows again: what they show has changed, or its colours."""
+        self._drawn.clear()
+        self.refresh()
+
     def refresh_row(self, index: int) -> None:
         """Draw one row again: only what it shows has changed."""
+        self._drawn = {key: strip for key, strip in self._drawn.items() if key[0] != index}
         y = 1 + index - self.scroll_offset.y
         if 1 <= y < self.size.height:
             self.refresh(Region(0, y, self.size.width, 1))
@@ -165,6 +175,10 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
             ]
         return shown
 
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._drawn.clear()
+
     def render_lines(self, crop: Region) -> list[Strip]:
         self._canvas = None
         return super().render_lines(crop)
@@ -182,7 +196,12 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
             base += self.get_component_rich_style(
                 "rows--cursor-focused" if self.has_focus else "rows--cursor"
             )
-        return self._strip(self._row(index), width, base)
+        key = index, width, base
+        if key not in self._drawn:
+            if len(self._drawn) >= _DRAWN_ROWS:
+                self._drawn.clear()
+            self._drawn[key] = self._strip(self._row(index), width, base)
+        return self._drawn[key]
 
     def _head(self, width: int, base: Style) -> Strip:
         """The titles; the mark of the sorted one stands right behind it, in the gap where that is full."""
@@ -201,7 +220,7 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
             else:
                 title.append(mark)
                 line.append_text(fit(title, max(column.width, title.cell_len), right=column.right))
-        return self._drawn(line, width, base)
+        return self._as_strip(line, width, base)
 
     def _strip(self, cells: Row, width: int, base: Style) -> Strip:
         line, used = Text(end="", no_wrap=True), 0
@@ -218,9 +237,9 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
             else:
                 line.append_text(fit(cell(max(0, width - used)), max(0, width - used)))
                 break
-        return self._drawn(line, width, base)
+        return self._as_strip(line, width, base)
 
-    def _drawn(self, line: Text, width: int, base: Style) -> Strip:
+    def _as_strip(self, line: Text, width: int, base: Style) -> Strip:
         segments = list(Segment.apply_style(line.render(self.app.console), base))
         return Strip(segments).adjust_cell_length(width, base)
 

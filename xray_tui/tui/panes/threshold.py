@@ -7,6 +7,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
+from xray_tui.tui.panes.frame import inscribe
 from xray_tui.tui.panes.rates import RatesPane, RatesShown
 from xray_tui.tui.panes.slider import Division, Slider
 from xray_tui.tui.themes import Palette
@@ -34,9 +35,7 @@ class ThresholdPane(Horizontal):
         self.slider.show(division)
         self._rates.show(rates)
         title = Text.assemble("threshold  ", (f"{name} ", palette.muted))
-        self.border_title = title.append(
-            since, palette.muted if division.threshold == own else palette.primary
-        )
+        title.append(since, palette.muted if division.threshold == own else palette.primary)
         where = "are at 0.5" if len(rates.classes) == 2 else "take the likeliest class"
         own_rule = f"own numbers {where}" if own is None else f"operating point is {own:.2f}"
-        self.border_subtitle = f"view only; the run's {own_rule}"
+        inscribe(self, title, f"view only; the run's {own_rule}")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
+from rich.cells import set_cell_size
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
+from rich.segment import Segment
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 from textual.widget import Widget
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
 
 _EVERYWHERE = {"run": "The run", "tabs": "Tabs", "look": "Looking", "help": "The dashboard"}
 _ROW = "  "
+_KEY_CELLS = 8
 _Told = tuple[str, str]
 """A title and what there is to tell."""
 
@@ -38,7 +45,7 @@ def help_notice(app: XrayApp) -> NoticeScreen:
         part(title, _words(keymap.fill(words), palette))
     own = [action for action in ACTIONS if action.places and action.fits(app.place)]
     if own:
-        part("Keys here", _keys([(keymap.shown(action), action.help) for action in own], palette))
+        part("Keys here", _Keys([(keymap.shown(action), action.help) for action in own], palette))
     for title, words in others:
         part(title, _words(keymap.fill(words), palette))
     for group, title in _EVERYWHERE.items():
@@ -48,7 +55,7 @@ def help_notice(app: XrayApp) -> NoticeScreen:
             if action.group == group and not action.places
         ]
         rows += [(key, words) for key, of, words in FIXED if of == group]
-        part(title, _keys(rows, palette))
+        part(title, _Keys(rows, palette))
     if app.place in RUN_PLACES:
         part("Colours", _colours(palette))
     return NoticeScreen("help", Group(*parts[:-1]))
@@ -89,13 +96,23 @@ def _words(words: str, palette: Palette) -> RenderableType:
     return Padding(Text(joined.rstrip(), palette.muted), (0, 0, 0, len(_ROW)))
 
 
-def _keys(rows: list[tuple[str, str]], palette: Palette) -> Table:
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(width=8, no_wrap=True)
-    grid.add_column(ratio=1)
-    for key, words in rows:
-        grid.add_row(Text(f"{_ROW}{key}", f"bold {palette.primary}"), Text(words, palette.muted))
-    return grid
+@dataclass(frozen=True)
+class _Keys:
+    """Keys, and what each does; set in lines here, for rich's own tables take ten times as long."""
+
+    rows: Sequence[tuple[str, str]]
+    palette: Palette
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        key_style = Style.parse(f"bold {self.palette.primary}")
+        words_style = Style.parse(self.palette.muted)
+        for key, words in self.rows:
+            head = set_cell_size(f"{_ROW}{key}", _KEY_CELLS) + "  "
+            for line in wrap(words, max(1, options.max_width - len(head))) or [""]:
+                yield Segment(head, key_style)
+                yield Segment(line, words_style)
+                yield Segment.line()
+                head = " " * len(head)
 
 
 def _colours(palette: Palette) -> Table:

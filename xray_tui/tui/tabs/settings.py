@@ -234,7 +234,7 @@ class SettingsTab(Tab):
         self._rows.editing = "esc leaves" if isinstance(editor, PressedKey) else "enter takes, esc leaves"
         await self.query_one("#settings-list").mount(editor)
         self._place_editor()
-        self._rows.refresh()
+        self._rows.redraw()
         editor.focus()
 
     def _place_editor(self) -> None:
@@ -271,7 +271,7 @@ class SettingsTab(Tab):
         entry = self._rows.entry
         if event.editor is self._editor and isinstance(entry, Setting):
             self._rows.problem = self._problem(entry.path, event.text)
-            self._rows.refresh()
+            self._rows.redraw()
             self._show_help(event.text)
 
     @on(Taken)
@@ -290,7 +290,7 @@ class SettingsTab(Tab):
         if not self._rows.problem or event.going:
             self._close_editor()
         else:
-            self._rows.refresh()
+            self._rows.redraw()
             self._show_help(event.text)
 
     def _problem(self, path: str, text: str) -> str:
@@ -328,7 +328,7 @@ class SettingsTab(Tab):
             check_key(key, action)
         except UserError as error:
             self._rows.problem = f"{error.message}: {error.hint}"
-            self._rows.refresh()
+            self._rows.redraw()
             self._show_help()
             return
         self._close_editor()

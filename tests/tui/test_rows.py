@@ -1,0 +1,60 @@
+"""A list's rows are drawn once, and again when they show something else."""
+
+from rich.text import Text
+from textual.app import App, ComposeResult
+
+from xray_tui.tui.panes.rows import Column, Row, RowList
+
+
+class Listing(App[None]):
+    CSS = "RowList { height: 5; width: 20 } .rows--cursor-focused { background: red }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = [f"row {index}" for index in range(2000)]
+        self.asked = 0
+
+    def compose(self) -> ComposeResult:
+        yield RowList([Column("name", 10)])
+
+    def row(self, index: int) -> Row:
+        self.asked += 1
+        return (Text(self.words[index]),)
+
+
+def seen(rows: RowList) -> list[str]:
+    return [rows.render_line(y).text.strip() for y in range(1, 5)]
+
+
+async def test_a_row_is_asked_for_once_until_it_changes() -> None:
+    app = Listing()
+    async with app.run_test() as pilot:
+        rows = app.query_one(RowList)
+        rows.show_rows(2000, app.row, cursor=None)
+        await pilot.pause()
+        assert seen(rows) == ["row 0", "row 1", "row 2", "row 3"]
+        asked = app.asked
+        assert seen(rows) == ["row 0", "row 1", "row 2", "row 3"]
+        assert app.asked == asked
+        app.words[1], app.words[2] = "other", "another"
+        rows.refresh_row(1)
+        assert seen(rows) == ["row 0", "other", "row 2", "row 3"]
+        rows.redraw()
+        assert seen(rows) == ["row 0", "other", "another", "row 3"]
+        app.words[3] = "new"
+        rows.show_rows(2000, app.row, cursor=0)
+        assert seen(rows)[3] == "new"
+
+
+async def test_the_cursor_is_on_its_row_alone() -> None:
+    app = Listing()
+    async with app.run_test() as pilot:
+        rows = app.query_one(RowList)
+        rows.show_rows(2000, app.row, cursor=0)
+        rows.focus()
+        await pilot.pause()
+        for wanted in (1, 2, 1, 0):
+            assert rows.cursor is not None
+            await pilot.press("down" if wanted > rows.cursor else "up")
+            first = [next(iter(rows.render_line(y))).style for y in range(1, 5)]
+            assert [look != first[3] for look in first[:3]] == [at == wanted for at in range(3)]

@@ -4,7 +4,9 @@ from pathlib import Path
 
 from xray_tui import configure, events, fit, open_run
 
-settings = configure("~/chest_xray", backbone="efficientnet_lite0", frozen_epochs=2, unfrozen_epochs=1)
+settings = configure(
+    "~/chest_xray", backbone="efficientnet_lite0", limit=300, frozen_epochs=2, unfrozen_epochs=1
+)
 for event in fit(settings):  # a run as any other: journal, TensorBoard, report
     if isinstance(event, events.EpochEnded):
         print(event.epoch, event.train_loss, event.validation_loss, event.accuracy)

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from xray_tui.engine.controls import Controls, Detach, Stop, UnfreezeNow
+from xray_tui.events import Control
 
 
 class Used:
@@ -58,7 +59,7 @@ def test_unfreeze_in_the_unfrozen_stage_means_nothing() -> None:
         ("detach", [("pause", "a person"), ("detach", "a friend")]),
     ],
 )
-def test_a_paused_run_waits_for(then: str, expected: list[tuple[str, str]]) -> None:
+def test_a_paused_run_waits_for(then: Control, expected: list[tuple[str, str]]) -> None:
     controls, used = Controls(), Used()
     controls.pause()
     ended = threading.Event()
@@ -72,7 +73,7 @@ def test_a_paused_run_waits_for(then: str, expected: list[tuple[str, str]]) -> N
     time.sleep(0.15)
     assert used.all == [("pause", "a person")]
     assert not ended.is_set()
-    controls.use(then, why="a friend")  # type: ignore[arg-type]
+    controls.use(then, why="a friend")
     assert ended.wait(5)
     assert used.all == expected
 

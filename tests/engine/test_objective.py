@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ LOGITS = torch.tensor([[2.0, 0.0], [0.0, 1.0], [0.5, 0.5]]).log_softmax(1)
 LABELS = torch.tensor([0, 0, 1])
 
 
-def objective(counts: tuple[int, ...] = (10, 30), mixes: bool = True, **settings: object) -> Objective:
-    return Objective(LossSettings(**settings), counts, CPU, seed=0, mixes=mixes)  # type: ignore[arg-type]
+def objective(counts: tuple[int, ...] = (10, 30), mixes: bool = True, **settings: Any) -> Objective:
+    return Objective(LossSettings(**settings), counts, CPU, seed=0, mixes=mixes)
 
 
 def loss(made: Objective, reduction: str = "mean") -> float:

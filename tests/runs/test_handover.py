@@ -3,17 +3,20 @@
 import os
 import sys
 import time
-from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from xray_tui import config
 from xray_tui.errors import UserError
+from xray_tui.events import Control
 from xray_tui.runs import state
 from xray_tui.runs.claim import Claim, check_resumable
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.handover import hand_over
+
+Request = tuple[Control, float | None]
 
 TAKES_OVER = """
 import json, os, pathlib, socket, sys, time
@@ -37,13 +40,13 @@ def program(directory: RunDirectory, code: str) -> list[str]:
     return [sys.executable, "-S", "-c", code, str(directory.state)]
 
 
-def nothing() -> list[object]:
+def nothing() -> list[Request]:
     return []
 
 
 def test_it_is_over_when_the_other_process_says_so(directory: RunDirectory) -> None:
     then = program(directory, TAKES_OVER + "time.sleep(0.3)")
-    assert hand_over(directory, nothing, command=then, limit_seconds=30) == ""  # type: ignore[arg-type]
+    assert hand_over(directory, nothing, command=then, limit_seconds=30) == ""
     found = state.written(directory)
     assert found is not None
     assert (found.status, found.pid == os.getpid()) == ("running", False)
@@ -55,31 +58,31 @@ def test_it_is_over_when_the_other_process_says_so(directory: RunDirectory) -> N
 
 def test_its_last_words_tell_why_it_did_not(directory: RunDirectory) -> None:
     code = "import sys; sys.stderr.write('hm\\nerror: no room\\n  a hint\\n'); sys.exit(2)"
-    why = hand_over(directory, nothing, command=program(directory, code))  # type: ignore[arg-type]
+    why = hand_over(directory, nothing, command=program(directory, code))
     assert why == "no room"
-    why = hand_over(directory, nothing, command=program(directory, "raise SystemExit(7)"))  # type: ignore[arg-type]
+    why = hand_over(directory, nothing, command=program(directory, "raise SystemExit(7)"))
     assert why == "the process ended with code 7"
-    why = hand_over(directory, nothing, command=["/nowhere/python"])  # type: ignore[arg-type]
+    why = hand_over(directory, nothing, command=["/nowhere/python"])
     assert why.startswith("no process could be started")
 
 
 def test_one_that_takes_too_long_is_ended(directory: RunDirectory, tmp_path: Path) -> None:
     file = tmp_path / "pid"
     code = f"import os, time; open({str(file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
-    why = hand_over(directory, nothing, command=program(directory, code), limit_seconds=1.0)  # type: ignore[arg-type]
+    why = hand_over(directory, nothing, command=program(directory, code), limit_seconds=1.0)
     assert why == "the process did not take over within 1 seconds"
     with pytest.raises(ProcessLookupError):
         os.kill(int(file.read_text()), 0)
 
 
 def test_what_is_asked_meanwhile_waits_for_the_other_process(directory: RunDirectory) -> None:
-    asked = [[("learning_rate", 3e-4)], [("stop", None)]]
+    asked: list[list[Request]] = [[("learning_rate", 3e-4)], [("stop", None)]]
 
-    def requests() -> list[tuple[str, float | None]]:
-        return asked.pop(0) if asked else []  # type: ignore[return-value]
+    def requests() -> list[Request]:
+        return asked.pop(0) if asked else []
 
     code = "import time; time.sleep(0.4)\n" + TAKES_OVER
-    assert hand_over(directory, requests, command=program(directory, code)) == ""  # type: ignore[arg-type]
+    assert hand_over(directory, requests, command=program(directory, code)) == ""
     assert list(directory.take_requests(print)) == [("learning_rate", 3e-4), ("stop", None)]
 
 
@@ -101,12 +104,8 @@ def test_who_may_go_on_with_a_run(
     directory: RunDirectory, status: state.Status, handed_over: bool, refused: str
 ) -> None:
     state.write(directory, status)
-    check: Callable[[], None] = lambda: check_resumable(directory, handed_over=handed_over)  # noqa: E731
-    if refused:
-        with pytest.raises(UserError, match=refused):
-            check()
-    else:
-        check()
+    with pytest.raises(UserError, match=refused) if refused else nullcontext():
+        check_resumable(directory, handed_over=handed_over)
 
 
 def test_the_one_who_hands_over_shows_that_it_lives(
@@ -117,12 +116,12 @@ def test_the_one_who_hands_over_shows_that_it_lives(
     monkeypatch.setattr(handover, "_HEARTBEAT_SECONDS", 0.0)
     beats: list[float] = []
 
-    def look() -> list[object]:
+    def look() -> list[Request]:
         found = state.written(directory)
         beats.append(found.heartbeat if found else 0.0)
         return []
 
     code = "import time; time.sleep(0.8)"
-    hand_over(directory, look, command=program(directory, code))  # type: ignore[arg-type]
+    hand_over(directory, look, command=program(directory, code))
     assert beats[-1] > beats[0]
     Claim(directory, patience_seconds=0).close()  # it holds nothing any more

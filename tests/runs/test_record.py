@@ -2,7 +2,7 @@
 
 from invented import epoch, run, stage, started
 
-from xray_tui.events import ControlUsed, Progress, Resumed, RunEnded
+from xray_tui.events import Control, ControlUsed, Progress, Resumed, RunEnded
 from xray_tui.runs.record import Later, RunRecord
 
 
@@ -43,15 +43,16 @@ def test_the_time_left_of_a_stage_is_counted_from_its_newest_epoch() -> None:
 
 def test_only_what_ends_a_pause_ends_it() -> None:
     record = run([0.5])
-    for control, paused in (
+    asked: list[tuple[Control, bool]] = [
         ("pause", True),
         ("learning_rate", True),
         ("detach", True),
         ("resume", False),
         ("pause", True),
         ("unfreeze", False),
-    ):
-        record.apply(ControlUsed(control=control, stage="frozen", epoch=1))  # type: ignore[arg-type]
+    ]
+    for control, paused in asked:
+        record.apply(ControlUsed(control=control, stage="frozen", epoch=1))
         assert record.paused == paused, control
 
 

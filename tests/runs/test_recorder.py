@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -60,8 +61,8 @@ def recorder(
     made.close()
 
 
-def started(**changes: object) -> RunStarted:
-    values = {
+def started(**changes: Any) -> RunStarted:
+    values: dict[str, Any] = {
         "run": "a run",
         "settings": config.to_tree(config.load({"run.name": "night run"})),
         "device": "cpu (2 threads), float32",
@@ -73,7 +74,7 @@ def started(**changes: object) -> RunStarted:
         "unreadable": 0,
         "parameters": 7,
     }
-    return RunStarted(**(values | changes))  # type: ignore[arg-type]
+    return RunStarted(**(values | changes))
 
 
 def stage_started(epochs: int, stage: Stage = "frozen", first_epoch: int = 0) -> StageStarted:

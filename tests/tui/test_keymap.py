@@ -172,3 +172,13 @@ async def test_footer_help_palette_and_sentences_show_ones_own_keys() -> None:
     async with app.run_test() as pilot:
         await pilot.press("u")
         assert toasts(app) == ["No run is live: b starts one."]
+
+
+async def test_a_long_key_stands_whole_in_the_help() -> None:
+    app = dashboard(keymap=KeyMap({"history": "ctrl+shift+pagedown"}))
+    async with app.run_test(size=(100, 150)) as pilot:
+        await pilot.press("f1")
+        await pilot.pause()
+        words = app.screen.query_one(Document).plain
+        assert written_key("ctrl+shift+pagedown") in words
+        assert BY_ID["history"].help in " ".join(words.split())

@@ -7,7 +7,10 @@ from xray_tui.tui.panes.rows import Column, Row, RowList
 
 
 class Listing(App[None]):
-    CSS = "RowList { height: 5; width: 20 } .rows--cursor-focused { background: red }"
+    CSS = """
+    RowList { height: 5; width: 20; background: black; color: white }
+    .rows--cursor-focused { background: red }
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -19,7 +22,7 @@ class Listing(App[None]):
 
     def row(self, index: int) -> Row:
         self.asked += 1
-        return (Text(self.words[index]),)
+        return (Text(self.words[index], self.current_theme.accent or ""),)
 
 
 def seen(rows: RowList) -> list[str]:
@@ -58,3 +61,16 @@ async def test_the_cursor_is_on_its_row_alone() -> None:
             await pilot.press("down" if wanted > rows.cursor else "up")
             first = [next(iter(rows.render_line(y))).style for y in range(1, 5)]
             assert [look != first[3] for look in first[:3]] == [at == wanted for at in range(3)]
+
+
+async def test_another_theme_draws_them_in_its_colours() -> None:
+    app = Listing()
+    app.theme = "nord"
+    async with app.run_test() as pilot:
+        rows = app.query_one(RowList)
+        rows.show_rows(2000, app.row, cursor=None)
+        await pilot.pause()
+        before = next(iter(rows.render_line(1))).style
+        app.theme = "gruvbox"
+        await pilot.pause()
+        assert next(iter(rows.render_line(1))).style != before

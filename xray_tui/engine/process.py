@@ -59,7 +59,7 @@ def keep_objects() -> None:
 
 
 def collect_seldom() -> None:
-    """Let the garbage collector look for cycles a thirtieth as often.
+    """Let the garbage collector look for cycles after many more new objects, and at all of them rarely.
 
     For a dashboard: a painting makes and drops thousands of objects, so that by Python's own numbers a full
     collection comes with nearly every key. It took 20 to 36 ms of the 50 that a key may take.

@@ -8,7 +8,6 @@ from rich.text import Text
 from textual.widget import Widget
 
 from xray_tui.runs.predictions import Fate
-from xray_tui.tui.panes.frame import inscribe
 from xray_tui.tui.panes.strip import in_words, strip
 from xray_tui.tui.text import clean, fit, shorten
 from xray_tui.tui.themes import Palette
@@ -60,9 +59,7 @@ class VerdictPane(Widget):
         if verdict == self._verdict:
             return
         self._verdict = verdict
-        inscribe(
-            self, subtitle=clean(f"patient {verdict.patient.removeprefix('patient-')}") if verdict else ""
-        )
+        self.border_subtitle = clean(f"patient {verdict.patient.removeprefix('patient-')}") if verdict else ""
         self.refresh()
 
     def render(self) -> Text:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.segment import Segment
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 _EVERYWHERE = {"run": "The run", "tabs": "Tabs", "look": "Looking", "help": "The dashboard"}
 _ROW = "  "
+_GAP = "  "
 _KEY_CELLS = 8
+"""Of the keys' column, where none is longer."""
 _Told = tuple[str, str]
 """A title and what there is to tell."""
 
@@ -106,13 +108,14 @@ class _Keys:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         key_style = Style.parse(f"bold {self.palette.primary}")
         words_style = Style.parse(self.palette.muted)
+        cells = max(_KEY_CELLS, *(cell_len(key) + len(_ROW) for key, _ in self.rows)) + len(_GAP)
         for key, words in self.rows:
-            head = set_cell_size(f"{_ROW}{key}", _KEY_CELLS) + "  "
-            for line in wrap(words, max(1, options.max_width - len(head))) or [""]:
+            head = set_cell_size(f"{_ROW}{key}", cells)
+            for line in wrap(words, max(1, options.max_width - cells)) or [""]:
                 yield Segment(head, key_style)
                 yield Segment(line, words_style)
                 yield Segment.line()
-                head = " " * len(head)
+                head = " " * cells
 
 
 def _colours(palette: Palette) -> Table:

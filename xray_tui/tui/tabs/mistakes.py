@@ -31,7 +31,6 @@ from xray_tui.tui.panes.verdict import VerdictPane, rows_wanted
 from xray_tui.tui.reading import Reading, in_place_of_mistakes
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.tabs.tab import Tab
-from xray_tui.tui.themes import Palette
 from xray_tui.tui.worklist import ORDERS, Worklist
 
 WIDE_COLUMNS, WIDE_ROWS = 120, 30
@@ -89,8 +88,6 @@ is shown."""
         self._wanted: EpochEnded | None = None
         """The epoch that is read, or has been."""
         self._reading: Reading | None = None
-        self._painted: object = None
-        """What was shown again, and in which colours."""
         self._turn = 0
         self._with_curves = False
         """Whether, where there is room for all panes, the curves stand in place of the radiograph."""
@@ -143,8 +140,7 @@ is shown."""
         if epoch is not self._wanted:
             self._wanted = epoch
             self._read_epoch(epoch)
-        elif self._reading is not None and self._painted != (now := (run, run.version, Palette.of(self.app))):
-            self._painted = now
+        elif self._reading is not None and not self.is_seen(run):
             self._show_reading(self._reading)
 
     def tick(self, run: ShownRun) -> None:

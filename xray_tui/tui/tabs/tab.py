@@ -4,6 +4,7 @@ from textual.containers import Container
 
 from xray_tui.tui.panes.lines import KeyLine
 from xray_tui.tui.shown import ShownRun
+from xray_tui.tui.themes import Palette
 
 
 class Tab(Container):
@@ -17,12 +18,21 @@ class Tab(Container):
     """What is seen here and how to read it, for the help screen."""
     small = False
     """Whether the screen is so small that panes take turns."""
+    _seen: object = None
 
     def enter(self) -> None:
         """The tab has come to the front."""
 
     def show(self, run: ShownRun | None) -> None:
         """The run on the desk is another one, or has changed."""
+
+    def is_seen(self, run: ShownRun) -> bool:
+        """Whether the tab shows the run as it is, in these colours; else it is taken that it now will.
+
+        Drawing all of a tab is felt behind the key that brings it to the front.
+        """
+        before, self._seen = self._seen, (run, run.version, Palette.of(self.app))
+        return self._seen == before
 
     def tick(self, run: ShownRun) -> None:
         """Of that run only the progress of the epoch under way has changed, or a checkpoint is newer."""

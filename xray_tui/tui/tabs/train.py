@@ -85,8 +85,6 @@ proposes, {warnings} lists all of it with what it means."""
         self._answered: set[str] = set()
         """Notes that the person has acted on in this run: they have said what they had to say."""
         self.small = False
-        self._painted: object = None
-        """What the panes show: drawing them all is felt behind a key that brings the tab to the front."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="trouble")
@@ -109,7 +107,7 @@ proposes, {warnings} lists all of it with what it means."""
             self.show(self._run)
 
     def resized(self) -> None:
-        self._painted = None
+        self._seen = None
         self._lay_out()
         if self._run:
             self.show(self._run)
@@ -131,10 +129,9 @@ proposes, {warnings} lists all of it with what it means."""
         if not begun:
             self.query_one(OpeningPane).show(run)
             return
-        if self._painted == (run, run.version):
+        if self.is_seen(run):
             self.query_one(EpochsPane).tick(run)
             return
-        self._painted = run, run.version
         self.query_one(EpochsPane).show(run, sparks=self.small)
         self._show_curves()
         self.query_one(ConfusionPane).show(run)
@@ -149,9 +146,6 @@ proposes, {warnings} lists all of it with what it means."""
             self.query_one(EpochsPane).tick(run)
         else:
             self.query_one(OpeningPane).show(run)
-
-    def restyle(self) -> None:
-        self._painted = None
 
     # Actions
 

@@ -98,8 +98,15 @@ def test_every_set_and_size_is_published_with_a_checksum_of_its_own() -> None:
     assert largest.checksum == "d6a3c71de1b945ea11211b03746c1fe1"
 
 
+def free_on_disk(monkeypatch: pytest.MonkeyPatch, size: float) -> None:
+    """Disks have ``size`` bytes free, whatever this machine has."""
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(size))
+
+
 def kagglehub(monkeypatch: pytest.MonkeyPatch, cache: Path, download: Callable[[str], str]) -> None:
-    """The package's border, as of kagglehub 1.0: a call, a cache folder, and what it raises."""
+    """The package's border, as of kagglehub 1.0: a call, a cache folder, and what it raises; room enough."""
+    free_on_disk(monkeypatch, 1e11)
     module = ModuleType("kagglehub")
 
     class UnauthenticatedError(Exception):
@@ -184,9 +191,8 @@ def test_the_package_of_kaggle_is_an_extra(call: Call, monkeypatch: pytest.Monke
 def test_room_for_kaggle_is_looked_at_first(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage = namedtuple("usage", "free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1e9))
     kagglehub(monkeypatch, tmp_path, lambda handle: pytest.fail("was called"))
+    free_on_disk(monkeypatch, 1e9)
     code, _, err = call("kaggle", "--to", "no/such/folder")
     assert code == 2
     assert "takes about 6.0 GB while it is unpacked" in err

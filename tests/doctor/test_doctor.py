@@ -275,7 +275,14 @@ def test_a_config_file_is_examined_by_its_sections(run: Run, tmp_path: Path) -> 
     assert [check.verdict for check in broken] == ["problem"], "told once"
 
 
+def free_on_disk(monkeypatch: pytest.MonkeyPatch, size: float) -> None:
+    """Disks have ``size`` bytes free, whatever this machine has."""
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(size))
+
+
 def test_folders_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free_on_disk(monkeypatch, 1e11)
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("XRAY_TUI_CACHE_DIR", str(tmp_path / "file" / "cache"))
     found = list(folders.folders(tmp_path / "file" / "runs"))
@@ -289,8 +296,7 @@ def test_folders_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(("free", "verdict"), [(1e8, "problem"), (1e9, "warning"), (1e11, "ok")])
 def test_room_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: float, verdict: str) -> None:
-    usage = namedtuple("usage", "free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(free))
+    free_on_disk(monkeypatch, free)
     (tmp_path / "20261124-101500-resnet50").mkdir()
     (tmp_path / "20261124-101500-resnet50" / "config.toml").write_text("")
     runs = named(list(folders.folders(tmp_path)), "runs")

@@ -55,6 +55,26 @@ def short(cases: Iterable[Case], number: int = 1) -> list[Any]:
     ]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_figures() -> Iterator[None]:
+    """The figures of a report and of TensorBoard take longer than most of these runs."""
+    from xray_tui.board import curves
+    from xray_tui.runs import report
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "draw", lambda *given: {})
+        patch.setattr(curves, "drawn", lambda *given: [])
+        yield
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports have their figures."""
+    from xray_tui.runs import report, report_figures
+
+    monkeypatch.setattr(report, "draw", report_figures.draw)
+
+
 _FOLDERS = ("state", "cache", "config")
 
 

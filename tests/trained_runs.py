@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from tests.engine.conftest import run_recipe, tiny_backbone
-from xray_tui.board import curves
 from xray_tui.engine import plan
-from xray_tui.runs import report
 from xray_tui.runs.directory import RunDirectory
 
 CHANGES: dict[str, Any] = {
@@ -29,8 +27,6 @@ CHANGES: dict[str, Any] = {
 def tiny_networks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "load_backbone", tiny_backbone)
-        patch.setattr(report, "draw", lambda *given: {})
-        patch.setattr(curves, "drawn", lambda *given: [])
         yield
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from xray_tui import config
-from xray_tui.board import curves
 from xray_tui.events import (
     Best,
     EpochEnded,
@@ -31,12 +30,6 @@ SIDE_PX = 64
 MISTAKES = 10
 
 MakeRun = Callable[..., list[Event]]
-
-
-@pytest.fixture(autouse=True)
-def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They take longer than all the rest."""
-    monkeypatch.setattr(curves, "drawn", lambda *given: [])
 
 
 def _picture(rng: np.random.Generator) -> np.ndarray:

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from xray_tui import config, launch
-from xray_tui.board import curves
 from xray_tui.engine import plan
 from xray_tui.engine.controls import Controls
 from xray_tui.events import (
@@ -25,7 +24,7 @@ from xray_tui.events import (
     TestEvaluated,
 )
 from xray_tui.models.backbones import Backbone
-from xray_tui.runs import follow, report
+from xray_tui.runs import follow
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.mistakes import UnreadMistakes
 
@@ -41,13 +40,6 @@ SMALL: dict[str, Any] = {
     "hardware.precision": "float32",
     "hardware.threads": 1,
 }
-
-
-@pytest.fixture(autouse=True)
-def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The figures of a report and of TensorBoard take longer than one of these runs."""
-    monkeypatch.setattr(report, "draw", lambda *given: {})
-    monkeypatch.setattr(curves, "drawn", lambda *given: [])
 
 
 React = Callable[[Event, Controls], None]

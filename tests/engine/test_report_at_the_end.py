@@ -10,15 +10,13 @@ from tests.engine.conftest import Run, run_recipe
 from xray_tui import launch
 from xray_tui.events import Warning
 from xray_tui.runs import report
-from xray_tui.runs.report_figures import NAMES, draw
+from xray_tui.runs.report_figures import NAMES
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
 
-def test_a_run_in_a_thread_ends_with_its_report(
-    chest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(report, "draw", draw)
+@pytest.mark.usefixtures("figures")
+def test_a_run_in_a_thread_ends_with_its_report(chest: Path, tmp_path: Path) -> None:
     found: list[Run] = []
     changes = {"data.split": "holdout", "evaluation.operating_point": "youden"}
     thread = threading.Thread(target=lambda: found.append(run_recipe(chest, tmp_path / "runs", changes)))

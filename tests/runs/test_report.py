@@ -40,6 +40,8 @@ from xray_tui.runs.recorder import Recorder
 from xray_tui.runs.report import report_of, write_report
 from xray_tui.runs.report_words import NO_DEVICE
 
+pytestmark = pytest.mark.usefixtures("figures")
+
 ALL = {"epochs.png", "roc.png", "precision_recall.png", "calibration.png", "confusion.png", "mistakes.png"}
 
 # Of ten images the last four are PNEUMONIA. At 0.5 one of these is missed and two others are called so; from

@@ -142,6 +142,7 @@ def test_json_is_exact(tmp_path: Path) -> None:
     assert failed["accuracy"] is None
 
 
+@pytest.mark.usefixtures("figures")
 def test_markdown_is_a_table_and_of_one_run_its_report(tmp_path: Path) -> None:
     runs = two(tmp_path)
     upkeep.export(runs, tmp_path / "runs.md")

@@ -42,6 +42,13 @@ gc.set_threshold(1_000_000, 20, 100)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What waits comes first, side by side in one worker: there is something else to do meanwhile."""
     items.sort(key=lambda item: not item.path.name.startswith(_FORKING))
+    gc.freeze()  # what was imported stays: each run that ends collects what it held
+
+
+def pytest_sessionfinish() -> None:
+    """Pytest collects five times at its end, to hear of what nobody let go of: once is enough."""
+    gc.collect()
+    gc.freeze()
 
 
 Case = TypeVar("Case")

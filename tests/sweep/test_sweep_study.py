@@ -184,7 +184,13 @@ def test_a_trial_is_left_by_who_dies_and_not_before(tmp_path: Path, another: For
 def test_importance_finds_what_mattered(tmp_path: Path) -> None:
     finish_by_dropout(tmp_path, 9)
     study = study_in(tmp_path)
-    assert study.importance() == "too few trials: 9 finished, 10 say something"
+    few = "too few trials: 9 finished, 10 say something"
+    assert study.importance() == few
+    pruned = take(study)
+    study.report(pruned, 1, 0.7)
+    study.prune(pruned, "it fell behind", 0)
+    study.let_go(pruned)
+    assert study.importance() == f"{few}; with --pruner none all finish"
     study.close()
     finish_by_dropout(tmp_path, 21)
     study = study_in(tmp_path)

@@ -206,7 +206,9 @@ class Study:
 
         values = [one.value for one in self.tried() if one.state == "finished"]
         if len(values) < _FEWEST_FOR_IMPORTANCE:
-            return f"too few trials: {len(values)} finished, {_FEWEST_FOR_IMPORTANCE} say something"
+            few = f"too few trials: {len(values)} finished, {_FEWEST_FOR_IMPORTANCE} say something"
+            pruned = any(one.state == "pruned" for one in self.tried())
+            return f"{few}; with --pruner none all finish" if pruned else few
         if len(set(values)) == 1:
             return "all trials came to the same"
         with self._told():

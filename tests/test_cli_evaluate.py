@@ -90,6 +90,26 @@ def test_a_sealed_run_is_evaluated_as_it_would_have_been(call: Call, chest: Path
     assert len([e for e in follow.read(sealed.directory) if isinstance(e, TestUnsealed)]) == 1
 
 
+def test_a_run_of_a_device_that_is_not_here_is_evaluated_on_another(
+    call: Call, chest: Path, tmp_path: Path
+) -> None:
+    run = run_recipe(
+        chest, tmp_path / "runs", YOUDEN | {"data.split": "holdout", "evaluation.unseal": "never"}
+    )
+    kept = run.directory.config.read_text()
+    run.directory.config.write_text(kept.replace('device = "cpu"', 'device = "cuda:99"'))
+    code, out, err = call()
+    assert (code, out) == (2, "")
+    assert "error: --device cuda:99: this machine has" in err
+    assert "use --device auto or cpu" in err
+    assert record_of(run).unsealed is None, "nothing was looked at"
+    code, out, _ = call("--device", "cpu")
+    assert code == 0
+    assert "on test" in out
+    code, _, err = call("--device", "gpu")
+    assert (code, err) == (2, "error: --device gpu: there is no such choice\n  auto, cpu, cuda[:N] or mps\n")
+
+
 def test_another_operating_point_is_chosen_on_validation(call: Call, chest: Path, tmp_path: Path) -> None:
     run = run_recipe(chest, tmp_path / "runs", SHORT | {"data.split": "recipe"})
     record = record_of(run)

@@ -43,6 +43,10 @@ def evaluate(
         ),
     ] = "",
     columns: Annotated[str, option("data.columns")] = "",
+    device: Annotated[
+        str,
+        Parameter(help="auto, cpu, cuda[:N] or mps (default: on test the run's own; on other data auto)"),
+    ] = "",
     json: Annotated[bool, Parameter(negative=())] = False,
     runs_dir: RunsDir = RUNS,
 ) -> int:
@@ -60,20 +64,23 @@ def evaluate(
     from xray_tui.runs.index import find
     from xray_tui.runs.record import RunRecord
 
-    if operating_point:
-        config.load({"evaluation.operating_point": operating_point})  # what is wrong is told before all else
+    # What is wrong is told before all else.
+    config.load(
+        {"evaluation.operating_point": operating_point or "likeliest", "hardware.device": device or "auto"}
+    )
     directory = find(runs_dir, run)
     record, elsewhere = RunRecord.of(read(directory)), None
     if data is not None:
         from xray_tui.evaluating import evaluate_elsewhere
 
-        elsewhere, code = _see_through(partial(evaluate_elsewhere, directory, data, columns=columns))
+        ask = partial(evaluate_elsewhere, directory, data, columns=columns, device=device or "auto")
+        elsewhere, code = _see_through(ask)
         if elsewhere is None:
             return code
     elif not has_kept_test(directory, record):
         from xray_tui.evaluating import evaluate_test
 
-        _, code = _see_through(partial(evaluate_test, directory))
+        _, code = _see_through(partial(evaluate_test, directory, device=device))
         if code:
             return code
         record = RunRecord.of(read(directory))

@@ -31,6 +31,8 @@ Origin = Literal[
 ]
 """Where a value comes from. The last three happen in the dashboard only."""
 
+NO_CHOICE = "there is no such choice"
+"""Said of a text that a setting may not be; what it may be is in the hint."""
 _LARGEST = 2**53
 """Of a setting's number."""
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -245,4 +247,6 @@ def _explain(
         ("`array`", "a list"),
     ):
         problem = problem.replace(theirs, ours)
+    if "matching regex" in problem:
+        problem = NO_CHOICE
     return f"{name} {value}: {problem[:1].lower()}{problem[1:]}{where}", describe(path) if path else ""

@@ -27,17 +27,18 @@ if TYPE_CHECKING:
     from xray_tui.engine.plan import Plan
 
 
-def evaluate_test(directory: RunDirectory, emit: Emit, controls: Controls) -> None:
+def evaluate_test(directory: RunDirectory, emit: Emit, controls: Controls, *, device: str = "") -> None:
     """Unseal test and evaluate the best weights of a run on it, as the run itself would have.
 
     What happens goes into the run's journal, its predictions, TensorBoard and its report.
 
     Args:
         emit: given every event, after it is in the journal.
+        device: in place of the run's, as the setting ``hardware.device``.
 
     Raises:
         UserError: the run is live, has no best epoch or no operating point yet, its data folder is another,
-            or something cannot be read or written.
+            its device is not there, or something cannot be read or written.
         Stop: the controls were asked to.
     """
     check_own(directory)
@@ -46,8 +47,9 @@ def evaluate_test(directory: RunDirectory, emit: Emit, controls: Controls) -> No
     run, best, settings = _chosen(record, directory)
     if not Path(settings.data.root).exists():
         raise UserError(f"the run's data folder {settings.data.root} is not there", "put it back")
+    settings = config.replace(settings, {"evaluation.unseal": "end"})
     with Claim(directory) as claim:
-        planned = _plan(directory, config.replace(settings, {"evaluation.unseal": "end"}), emit)
+        planned = _plan(directory, settings, device, emit)
         board = BoardWriter(directory.tensorboard)
         board.recall(past)
         keep = JournalWriter(directory, claim)
@@ -69,7 +71,13 @@ def evaluate_test(directory: RunDirectory, emit: Emit, controls: Controls) -> No
 
 
 def evaluate_elsewhere(
-    directory: RunDirectory, root: Path, emit: Emit, controls: Controls, *, columns: str = ""
+    directory: RunDirectory,
+    root: Path,
+    emit: Emit,
+    controls: Controls,
+    *,
+    columns: str = "",
+    device: str = "auto",
 ) -> Elsewhere:
     """Ask the best weights of a run about another data set than its own; nothing of the run is changed.
 
@@ -77,8 +85,9 @@ def evaluate_elsewhere(
 
     Args:
         root: a folder with one folder a class, a CSV file of labels, or data with splits: its test is taken.
-        columns: of the CSV file, as the setting ``data.columns``.
         emit: given progress.
+        columns: of the CSV file, as the setting ``data.columns``.
+        device: as the setting ``hardware.device``.
 
     Raises:
         UserError: the run has no best epoch or no operating point yet; the images are its own, or of other
@@ -98,7 +107,7 @@ def evaluate_elsewhere(
     from xray_tui.engine.reporting import Reporter
     from xray_tui.trained import load, verdicts
 
-    trained, listing = load(directory), patients.told(listing)
+    trained, listing = load(directory, device), patients.told(listing)
     files = listing.folders.get("test") or listing.folders[""]
     try:
         looks = unsealings.look(unsealings.digest_of(listing.root, files), Path(settings.run.runs_dir) / run)
@@ -165,10 +174,13 @@ def _check_classes(listing: Listing, classes: list[str], directory: RunDirectory
         )
 
 
-def _plan(directory: RunDirectory, settings: Settings, emit: Emit) -> "Plan":
+def _plan(directory: RunDirectory, settings: Settings, device: str, emit: Emit) -> "Plan":
     from xray_tui.data.pseudonyms import check_key
     from xray_tui.engine import checkpoints, plan  # imported here: torch takes seconds
+    from xray_tui.trained import settings_on
 
+    if device:
+        settings = settings_on(device, settings)
     if settings.data.hash_names:
         check_key(Path(settings.data.root), directory.called())
     planned = plan.make(settings, emit, untrained=True)

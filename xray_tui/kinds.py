@@ -67,7 +67,7 @@ def written(value: Any) -> str:
 
 def in_words(error: UserError, path: str) -> str:
     """What is wrong with a setting's value, on one line, for a place beside the setting's own name."""
-    if "matching regex" in error.message:
+    if config.NO_CHOICE in error.message:
         return f"wanted: {error.hint}"
     name, _, problem = error.message.partition(": ")
     if problem and name.split(" ")[0] in (config.option_of(path), path):

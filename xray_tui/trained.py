@@ -78,11 +78,23 @@ class Prediction:
     """Why there are none; empty where there are."""
 
 
+def settings_on(device: str, settings: Settings) -> Settings:
+    """A run's settings for a device that may be another than the run had.
+
+    Precision is the run's, where that was float32 or the device is fast in bfloat16; all cores are used.
+
+    Args:
+        device: as the setting ``hardware.device``.
+    """
+    precision = "float32" if settings.hardware.precision == "float32" else "auto"
+    here = {"hardware.device": device, "hardware.precision": precision, "hardware.threads": 0}
+    return config.replace(settings, here)
+
+
 def load(directory: RunDirectory, device: str = "auto") -> Trained:
     """Load the weights of a run's best epoch; the run may be done, interrupted or live.
 
-    Precision is the run's, where that was float32 or this device is fast in bfloat16; all cores are used,
-    and torch is told so.
+    Precision and threads are those of :func:`settings_on`, and torch is told so.
 
     Args:
         device: as the setting ``hardware.device``.
@@ -95,9 +107,7 @@ def load(directory: RunDirectory, device: str = "auto") -> Trained:
     if record.started is None or record.best is None:
         raise UserError(f"{directory.name} has no best epoch", "there are no weights to predict with")
     settings = config.load_kept(directory.config)
-    precision = "float32" if settings.hardware.precision == "float32" else "auto"
-    here = {"hardware.device": device, "hardware.precision": precision, "hardware.threads": 0}
-    chosen = hardware.choose(config.replace(settings, here).hardware)
+    chosen = hardware.choose(settings_on(device, settings).hardware)
     torch.set_num_threads(chosen.threads)
     point = checkpoints.read_operating_point(directory.checkpoints)
     checkpoints.check_head(directory.checkpoints, len(record.classes), settings.model.hidden)

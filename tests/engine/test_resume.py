@@ -317,6 +317,20 @@ def test_a_moved_data_folder_is_found_again(whole: Whole, tmp_path: Path) -> Non
     assert_equal(directory, whole.directory)
 
 
+def test_where_its_device_is_not_there_it_goes_on_with_the_one_written_down(
+    whole: Whole, tmp_path: Path
+) -> None:
+    directory = killed(whole, "last 1", tmp_path)
+    settings = config.load({}, file=directory.config)
+    directory.config.write_text(config.to_toml(config.replace(settings, {"hardware.device": "cuda:99"})))
+    with pytest.raises(UserError, match="this machine has") as refused:
+        resume(directory)
+    assert "write that under [hardware] into its config.toml" in refused.value.hint
+    directory.config.write_text(config.to_toml(config.replace(settings, {"hardware.device": "cpu"})))
+    assert resume(directory).ended is not None
+    assert_equal(directory, whole.directory)
+
+
 def test_images_that_cannot_be_read_any_more_end_it(whole: Whole, tmp_path: Path) -> None:
     directory = killed(whole, "last 1", tmp_path)
     settings = config.load({}, file=directory.config)

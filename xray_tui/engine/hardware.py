@@ -96,6 +96,11 @@ def release() -> None:
     process.give_back_memory()
 
 
+_ELSEWHERE = (
+    "use --device auto or cpu; to resume a run without it, write that under [hardware] into its config.toml"
+)
+
+
 def _device(wanted: str) -> torch.device:
     if wanted == "auto":
         if torch.cuda.is_available():
@@ -106,10 +111,10 @@ def _device(wanted: str) -> torch.device:
         there = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= there:
             found = f"{there} CUDA device{'' if there == 1 else 's'}" if there else "no CUDA device"
-            raise UserError(f"--device {wanted}: this machine has {found}", "use --device auto or cpu")
+            raise UserError(f"--device {wanted}: this machine has {found}", _ELSEWHERE)
         return torch.device("cuda", device.index or 0)
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise UserError("--device mps: this machine has no Metal device", "use --device auto or cpu")
+        raise UserError("--device mps: this machine has no Metal device", _ELSEWHERE)
     return device
 
 

@@ -39,13 +39,17 @@ def evaluate(
         str,
         Parameter(
             help="rule to choose the operating point anew, on validation: likeliest, youden, "
-            "sensitivity:X or specificity:X (default: as the run chose it)"
+            "sensitivity:X or specificity:X (default: as the run chose it)",
+            show_default=False,
         ),
     ] = "",
     columns: Annotated[str, option("data.columns")] = "",
     device: Annotated[
         str,
-        Parameter(help="auto, cpu, cuda[:N] or mps (default: on test the run's own; on other data auto)"),
+        Parameter(
+            help="auto, cpu, cuda[:N] or mps (default: on test the run's own; on other data auto)",
+            show_default=False,
+        ),
     ] = "",
     json: Annotated[bool, Parameter(negative=())] = False,
     runs_dir: RunsDir = RUNS,
@@ -54,8 +58,7 @@ def evaluate(
 
     Args:
         run: what the run is called, its folder, or how that begins (default: the newest).
-        data: folder with one folder a class, the run's, or a CSV file of labels; nothing of the run is
-            changed.
+        data: folder with one folder a class, of the run's names, or a CSV file of labels.
         json: as one JSON object, rates as fractions.
     """
     from xray_tui import config, console_evaluation

@@ -325,7 +325,7 @@ def test_where_its_device_is_not_there_it_goes_on_with_the_one_written_down(
     directory.config.write_text(config.to_toml(config.replace(settings, {"hardware.device": "cuda:99"})))
     with pytest.raises(UserError, match="this machine has") as refused:
         resume(directory)
-    assert "write that under [hardware] into its config.toml" in refused.value.hint
+    assert "in a config.toml, a run's own too, it is device under [hardware]" in refused.value.hint
     directory.config.write_text(config.to_toml(config.replace(settings, {"hardware.device": "cpu"})))
     assert resume(directory).ended is not None
     assert_equal(directory, whole.directory)

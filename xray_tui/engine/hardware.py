@@ -96,9 +96,7 @@ def release() -> None:
     process.give_back_memory()
 
 
-_ELSEWHERE = (
-    "use --device auto or cpu; to resume a run without it, write that under [hardware] into its config.toml"
-)
+_ELSEWHERE = "use --device auto or cpu; in a config.toml, a run's own too, it is device under [hardware]"
 
 
 def _device(wanted: str) -> torch.device:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 from tui_support import (
+    WIDE,
     FakeEngine,
     Script,
     dashboard,
@@ -136,6 +137,24 @@ async def test_while_a_field_takes_the_letters_none_is_offered() -> None:
         await pilot.press("escape")
         await pilot.pause()
         assert "s start" in keys(app)
+
+
+async def test_a_field_of_a_screen_above_leaves_the_keys_below_as_they_are() -> None:
+    app = dashboard(Script(recorded(), ended=True))
+
+    def last_line() -> str:
+        return app.screen_stack[0]._compositor.render_strips()[-1].text
+
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, lambda: "o sort" in last_line())
+        before = last_line()
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        await pilot.pause(0.1)
+        await pilot.press("escape")
+        await until(pilot, lambda: len(app.screen_stack) == 1)
+        await pilot.pause(0.1)
+        assert last_line() == before
 
 
 async def test_a_click_on_a_tab_opens_it() -> None:

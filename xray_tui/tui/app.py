@@ -96,7 +96,7 @@ class XrayApp(Display):
         return [action for action in ACTIONS if action.fits(self.place) and not self.why_not(action.id)]
 
     def sensible_keys(self) -> Sequence[tuple[Action, str]]:
-        if isinstance(self.focused, Input):  # which takes the letters
+        if isinstance(self.screen_stack[0].focused, Input):  # which takes the letters
             return [(BY_ID["back"], "leave the field")]
         return [
             (action, self.action_title(action))

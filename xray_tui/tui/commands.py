@@ -70,4 +70,4 @@ class Commands(Provider):
                 words = f"Go to {harmless(target.title)}"
                 yield _Command(words, "", "Give it the focus.", partial(jump, target))
         yield _Command("Theme", "", "Choose the colours; each is shown while you choose.", app.search_themes)
-        yield _Command("Screenshot", "", "Save the screen as an SVG in this folder.", app.save_picture)
+        yield _Command("Screenshot", "", "Save a picture of the screen (SVG) here.", app.save_picture)

@@ -107,18 +107,24 @@ def free_on_disk(monkeypatch: pytest.MonkeyPatch, size: float) -> None:
 def kagglehub(monkeypatch: pytest.MonkeyPatch, cache: Path, download: Callable[[str], str]) -> None:
     """The package's border, as of kagglehub 1.0: a call, a cache folder, and what it raises; room enough."""
     free_on_disk(monkeypatch, 1e11)
-    module = ModuleType("kagglehub")
 
     class UnauthenticatedError(Exception):
         pass
 
-    module.dataset_download = download  # type: ignore[attr-defined]
-    module.config = ModuleType("kagglehub.config")  # type: ignore[attr-defined]
-    module.config.get_cache_folder = lambda: os.environ.get("KAGGLEHUB_CACHE", str(cache))  # type: ignore[attr-defined]
-    module.exceptions = ModuleType("kagglehub.exceptions")  # type: ignore[attr-defined]
-    module.exceptions.UnauthenticatedError = UnauthenticatedError  # type: ignore[attr-defined]
-    for each in (module, module.config, module.exceptions):  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, each.__name__, each)
+    def module(name: str, **content: object) -> ModuleType:
+        made = ModuleType(name)
+        vars(made).update(content)
+        monkeypatch.setitem(sys.modules, name, made)
+        return made
+
+    module(
+        "kagglehub",
+        dataset_download=download,
+        config=module(
+            "kagglehub.config", get_cache_folder=lambda: os.environ.get("KAGGLEHUB_CACHE", str(cache))
+        ),
+        exceptions=module("kagglehub.exceptions", UnauthenticatedError=UnauthenticatedError),
+    )
 
 
 def test_kaggles_folder_is_the_result_and_what_the_package_prints_is_not(
@@ -169,10 +175,11 @@ def test_offline_kaggle_is_told_with_what_to_do_by_hand(
 def test_a_refusal_of_kaggle_names_the_account(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    class Refused(OSError):
+        response = SimpleNamespace(status_code=403)
+
     def download(handle: str) -> str:
-        error = OSError("403 Client Error.\n\nYou don't have permission")
-        error.response = SimpleNamespace(status_code=403)  # type: ignore[attr-defined]
-        raise error
+        raise Refused("403 Client Error.\n\nYou don't have permission")
 
     kagglehub(monkeypatch, tmp_path, download)
     code, _, err = call("kaggle")

@@ -19,6 +19,7 @@ from xray_tui.cli import main
 from xray_tui.console_lr import _Plot, in_words, print_curves
 from xray_tui.drawing.raster import Raster
 from xray_tui.engine.rate_curve import RateCurve
+from xray_tui.events import Stage
 
 SMALL = [
     "--backbone=shufflenet_v2_x0_5",
@@ -45,11 +46,11 @@ def call(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest
     return run
 
 
-def curve(stage: str = "frozen") -> RateCurve:
+def curve(stage: Stage = "frozen") -> RateCurve:
     """Flat at 0.9, down to 0.2 at 1e-3, up again."""
     rates = np.geomspace(1e-7, 1.0, 71)
     losses = 0.9 - 0.7 * np.exp(-((np.log10(rates) + 3) ** 2)) + np.where(rates > 1e-2, rates * 3, 0)
-    return RateCurve(stage, rates.tolist(), losses.tolist(), "range")  # type: ignore[arg-type]
+    return RateCurve(stage, rates.tolist(), losses.tolist(), "range")
 
 
 def test_both_stages_are_drawn_and_suggest_what_train_takes(call: Call, chest: Path) -> None:

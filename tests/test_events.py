@@ -1,5 +1,6 @@
 import json
 import math
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -11,8 +12,8 @@ from xray_tui import event_lines, events
 from xray_tui.events import EpochEnded, Mistake, Mistakes, Warning
 
 
-def epoch(**changes: object) -> EpochEnded:
-    values = {
+def epoch(**changes: Any) -> EpochEnded:
+    values: dict[str, Any] = {
         "stage": "frozen",
         "epoch": 3,
         "train_loss": 0.5,
@@ -26,7 +27,7 @@ def epoch(**changes: object) -> EpochEnded:
         "images_per_second": 20.0,
         "seconds": 4.0,
     }
-    return EpochEnded(**(values | changes))  # type: ignore[arg-type]
+    return EpochEnded(**(values | changes))
 
 
 def test_a_journal_line_by_hand() -> None:
@@ -47,7 +48,9 @@ def test_arrays_stay_in_memory() -> None:
         epoch(probabilities=np.zeros((2, 2)), losses=np.zeros(2), actual=np.zeros(2)), 0
     )
     assert not set(json.loads(line)) & set(EpochEnded.ARRAYS)
-    assert event_lines.decode(line).probabilities is None  # type: ignore[union-attr]
+    decoded = event_lines.decode(line)
+    assert isinstance(decoded, EpochEnded)
+    assert decoded.probabilities is None
 
 
 @given(

@@ -67,10 +67,8 @@ def evaluate(
     from xray_tui.runs.index import find
     from xray_tui.runs.record import RunRecord
 
-    # What is wrong is told before all else.
-    config.load(
-        {"evaluation.operating_point": operating_point or "likeliest", "hardware.device": device or "auto"}
-    )
+    asked = {"evaluation.operating_point": operating_point, "hardware.device": device}
+    config.load({path: value for path, value in asked.items() if value})  # told before all else
     directory = find(runs_dir, run)
     record, elsewhere = RunRecord.of(read(directory)), None
     if data is not None:

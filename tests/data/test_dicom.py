@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -255,9 +256,10 @@ def test_broken_bytes_are_unreadable_or_an_image_and_nothing_else(data: st.DataO
         at = data.draw(st.integers(132, len(broken) - 1))
         broken[at] = data.draw(st.integers(0, 255))
     content = bytes(broken[: data.draw(st.integers(0, len(broken)))])
-    for read in (dicom.grey, dicom.head, dicom.patient_of, measure, head):
+    readers: list[Callable[[Any], object]] = [dicom.grey, dicom.head, dicom.patient_of, measure, head]
+    for read in readers:
         try:
-            found = read(io.BytesIO(content))  # type: ignore[operator]
+            found = read(io.BytesIO(content))
         except Unreadable as error:
             found = str(error)
         told = found if isinstance(found, str) else ""

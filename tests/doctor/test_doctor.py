@@ -185,8 +185,7 @@ def test_the_device_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def driver(monkeypatch: pytest.MonkeyPatch, **answers: object) -> None:
     """NVIDIA's driver, as far as its library is asked, with one GPU."""
     library = ModuleType("pynvml")
-    library.NVMLError = RuntimeError  # type: ignore[attr-defined]
-    usual = {
+    usual: dict[str, object] = {
         "nvmlInit": None,
         "nvmlShutdown": None,
         "nvmlSystemGetCudaDriverVersion": 12080,
@@ -198,6 +197,7 @@ def driver(monkeypatch: pytest.MonkeyPatch, **answers: object) -> None:
     }
     for name, answer in (usual | answers).items():
         setattr(library, name, lambda *_, answer=answer: answer)
+    vars(library)["NVMLError"] = RuntimeError
     monkeypatch.setitem(sys.modules, "pynvml", library)
 
 
@@ -312,7 +312,11 @@ def test_whatever_breaks_is_a_line() -> None:
     assert list(guarded("sky", look)) == [
         Placed("sky", Check("sky", "warning", "could not be looked at: the moon is full"))
     ]
-    assert [check.verdict for _, check in guarded("sky", lambda: 1 / 0, grave="problem")] == ["problem"]  # type: ignore[arg-type, return-value]
+
+    def break_down() -> list[Check]:
+        raise ZeroDivisionError
+
+    assert [check.verdict for _, check in guarded("sky", break_down, grave="problem")] == ["problem"]
 
 
 def test_a_terminal_is_described_as_it_is(tmp_path: Path) -> None:

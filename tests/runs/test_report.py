@@ -24,6 +24,7 @@ from xray_tui.events import (
     Mistake,
     Mistakes,
     OperatingPoint,
+    Outcome,
     Resumed,
     RunEnded,
     RunStarted,
@@ -345,9 +346,9 @@ def test_a_journal_that_lost_its_first_line_has_a_report(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("outcome", ["interrupted", "failed"])
-def test_a_run_that_came_to_nothing(tmp_path: Path, outcome: str) -> None:
+def test_a_run_that_came_to_nothing(tmp_path: Path, outcome: Outcome) -> None:
     started = next(iter(whole_run()))
-    ended = RunEnded(t=NOON, outcome=outcome, why="a bug | in it", best_epoch=None, seconds=3.0)  # type: ignore[arg-type]
+    ended = RunEnded(t=NOON, outcome=outcome, why="a bug | in it", best_epoch=None, seconds=3.0)
     text, figures = written(keep(tmp_path, [started, ended]))
     assert not figures
     assert f"{outcome.capitalize()} (a bug \\| in it) after 00:03." in text

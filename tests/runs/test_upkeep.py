@@ -13,6 +13,7 @@ from xray_tui.runs.claim import Claim
 from xray_tui.runs.directory import RunDirectory, list_runs
 from xray_tui.runs.index import Summary, summaries
 from xray_tui.runs.markdown import plain
+from xray_tui.runs.state import Status
 
 
 def known(directory: RunDirectory) -> Summary:
@@ -77,8 +78,8 @@ def test_the_trash_keeps_two_of_one_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", ["running", "paused", "handover"])
-def test_a_live_run_is_never_deleted(tmp_path: Path, status: str) -> None:
-    directory = keep(tmp_path, status=status)  # type: ignore[arg-type]
+def test_a_live_run_is_never_deleted(tmp_path: Path, status: Status) -> None:
+    directory = keep(tmp_path, status=status)
     with pytest.raises(UserError, match=f"is {status}: a live run is not deleted"):
         upkeep.delete(directory)
     assert directory.journal.is_file()

@@ -36,7 +36,8 @@ async def test_notes_and_names_are_written_and_seen(runs: Path) -> None:
         await write(pilot, "[b]best[/b] so far")
         await pilot.press("enter")
         await until(pilot, lambda: "[b]best[/b] so far" in rows(app, "runs")[1])
-        assert r"\[b]best\[/b] so far" in str(app.query_one(HistoryTab).border_subtitle), "never as markup"
+        subtitle = app.query_one("#history-pane").border_subtitle
+        assert r"\[b]best\[/b] so far" in str(subtitle), "never as markup"
         await pilot.press("n")
         assert app.screen.query_one(Input).value == "[b]best[/b] so far"
         await pilot.press("ctrl+u", "escape")

@@ -369,4 +369,4 @@ async def test_a_tab_opened_while_the_theme_changes_is_styled() -> None:
         app.themes.put_on("light-box")
         await pilot.press("3")
         await pilot.pause()
-        assert app.query_one("#history-tab").styles.border_top[0] == "round"
+        assert app.query_one("#history-pane").styles.border_top[0] == "round"

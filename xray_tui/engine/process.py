@@ -9,6 +9,12 @@ from xray_tui.errors import UserError
 
 # Parameters of glibc's mallopt(3).
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
+_NEW_OBJECTS = 3_000
+"""A collection of so many takes some 2 ms, of so few none is worth it."""
+_LONGEST_WAIT = 20
+"""Older objects wait for at most so many times as long as they would by Python's thresholds."""
+_MOST_NEW_OBJECTS = 200_000
+"""More than a dashboard makes between two calls: where they fail to come, memory stays bounded."""
 
 
 def set_up() -> None:
@@ -59,12 +65,25 @@ def keep_objects() -> None:
 
 
 def collect_seldom() -> None:
-    """Let the garbage collector look for cycles after many more new objects, and at all of them rarely.
+    """Leave the garbage collector's work to :func:`collect_if_due`, which is called when nobody waits.
 
-    For a dashboard: a painting makes and drops thousands of objects, so that by Python's own numbers a full
-    collection comes with nearly every key. It took 20 to 36 ms of the 50 that a key may take.
+    For a dashboard: a painting makes and drops thousands of objects, so that by itself the collector comes
+    while one is under way. It took 10 to 36 ms of the 50 that a key may take, at every fifth key.
     """
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(_MOST_NEW_OBJECTS, 20, 50)
+
+
+def collect_if_due() -> None:
+    """Collect the cycles of new objects where those are many.
+
+    Those of older ones, which take ten times as long, wait until few new ones come, up to a limit.
+    """
+    new, young, old = gc.get_count()
+    _, of_young, of_old = gc.get_threshold()
+    if new >= _NEW_OBJECTS and young < _LONGEST_WAIT * of_young:
+        gc.collect(0)
+    elif young >= of_young:
+        gc.collect(2 if old >= of_old else 1)
 
 
 def release_objects() -> None:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:  # what the first frame does not need is imported where it is 
     from xray_tui.tui.tabs.history import HistoryTab
     from xray_tui.tui.tabs.settings import SettingsTab
 
+_COLLECT_SECONDS = 0.5
+
 
 def _commands() -> "type[Provider]":
     from xray_tui.tui.commands import Commands
@@ -53,6 +55,10 @@ class XrayApp(Display):
     def compose(self) -> ComposeResult:
         yield from super().compose()
         yield KeyLine(self.sensible_keys, id="keys")
+
+    def on_mount(self) -> None:
+        # Behind a painting, where it is least likely that one comes next.
+        self.set_interval(_COLLECT_SECONDS, lambda: self.call_after_refresh(process.collect_if_due))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A key may do one thing on one tab and another on the next."""
@@ -93,15 +99,18 @@ class XrayApp(Display):
 
     def sensible_actions(self) -> list[Action]:
         """Those that make sense now, where the person is."""
-        return [action for action in ACTIONS if action.fits(self.place) and not self.why_not(action.id)]
+        return [action for action in ACTIONS if self._is_sensible(action)]
+
+    def _is_sensible(self, action: Action) -> bool:
+        return action.fits(self.place) and not self.why_not(action.id)
 
     def sensible_keys(self) -> Sequence[tuple[Action, str]]:
         if isinstance(self.screen_stack[0].focused, Input):  # which takes the letters
             return [(BY_ID["back"], "leave the field")]
         return [
             (action, self.action_title(action))
-            for action in self.sensible_actions()
-            if action.hint or (action.id == "hold" and self._hold.on)
+            for action in ACTIONS
+            if (action.hint or (action.id == "hold" and self._hold.on)) and self._is_sensible(action)
         ]
 
     def _do_start(self) -> None:

@@ -195,7 +195,6 @@ class Display(Looks):
             folder,
             self._parts.keeping or Keeping(),
             id="history-tab",
-            classes="pane",
         )
 
     def _make_data(self) -> Tab:

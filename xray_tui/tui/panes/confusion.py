@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from xray_tui.tui.panes.frame import inscribe
+from xray_tui.tui.panes.printed import Printed
 from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.text import fit, shorten
@@ -16,7 +17,7 @@ _LABEL, _NARROW, _WIDE = 12, 9, 17
 """Cells of a class's name, and the least and most that a number's box takes."""
 
 
-class ConfusionPane(Sized, can_focus=False):
+class ConfusionPane(Sized, Printed, can_focus=False):
     """Counts with row percentages, shaded; after the end test stands beside validation."""
 
     HELP = (

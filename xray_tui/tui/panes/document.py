@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.measure import Measurement
 from rich.segment import Segment
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -26,6 +26,8 @@ class Document(ScrollView, can_focus=True):
         self._foot = self.border_subtitle = foot
         self._set: tuple[int, list[Strip]] = -1, []
         """The lines of a width."""
+        self._canvas = 0
+        """Cells of the lines that are painted."""
 
     @property
     def plain(self) -> str:
@@ -45,8 +47,12 @@ class Document(ScrollView, can_focus=True):
         more = lines > self.scrollable_content_region.height
         self.border_subtitle = f"↑ ↓ scroll   {self._foot}" if more else self._foot
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._canvas = self.scrollable_content_region.width  # once for all lines: Textual works it out
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
-        width = self.scrollable_content_region.width
+        width = self._canvas
         lines, at = self._lines(width), y + self.scroll_offset.y
         return lines[at] if at < len(lines) else Strip.blank(width, self.rich_style)
 

@@ -12,6 +12,7 @@ from textual.widget import Widget
 from xray_tui.runs.record import Later
 from xray_tui.tui.actions import Action
 from xray_tui.tui.keymap import KeyMap
+from xray_tui.tui.panes.printed import Printed
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.text import shorten
 from xray_tui.tui.themes import Palette
@@ -19,7 +20,7 @@ from xray_tui.tui.vitals import Vitals
 from xray_tui.words import bytes_in_words, count, duration, harmless
 
 
-class Line(Widget):
+class Line(Printed):
     """A line of words, painted again only where they are others: beside a training each paint is felt."""
 
     _painted: Text | None = None
@@ -233,12 +234,24 @@ class KeyLine(SpotLine):
     def __init__(self, shown: Callable[[], Sequence[tuple[Action, str]]], **named: Any) -> None:
         super().__init__(**named)
         self._shown = shown
+        self._due = False
 
     @classmethod
     def renew_in(cls, app: App[Any]) -> None:
         """Other keys may make sense now."""
-        for line in app.screen_stack[0].query(cls):
-            line.renew()
+        for line in app.screen_stack[0].children:
+            if isinstance(line, cls):
+                line.renew()
+
+    def renew(self) -> None:
+        """Say what is so once all is done that is under way: one key often changes it several times."""
+        if not self._due:
+            self._due = True
+            self.call_later(self._renew)
+
+    def _renew(self) -> None:
+        self._due = False
+        super().renew()
 
     def words(self) -> Text:
         palette, width, line = Palette.of(self.app), self.content_size.width, self.start_line()

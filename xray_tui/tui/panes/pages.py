@@ -4,11 +4,12 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from textual.app import ComposeResult
-from textual.containers import Container
 from textual.widget import Widget
 
+from xray_tui.tui.panes.clear import ClearContainer
 
-class Pages(Container):
+
+class Pages(ClearContainer):
     """Each page is made when it is first wanted: the first frame waits for one of them only."""
 
     def __init__(self, makers: Mapping[str, Callable[[], Widget]], first: str, **named: Any) -> None:

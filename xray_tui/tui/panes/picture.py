@@ -10,10 +10,10 @@ from PIL import Image
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
-from textual.containers import Container
 from textual.widgets import Static
 
 from xray_tui.errors import UserError
+from xray_tui.tui.panes.clear import ClearContainer
 from xray_tui.tui.pictures import PictureClass as PictureClass
 from xray_tui.tui.pictures import cell_size
 from xray_tui.tui.text import clean
@@ -60,7 +60,7 @@ def pixels_of(path: Path) -> tuple[int, int] | None:
     return found.width, found.height
 
 
-class RadiographView(Container):
+class RadiographView(ClearContainer):
     """The radiograph of one path, fitted in with its aspect kept, and perhaps something laid over it."""
 
     def __init__(self, picture: PictureClass, read: Callable[[Path], Image.Image], **named: Any) -> None:

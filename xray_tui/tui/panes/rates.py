@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.text import Text
-from textual.widget import Widget
 
 from xray_tui.metrics import Rates
 from xray_tui.tui.panes.confusion import matrix
+from xray_tui.tui.panes.printed import Printed
 from xray_tui.tui.text import fit
 from xray_tui.tui.themes import Palette
 from xray_tui.words import count, percent
@@ -30,7 +30,7 @@ class RatesShown:
     positive: int
 
 
-class RatesPane(Widget, can_focus=False):
+class RatesPane(Printed, can_focus=False):
     """The rates, each with how it differs from the run's own; the matrix beside them where there is room."""
 
     def __init__(self, **named: Any) -> None:

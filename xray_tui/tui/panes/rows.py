@@ -1,7 +1,7 @@
 """A table of rows that draws only what is seen, so that ten thousand epochs cost what ten do."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 from rich.segment import Segment
 from rich.style import Style
@@ -178,6 +178,33 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._drawn.clear()
+
+    def focus(self, scroll_visible: bool = True) -> Self:
+        """As of any widget; but Textual would paint all rows."""
+        self.app.call_later(self._take_focus, scroll_visible)
+        return self
+
+    def _take_focus(self, scroll_visible: bool) -> None:
+        if self.is_attached:
+            self.screen.set_focus(self, scroll_visible)
+
+    def watch_has_focus(self, _has_focus: bool) -> None:
+        """Only the cursor's row looks otherwise; Textual would look up all styles anew."""
+        if self.cursor is not None:
+            self.refresh_row(self.cursor)
+
+    def on_focus(self, event: events.Focus) -> None:
+        self._focus_moved(event, events.DescendantFocus(self), here=True)
+
+    def on_blur(self, event: events.Blur) -> None:
+        self._focus_moved(event, events.DescendantBlur(self), here=False)
+
+    def _focus_moved(self, event: events.Event, told: events.Event, *, here: bool) -> None:
+        """As Textual does it, but that it would paint all rows."""
+        event.prevent_default()
+        self.has_focus = here
+        if self.parent is not None:
+            self.parent.post_message(told)
 
     def render_lines(self, crop: Region) -> list[Strip]:
         self._canvas = None

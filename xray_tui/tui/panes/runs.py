@@ -15,6 +15,7 @@ from xray_tui.errors import UserError
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.filters import Filter, parse
 from xray_tui.runs.index import Summary
+from xray_tui.tui.panes.clear import Clear
 from xray_tui.tui.panes.filter_line import FilterLine
 from xray_tui.tui.panes.rows import Row, RowList
 from xray_tui.tui.panes.run_rows import Order, RunRows, run_row
@@ -32,7 +33,7 @@ _EXAMPLES = (
 )
 
 
-class RunsPane(Vertical):
+class RunsPane(Clear, Vertical):
     """Keeps the cursor on its run and the selection on its runs, whatever comes, goes or is sorted."""
 
     class Opened(Message):

@@ -14,6 +14,7 @@ from textual import events
 from textual.message import Message
 
 from xray_tui.tui.panes.dragged import Dragged
+from xray_tui.tui.panes.printed import Printed
 from xray_tui.tui.text import fit, shorten
 from xray_tui.tui.themes import Palette
 from xray_tui.words import harmless
@@ -46,7 +47,7 @@ class Division:
     """Youden's threshold."""
 
 
-class Slider(Dragged):
+class Slider(Dragged, Printed):
     """Two histograms over a track; clicks and drags move the knob."""
 
     class Moved(Message):

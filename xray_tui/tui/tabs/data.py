@@ -12,7 +12,6 @@ from PIL import Image
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Container, Vertical
 from textual.timer import Timer
 from textual.widgets import Static
 
@@ -20,6 +19,7 @@ from xray_tui.errors import UserError
 from xray_tui.settings import Settings, TrainingSettings
 from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.panes.bars import CountsPane, SizesPane
+from xray_tui.tui.panes.clear import Clear, ClearContainer
 from xray_tui.tui.panes.findings import FindingsPane
 from xray_tui.tui.panes.gallery import Gallery
 from xray_tui.tui.panes.picture import PictureClass
@@ -59,7 +59,7 @@ class Target(NamedTuple):
         return cls(root, Settings(data=settings.data, training=training))
 
 
-class DataTab(Tab):
+class DataTab(Clear, Tab):
     """Counts, sizes, findings and a gallery of the folder that the run on the desk reads, or the next one.
 
     Args:
@@ -102,9 +102,9 @@ class DataTab(Tab):
     def compose(self) -> ComposeResult:
         yield TurnLine(id="data-turns")
         yield Static(id="no-data")
-        with Container(id="data-board"):
-            with Vertical(id="data-left"):
-                with Vertical(id="data-overview"):
+        with ClearContainer(id="data-board"):
+            with ClearContainer(id="data-left"):
+                with ClearContainer(id="data-overview"):
                     yield CountsPane(id="counts-pane", classes="pane")
                     yield SizesPane(id="sizes-pane", classes="pane")
                 yield FindingsPane(id="findings-pane", classes="pane")

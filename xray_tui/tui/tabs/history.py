@@ -9,6 +9,7 @@ from typing import Any
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
+from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
@@ -20,7 +21,9 @@ from xray_tui.settings import Settings
 from xray_tui.tui.keeping import Keeping, RunKeeper, tell_error
 from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.panes.charts import View
+from xray_tui.tui.panes.clear import Clear
 from xray_tui.tui.panes.comparison import MOST_RUNS, ComparisonPane
+from xray_tui.tui.panes.frame import inscribe
 from xray_tui.tui.panes.run_rows import LIVE
 from xray_tui.tui.panes.runs import RunsPane
 from xray_tui.tui.shown import ShownRun
@@ -34,7 +37,7 @@ _OF_THE_LIST = ("filter", "sort", "reverse", "compare", *_OF_A_RUN)
 _OF_CURVES = ("log_axis", "smoother", "rougher", "raw")
 
 
-class HistoryTab(Tab):
+class HistoryTab(Clear, Tab):
     """The runs as a table, live ones on top, else newest first; enter opens one, ``c`` compares some.
 
     Args:
@@ -89,17 +92,22 @@ A deleted run goes to the trash folder in the runs folder; nothing is erased."""
         self._built = False
 
     def compose(self) -> ComposeResult:
-        yield RunsPane(id="run-list")
-        yield Static("Looking for runs …", id="no-runs")
-        yield ComparisonPane(id="comparison")
+        with Vertical(id="history-pane", classes="pane"):
+            yield RunsPane(id="run-list")
+            yield Static("Looking for runs …", id="no-runs")
+            yield ComparisonPane(id="comparison")
 
     def on_mount(self) -> None:
         self._built = True
         self._list.on_desk = self._on_desk
-        self.border_title = "history"
+        inscribe(self._pane, "history")
         self._list.display = False
         self.set_interval(_LOOK_SECONDS, self._look_again)
         self.refresh_runs()
+
+    @property
+    def _pane(self) -> Vertical:
+        return self.query_one("#history-pane", Vertical)
 
     @property
     def _list(self) -> RunsPane:
@@ -203,7 +211,7 @@ A deleted run goes to the trash folder in the runs folder; nothing is erased."""
         self.query_one("#no-runs").display = not any_runs and not self._comparing
         self._comparison.display = self._comparing
         many = len(self._list.selected)
-        self.border_title = f"comparison of {many} runs" if self._comparing else "history"
+        inscribe(self._pane, f"comparison of {many} runs" if self._comparing else "history")
         self._show_note()
         self._take_focus()
 
@@ -224,7 +232,7 @@ A deleted run goes to the trash folder in the runs folder; nothing is erased."""
         """The whole note of the run under the cursor: its column may have no room for it."""
         run = None if self._comparing else self._list.under_cursor
         note = run.note if run is not None else ""
-        self.border_subtitle = clean(note, Palette.of(self.app).muted) if note else ""
+        inscribe(self._pane, subtitle=clean(note, Palette.of(self.app).muted) if note else "")
         self.renew_keys()
 
     @on(RunsPane.Opened)

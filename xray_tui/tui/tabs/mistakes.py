@@ -9,7 +9,6 @@ from PIL import Image
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
 
 from xray_tui.errors import UserError
 from xray_tui.events import EpochEnded
@@ -17,6 +16,7 @@ from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.predictions import EpochPredictions, Images, KeptPredictions
 from xray_tui.tui import image_filter
 from xray_tui.tui.keymap import KeyMap
+from xray_tui.tui.panes.clear import Clear, ClearContainer
 from xray_tui.tui.panes.curves import CurvesPane
 from xray_tui.tui.panes.film import Explain, FilmPane
 from xray_tui.tui.panes.filter_line import FilterLine
@@ -43,7 +43,7 @@ _SETTLE_SECONDS = 0.1
 _OF_LIST = ("heat", "curves", "direction", "filter", "sort", "reverse", "lower", "raise_", "reset", "export")
 
 
-class MistakesTab(Tab):
+class MistakesTab(Clear, Tab):
     """Shows what one run kept of one epoch.
 
     Args:
@@ -96,8 +96,8 @@ is shown."""
     def compose(self) -> ComposeResult:
         yield Instead(id="mistakes-words")
         yield TurnLine(id="turn-line")
-        with Horizontal(id="mistakes-board"):
-            with Vertical(id="mistakes-left"):
+        with ClearContainer(id="mistakes-board"):
+            with ClearContainer(id="mistakes-left"):
                 yield ListPane(id="list-pane", classes="pane")
                 yield VerdictPane(id="verdict", classes="pane")
             yield FilmPane(self._picture, self._read, id="film", classes="pane")

@@ -16,6 +16,7 @@ from xray_tui.errors import UserError
 from xray_tui.kinds import choices, in_words, parse
 from xray_tui.tui.actions import Action
 from xray_tui.tui.keymap import KeyMap, check_key, written_key
+from xray_tui.tui.panes.clear import Clear
 from xray_tui.tui.panes.filter_line import FilterLine
 from xray_tui.tui.panes.form import Checks, FolderSuggester
 from xray_tui.tui.panes.rows import RowList
@@ -39,7 +40,7 @@ _HINT = "enter changes it · {reset} its default · {export} saves"
 DEVICES = ("auto", "cpu", "cuda", "cuda:0", "mps")
 
 
-class SettingsTab(Tab):
+class SettingsTab(Clear, Tab):
     """The table of settings and keys, and the help of what is under the cursor.
 
     Args:

@@ -8,12 +8,13 @@ from typing import Any
 from PIL import Image
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Center, Container, Grid, Middle
+from textual.containers import Center, Middle
 from textual.widgets import Static
 
 from xray_tui.runs.advice import Advice, advice
 from xray_tui.tui.panes.advice import AdviceLine
 from xray_tui.tui.panes.charts import LOSS, QUALITY, CurvePane, View
+from xray_tui.tui.panes.clear import Clear, ClearContainer
 from xray_tui.tui.panes.confusion import ConfusionPane
 from xray_tui.tui.panes.epochs import EpochsPane
 from xray_tui.tui.panes.lines import SpotLine
@@ -55,7 +56,7 @@ class PaneLine(SpotLine):
         return line.append("tab: next", palette.faint) if self.content_size.width >= 50 else line
 
 
-class TrainTab(Sized, Tab):
+class TrainTab(Sized, Clear, Tab):
     """Shows one :class:`ShownRun`."""
 
     HELP = """\
@@ -92,9 +93,9 @@ proposes, {warnings} lists all of it with what it means."""
         yield PaneLine(id="pane-line")
         with Middle(id="opening"), Center():
             yield OpeningPane()
-        with Grid(id="board"):
+        with ClearContainer(id="board"):
             yield EpochsPane(id="epochs-pane", classes="pane")
-            with Container(id="charts", classes="pane-group"):
+            with ClearContainer(id="charts", classes="pane-group"):
                 yield CurvePane(LOSS, id="loss", classes="pane")
                 yield CurvePane(QUALITY, id="quality", classes="pane")
             yield ConfusionPane(id="confusion", classes="pane")

@@ -45,3 +45,17 @@ async def test_the_form_is_lit_while_one_of_its_fields_has_the_focus() -> None:
         await until(pilot, lambda: lit(app) == {"form"})
         await pilot.press("escape")
         await until(pilot, lambda: lit(app) == set())
+
+
+async def test_a_frame_comes_back_into_sight_as_the_focus_is_then() -> None:
+    app = dashboard(Script(recorded(), ended=True))
+    async with app.run_test(size=(160, 45)) as pilot:
+        await until(pilot, lambda: app.shown is not None and app.shown.record.ended is not None)
+        await pilot.press("tab")
+        await until(pilot, lambda: lit(app) == {"epochs-pane"})
+        await pilot.press("4", "1")
+        await until(pilot, lambda: app.focused is None and lit(app) == set())
+        await pilot.press("tab")
+        await until(pilot, lambda: lit(app) == {"epochs-pane"})
+        app.screen.set_focus(None)
+        await until(pilot, lambda: lit(app) == set())

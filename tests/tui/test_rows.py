@@ -1,12 +1,15 @@
 """A list's rows are drawn once, and again when they show something else."""
 
+import pytest
 from rich.text import Text
 from textual.app import App, ComposeResult
+from textual.strip import Strip
 
 from xray_tui.tui.panes.rows import Column, Row, RowList
 
 
 class Listing(App[None]):
+    AUTO_FOCUS = None
     CSS = """
     RowList { height: 5; width: 20; background: black; color: white }
     .rows--cursor-focused { background: red }
@@ -61,6 +64,30 @@ async def test_the_cursor_is_on_its_row_alone() -> None:
             await pilot.press("down" if wanted > rows.cursor else "up")
             first = [next(iter(rows.render_line(y))).style for y in range(1, 5)]
             assert [look != first[3] for look in first[:3]] == [at == wanted for at in range(3)]
+
+
+async def test_the_focus_paints_the_row_under_the_cursor_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = Listing()
+    async with app.run_test() as pilot:
+        rows = app.query_one(RowList)
+        rows.show_rows(2000, app.row, cursor=1)
+        await pilot.pause()
+        painted: list[int] = []
+        render_line = rows.render_line
+
+        def note(y: int) -> Strip:
+            painted.append(y)
+            return render_line(y)
+
+        monkeypatch.setattr(rows, "render_line", note)
+        rows.focus()
+        await pilot.pause()
+        assert rows.has_focus
+        assert painted == [2]
+        app.set_focus(None)
+        await pilot.pause()
+        assert not rows.has_focus
+        assert painted == [2, 2]
 
 
 async def test_another_theme_draws_them_in_its_colours() -> None:

@@ -206,10 +206,12 @@ def primary_is(app: XrayApp, colour: str) -> bool:
 
 
 def write(file: Path, content: str) -> None:
-    """As an editor does, and certainly with another time."""
+    """As an editor does, at once, and certainly with another time."""
     before = file.stat().st_mtime_ns if file.exists() else 0
-    file.write_text(content)
-    os.utime(file, ns=(before + 10**9, before + 10**9))
+    beside = file.with_suffix(".new")
+    beside.write_text(content)
+    os.utime(beside, ns=(before + 10**9, before + 10**9))
+    beside.replace(file)
 
 
 async def test_a_theme_of_ones_own_changes_while_it_is_on(own_themes: Path) -> None:

@@ -7,7 +7,8 @@ from textual.widget import Widget
 
 
 class Clear(Widget):
-    """Paints nothing of its own: between its children is seen what lies behind.
+    """Paints nothing of its own: between its children is seen what lies behind. To be named as the last base,
+    for Textual gives a class the default style of the first.
 
     Textual paints all of a container, line by line, also where its children cover it: of a tab's
     painting that was a third.
@@ -17,5 +18,5 @@ class Clear(Widget):
         return []
 
 
-class ClearContainer(Clear, Container):
+class ClearContainer(Container, Clear):
     """Arranges its children, and no more."""

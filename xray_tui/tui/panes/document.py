@@ -9,11 +9,13 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from xray_tui.tui.panes.still import Still
+
 _BEFORE_BAR = 1
 """Free cells between a line and the scrollbar."""
 
 
-class Document(ScrollView, can_focus=True):
+class Document(ScrollView, Still, can_focus=True):
     """Set in lines once for each width; a Static sets a table anew for its height and at each drawing.
 
     Args:
@@ -60,7 +62,7 @@ class Document(ScrollView, can_focus=True):
         if self._set[0] != width:
             options = self.app.console.options.update_width(max(1, width - _BEFORE_BAR)).update(height=None)
             style = self.rich_style
-            lines = self.app.console.render_lines(self._text, options, style=style)
+            lines = self.app.console.render_lines(self._text, options, style=style, pad=False)
             self._set = (
                 width,
                 [Strip(Segment.simplify(line)).adjust_cell_length(width, style) for line in lines],

@@ -1,7 +1,7 @@
 """A table of rows that draws only what is seen, so that ten thousand epochs cost what ten do."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from xray_tui.tui.panes.still import Still
 from xray_tui.tui.text import fit
 
 _DRAWN_ROWS = 500
@@ -36,7 +37,7 @@ Cell = Text | Callable[[int], Text]
 Row = Sequence[Cell]
 
 
-class RowList(ScrollView, can_focus=True, inherit_bindings=False):
+class RowList(ScrollView, Still, can_focus=True, inherit_bindings=False):
     """Rows under a fixed head, with a cursor that keys and mouse move."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -179,32 +180,9 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
         super().notify_style_update()
         self._drawn.clear()
 
-    def focus(self, scroll_visible: bool = True) -> Self:
-        """As of any widget; but Textual would paint all rows."""
-        self.app.call_later(self._take_focus, scroll_visible)
-        return self
-
-    def _take_focus(self, scroll_visible: bool) -> None:
-        if self.is_attached:
-            self.screen.set_focus(self, scroll_visible)
-
     def watch_has_focus(self, _has_focus: bool) -> None:
-        """Only the cursor's row looks otherwise; Textual would look up all styles anew."""
-        if self.cursor is not None:
+        if self.cursor is not None:  # its row has another ground then
             self.refresh_row(self.cursor)
-
-    def on_focus(self, event: events.Focus) -> None:
-        self._focus_moved(event, events.DescendantFocus(self), here=True)
-
-    def on_blur(self, event: events.Blur) -> None:
-        self._focus_moved(event, events.DescendantBlur(self), here=False)
-
-    def _focus_moved(self, event: events.Event, told: events.Event, *, here: bool) -> None:
-        """As Textual does it, but that it would paint all rows."""
-        event.prevent_default()
-        self.has_focus = here
-        if self.parent is not None:
-            self.parent.post_message(told)
 
     def render_lines(self, crop: Region) -> list[Strip]:
         self._canvas = None

@@ -33,7 +33,7 @@ _EXAMPLES = (
 )
 
 
-class RunsPane(Clear, Vertical):
+class RunsPane(Vertical, Clear):
     """Keeps the cursor on its run and the selection on its runs, whatever comes, goes or is sorted."""
 
     class Opened(Message):

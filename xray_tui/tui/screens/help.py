@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.padding import Padding
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.style import Style
-from rich.table import Table
-from rich.text import Text
 from textual.widget import Widget
 
 from xray_tui.tui.actions import ACTIONS, BY_ID, FIXED, RUN_PLACES
@@ -36,31 +33,24 @@ _Told = tuple[str, str]
 
 def help_notice(app: XrayApp) -> NoticeScreen:
     """What has the focus, the tab in front and its keys; then the other panes in sight, and all the keys."""
-    palette, keymap = Palette.of(app), KeyMap.of(app)
-    parts: list[RenderableType] = []
-
-    def part(title: str, content: RenderableType) -> None:
-        parts.extend((Text(title, f"bold {palette.text}"), content, ""))
-
+    keymap = KeyMap.of(app)
     here, others = _seen(app)
-    for title, words in here:
-        part(title, _words(keymap.fill(words), palette))
+    parts: list[_Part] = [_Part(title, words=keymap.fill(words)) for title, words in here]
     own = [action for action in ACTIONS if action.places and action.fits(app.place)]
     if own:
-        part("Keys here", _Keys([(keymap.shown(action), action.help) for action in own], palette))
-    for title, words in others:
-        part(title, _words(keymap.fill(words), palette))
+        parts.append(_Part("Keys here", [_Row(keymap.shown(action), action.help) for action in own]))
+    parts += [_Part(title, words=keymap.fill(words)) for title, words in others]
     for group, title in _EVERYWHERE.items():
         rows = [
-            (keymap.shown(action), action.help)
+            _Row(keymap.shown(action), action.help)
             for action in ACTIONS
             if action.group == group and not action.places
         ]
-        rows += [(key, words) for key, of, words in FIXED if of == group]
-        part(title, _Keys(rows, palette))
+        parts.append(_Part(title, rows + [_Row(key, words) for key, of, words in FIXED if of == group]))
+    palette = Palette.of(app)
     if app.place in RUN_PLACES:
-        part("Colours", _colours(palette))
-    return NoticeScreen("help", Group(*parts[:-1]))
+        parts.append(_Part("Colours", _colours(palette)))
+    return NoticeScreen("help", _Sheet(parts, palette))
 
 
 def _seen(app: XrayApp) -> tuple[list[_Told], list[_Told]]:
@@ -81,7 +71,7 @@ def _seen(app: XrayApp) -> tuple[list[_Told], list[_Told]]:
     here += tell(front, BY_ID[app.place].title if app.place in BY_ID else "The start form")
     others = []
     for node in front.walk_children(Widget):
-        if node.is_on_screen:
+        if hasattr(node, "HELP") and node.is_on_screen:
             others += tell(node, title_of(node))
     return here, others
 
@@ -90,41 +80,61 @@ def _sentence(title: str) -> str:
     return title[:1].upper() + title[1:]
 
 
-def _words(words: str, palette: Palette) -> RenderableType:
-    """The text with its lines joined: only after a full stop does a line end where it did."""
-    joined = ""
-    for line in words.splitlines():
-        joined += line.strip() + ("\n" if line.rstrip().endswith(".") or not line.strip() else " ")
-    return Padding(Text(joined.rstrip(), palette.muted), (0, 0, 0, len(_ROW)))
+class _Row(NamedTuple):
+    key: str
+    words: str
+    colour: str = ""
+    """Of the key; the accent where there is none."""
+
+
+class _Part(NamedTuple):
+    title: str
+    rows: Sequence[_Row] = ()
+    words: str = ""
 
 
 @dataclass(frozen=True)
-class _Keys:
-    """Keys, and what each does; set in lines here, for rich's own tables take ten times as long."""
+class _Sheet:
+    """The parts, set in lines here: rich's own texts and tables take many times as long."""
 
-    rows: Sequence[tuple[str, str]]
+    parts: Sequence[_Part]
     palette: Palette
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        key_style = Style.parse(f"bold {self.palette.primary}")
-        words_style = Style.parse(self.palette.muted)
-        cells = max(_KEY_CELLS, *(cell_len(key) + len(_ROW) for key, _ in self.rows)) + len(_GAP)
-        for key, words in self.rows:
+        title, words = Style.parse(f"bold {self.palette.text}"), Style.parse(self.palette.muted)
+        for place, part in enumerate(self.parts):
+            if place:
+                yield Segment.line()
+            yield Segment(part.title, title)
+            yield Segment.line()
+            for line in _set(part.words, options.max_width - len(_ROW)):
+                yield Segment(f"{_ROW}{line}", words)
+                yield Segment.line()
+            yield from self._rows(part.rows, words, options.max_width)
+
+    def _rows(self, rows: Sequence[_Row], style: Style, width: int) -> Iterator[Segment]:
+        cells = max([_KEY_CELLS, *(cell_len(row.key) + len(_ROW) for row in rows)]) + len(_GAP)
+        for key, words, colour in rows:
             head = set_cell_size(f"{_ROW}{key}", cells)
-            for line in wrap(words, max(1, options.max_width - cells)) or [""]:
-                yield Segment(head, key_style)
-                yield Segment(line, words_style)
+            for line in _set(words, width - cells) or [""]:
+                yield Segment(head, Style.parse(colour or f"bold {self.palette.primary}"))
+                yield Segment(line, style)
                 yield Segment.line()
                 head = " " * cells
 
 
-def _colours(palette: Palette) -> Table:
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    for name, colour, words in (
-        ("frozen", palette.frozen, "only the new head learns"),
-        ("unfrozen", palette.unfrozen, "the whole network learns; ┊ marks where that begins"),
-        ("★", palette.best, "the epoch with the lowest validation loss: its weights are kept"),
-        ("validation", palette.validation, "images that the network does not learn from"),
-    ):
-        grid.add_row(Text(f"{_ROW}{name}", colour), Text(words, palette.muted))
-    return grid
+def _set(words: str, width: int) -> list[str]:
+    """The lines of a text; only after a full stop does a line end where it did."""
+    joined = ""
+    for line in words.splitlines():
+        joined += line.strip() + ("\n" if line.rstrip().endswith(".") or not line.strip() else " ")
+    return [line for whole in joined.rstrip().splitlines() for line in wrap(whole, max(1, width)) or [""]]
+
+
+def _colours(palette: Palette) -> list[_Row]:
+    return [
+        _Row("frozen", "only the new head learns", palette.frozen),
+        _Row("unfrozen", "the whole network learns; ┊ marks where that begins", palette.unfrozen),
+        _Row("★", "the epoch with the lowest validation loss: its weights are kept", palette.best),
+        _Row("validation", "images that the network does not learn from", palette.validation),
+    ]

@@ -59,7 +59,7 @@ class Target(NamedTuple):
         return cls(root, Settings(data=settings.data, training=training))
 
 
-class DataTab(Clear, Tab):
+class DataTab(Tab, Clear):
     """Counts, sizes, findings and a gallery of the folder that the run on the desk reads, or the next one.
 
     Args:

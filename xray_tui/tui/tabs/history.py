@@ -37,7 +37,7 @@ _OF_THE_LIST = ("filter", "sort", "reverse", "compare", *_OF_A_RUN)
 _OF_CURVES = ("log_axis", "smoother", "rougher", "raw")
 
 
-class HistoryTab(Clear, Tab):
+class HistoryTab(Tab, Clear):
     """The runs as a table, live ones on top, else newest first; enter opens one, ``c`` compares some.
 
     Args:

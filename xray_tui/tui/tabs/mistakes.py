@@ -43,7 +43,7 @@ _SETTLE_SECONDS = 0.1
 _OF_LIST = ("heat", "curves", "direction", "filter", "sort", "reverse", "lower", "raise_", "reset", "export")
 
 
-class MistakesTab(Clear, Tab):
+class MistakesTab(Tab, Clear):
     """Shows what one run kept of one epoch.
 
     Args:

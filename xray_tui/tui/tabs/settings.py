@@ -40,7 +40,7 @@ _HINT = "enter changes it · {reset} its default · {export} saves"
 DEVICES = ("auto", "cpu", "cuda", "cuda:0", "mps")
 
 
-class SettingsTab(Clear, Tab):
+class SettingsTab(Tab, Clear):
     """The table of settings and keys, and the help of what is under the cursor.
 
     Args:

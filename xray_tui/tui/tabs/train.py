@@ -56,7 +56,7 @@ class PaneLine(SpotLine):
         return line.append("tab: next", palette.faint) if self.content_size.width >= 50 else line
 
 
-class TrainTab(Sized, Clear, Tab):
+class TrainTab(Sized, Tab, Clear):
     """Shows one :class:`ShownRun`."""
 
     HELP = """\

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xray_tui import config, metrics
-from xray_tui.data.augmentation import Normalisation, move
+from xray_tui.data.augmentation import Normalisation
 from xray_tui.data.decoding import Unreadable
+from xray_tui.data.moving import move
 from xray_tui.data.pixels import ahead, open_plain
 from xray_tui.engine import checkpoints, epoch, hardware, plan, room
 from xray_tui.engine import explain as explaining

@@ -16,6 +16,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from xray_tui.data.letters import Letters, burn, thrown
+from xray_tui.data.moving import move
 from xray_tui.settings import AugmentationSettings
 
 _RATIO = (3 / 4, 4 / 3)  # aspect ratios of a random resized crop, torchvision's default
@@ -129,13 +130,6 @@ def rotate(images: Tensor, angles: Sequence[float]) -> Tensor:
     torch.sub(cos[:, None, :], sin[:, :, None], out=grid[..., 0])
     torch.add(sin[:, None, :], cos[:, :, None], out=grid[..., 1])
     return grid_sample(images.float(), grid, mode="nearest", align_corners=False).to(torch.uint8)
-
-
-def move(tensor: Tensor, device: torch.device) -> Tensor:
-    """To the device; to a GPU through pinned memory, so that the host does not wait."""
-    if device.type == "cuda" and not tensor.is_cuda:
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
 
 
 def plain(image: Tensor, resize: int, crop: int) -> Tensor:

@@ -13,6 +13,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from xray_tui.data.moving import move
+
 _MOST = 3
 """Texts on an image."""
 _HEIGHT = (0.03, 0.12)
@@ -57,7 +59,7 @@ def burn(image: Tensor, texts: tuple[Letters, ...], *, mirrored: bool = False) -
         left = min(max(0, round(letters.right * side - width / 2)), side - width)
         if mirrored:
             shape, left = shape.flip(-1), side - left - width
-        ink = shape[:height, :width].to(image.device, non_blocking=True)
+        ink = move(shape[:height, :width], image.device)
         place = image[0, top : top + height, left : left + width]
         under = torch.zeros_like(place) if letters.on_black else place
         place.copy_(torch.where(ink, letters.grey, under))

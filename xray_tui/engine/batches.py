@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xray_tui.data.augmentation import Normalisation, augment, draw, move
+from xray_tui.data.augmentation import Normalisation, augment, draw
+from xray_tui.data.moving import move
 from xray_tui.data.pixels import MappedImages, Pixels
 from xray_tui.engine.times import Times
 from xray_tui.engine.world import ALONE, World

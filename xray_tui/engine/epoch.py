@@ -186,10 +186,11 @@ def measure_batchnorm(
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None
     done = 0
     try:
         for number, batch in enumerate(batches):
+            for norm in norms:  # as None would do it, for which each would read a count back from a GPU
+                norm.momentum = 1 / (number + 1)
             reseed(model, seed, epoch, number)
             with hardware.autocast(enabled=len(batch) > 0):
                 forward(batch.inputs)

@@ -13,8 +13,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from xray_tui import config
-from xray_tui.data.augmentation import Normalisation, move, plain
+from xray_tui.data.augmentation import Normalisation, plain
 from xray_tui.data.decoding import decode
+from xray_tui.data.moving import move
 from xray_tui.data.pseudonyms import locate
 from xray_tui.data.unreadable import Unreadable
 from xray_tui.engine import checkpoints

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torchvision.transforms.v2 import functional as F
 
-from xray_tui.data.augmentation import Normalisation, move
+from xray_tui.data.augmentation import Normalisation
+from xray_tui.data.moving import move
 from xray_tui.data.pixels import Pixels
 from xray_tui.engine import results
 from xray_tui.engine.epoch import Predictions

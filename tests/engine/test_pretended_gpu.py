@@ -5,8 +5,10 @@ computes, and how fast, only a GPU can show.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -19,10 +21,12 @@ from xray_tui.data.augmentation import Normalisation
 from xray_tui.data.folders import ImageFile
 from xray_tui.data.letters import glyphs
 from xray_tui.data.moving import move
-from xray_tui.data.pixels import Pixels
+from xray_tui.data.pixel_file import Kept
+from xray_tui.data.pixels import MappedImages, Pixels
 from xray_tui.engine.average import Average
 from xray_tui.engine.batches import Batches
-from xray_tui.engine.epoch import TrainPass, measure_batchnorm, train_epoch
+from xray_tui.engine.epoch import TrainPass, measure_batchnorm, predict, train_epoch
+from xray_tui.engine.features import Features
 from xray_tui.engine.guard import Guard
 from xray_tui.engine.hardware import Hardware
 from xray_tui.engine.learner import optimizer_of
@@ -50,11 +54,15 @@ class Waits(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.noted: list[str] = []
+        self.convolved: set[torch.dtype] = set()
+        """Precisions of what the network's convolutions were given."""
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         made = func(*args, **(kwargs or {}))
+        if func._schema.name == "aten::convolution" and args[0].shape[1] > 1:  # else it blurs an image
+            self.convolved.add(args[0].dtype)
         before = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
         after = [one for one in tree_leaves(made) if isinstance(one, Tensor)]
         # A number that the host holds goes with the call, other than where a tensor is made of it there.
@@ -103,6 +111,8 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Waits]:
     monkeypatch.setattr(torch, "empty", empty_or_pinned)
     monkeypatch.setattr(torch, "Generator", lambda device="cpu": here())
     monkeypatch.setattr(torch.cuda, "Event", Stopped)
+    monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     # Reads a flag of batches before, on purpose: so late that the GPU has long written it.
     monkeypatch.setattr(Guard, "look", lambda self, lag=0: None)
     # Kept from one image to the next, and of no use to another pretence.
@@ -145,8 +155,7 @@ def pretend(model: Classifier, settings: TrainingSettings, *, plain: bool = Fals
         on_gpu(model),
         Pixels(files, images, numbers % 2, numbers, []),
         Batches(settings, normalisation, GPU, threads=1, times=Times()),
-        # Without autocast: that asks for a real GPU. What is cast is torch's matter, and stays where it is.
-        Hardware(GPU, bfloat16=False, threads=1, settings=HardwareSettings(device="cuda:0"), processes=1),
+        Hardware(GPU, bfloat16=True, threads=1, settings=HardwareSettings(device="cuda:0"), processes=1),
     )
 
 
@@ -161,7 +170,6 @@ LEVERS = TrainingSettings(
 RECIPE = TrainingSettings(batch_size=BATCH, image_size=SIDE)
 
 
-@pytest.mark.filterwarnings("ignore:CUDA is not available")
 @pytest.mark.parametrize("settings", [RECIPE, LEVERS], ids=["recipe", "levers"])
 @pytest.mark.parametrize("frozen", [True, False], ids=["frozen", "unfrozen"])
 @pytest.mark.parametrize("body", ["tiny", "resnet18"])
@@ -211,23 +219,73 @@ def test_no_step_of_training_waits_for_the_gpu(
     it.batches.close()
     assert done == [4, 8, 10]
     assert gpu.noted == []
+    assert gpu.convolved == {torch.bfloat16}
     assert so_far.loss_sum.is_cuda
     assert all(parameter.grad.is_cuda for parameter in it.model.parameters() if parameter.grad is not None)
 
 
-def test_no_batch_of_an_evaluation_waits_for_the_gpu(gpu: Waits) -> None:
+def test_an_evaluation_waits_at_its_end_alone(gpu: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
     with torch._subclasses.fake_tensor.unset_fake_temporarily():
-        model = Classifier(tiny_backbone("tiny", "none", seed=0), 2, hidden=16).eval()
+        model = Classifier(tiny_backbone("tiny", "none", seed=0), 2, hidden=16)
     it = pretend(model, RECIPE, plain=True)
-    with gpu, torch.no_grad():
-        kept = torch.cat([it.model.fixed(batch.inputs) for batch in it.batches.plain(it.pixels)])
-        for batch in it.batches.kept(kept, it.pixels.labels):
-            assert it.model.learned(batch.inputs).is_cuda
-            assert batch.labels.is_cuda
+    waits: list[int] = []
+    monkeypatch.setattr(Tensor, "numpy", lambda self: np.zeros(self.shape))
+    with gpu:
+        found = predict(
+            it.model,
+            it.model,
+            it.batches.plain(it.pixels),
+            it.hardware,
+            step=lambda _: waits.append(len(gpu.noted)),
+            times=Times(),
+        )
+    it.batches.close()
+    assert waits == [0, 0, 0]
+    assert len(gpu.noted) == 3, "probabilities, losses, labels"
+    assert found.probabilities.shape == (COUNT, 2)
+
+
+@pytest.mark.parametrize("free", [1e9, 0.0], ids=["room", "no room"])
+def test_features_lie_on_the_gpu_where_there_is_room(
+    gpu: Waits, monkeypatch: pytest.MonkeyPatch, free: float
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, free))
+    with torch._subclasses.fake_tensor.unset_fake_temporarily():
+        model = Classifier(tiny_backbone("tiny", "none", seed=0), 2, hidden=16)
+        model.freeze()
+    it = pretend(model, RECIPE)
+    features = Features(it.model, it.batches, it.hardware, folder=None, times=Times())
+    with gpu:
+        kept = features.view(it.pixels, 0, lambda: lambda _: None)
+        computed = len(gpu.noted)
         for batch in it.batches.kept(kept, it.pixels.labels, epoch=0):
             assert it.model.learned(batch.inputs).is_cuda
     it.batches.close()
-    assert gpu.noted == []
+    assert kept.shape[0] == COUNT
+    assert kept.is_cuda == bool(free)
+    assert computed == (0 if free else 3), "a batch is brought to the host, once in a stage"
+    assert len(gpu.noted) == computed
+
+
+@pytest.mark.parametrize("free", [1e9, 0.0], ids=["room", "no room"])
+def test_the_pixel_cache_lies_on_the_gpu_where_there_is_room(
+    gpu: Waits, monkeypatch: pytest.MonkeyPatch, free: float
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, free))
+    with torch._subclasses.fake_tensor.unset_fake_temporarily():
+        model = Classifier(tiny_backbone("tiny", "none", seed=0), 2, hidden=16)
+    it = pretend(model, RECIPE)
+    side = SIDE + 20
+    sides, marks = np.full(COUNT, side), np.zeros(COUNT, np.int64)
+    images = MappedImages(Kept(np.zeros(COUNT * side * side, np.uint8), sides, sides, marks, broken={}))
+    pixels = replace(it.pixels, images=images)
+    with gpu:
+        for epoch in range(2):
+            for batch in it.batches.train(pixels, epoch):
+                assert batch.inputs.is_cuda
+                assert batch.inputs.is_contiguous(memory_format=torch.channels_last)
+    it.batches.close()
+    assert gpu.noted == (["aten._to_copy.default"] if free else []), "all of it, once in a run"
 
 
 def test_what_would_wait_is_noted(gpu: Waits) -> None:

@@ -12,7 +12,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 _NEW_OBJECTS = 3_000
 """A collection of so many takes some 2 ms, of so few none is worth it."""
 _LONGEST_WAIT = 20
-"""Older objects wait for at most so many times as long as they would by Python's thresholds."""
+"""Older objects wait for at most so many times as many collections as the threshold says."""
 _MOST_NEW_OBJECTS = 200_000
 """More than a dashboard makes between two calls: where they fail to come, memory stays bounded."""
 
@@ -70,7 +70,7 @@ def collect_seldom() -> None:
     For a dashboard: a painting makes and drops thousands of objects, so that by itself the collector comes
     while one is under way. It took 10 to 36 ms of the 50 that a key may take, at every fifth key.
     """
-    gc.set_threshold(_MOST_NEW_OBJECTS, 20, 50)
+    gc.set_threshold(_MOST_NEW_OBJECTS, 5, 100)
 
 
 def collect_if_due() -> None:

@@ -354,10 +354,23 @@ def test_a_person_s_error_reaches_the_source_s_owner_as_words() -> None:
     )
 
 
+async def test_a_run_that_has_not_started_changes_no_others_date() -> None:
+    app = dashboard(find_runs=lambda folder: [listed(9, status="running", started=None), *several()[1:]])
+    async with app.run_test(size=WIDE) as pilot:
+        await opened(pilot, app, 5)
+        assert "25 Nov 17:46" in rows(app, "runs")[2]
+
+
 @pytest.mark.parametrize(
     ("size", "theme"), [(WIDE, "reading-room"), (SMALL, "light-box")], ids=["wide-dark", "small-light"]
 )
-def test_the_list_looks(snap_compare: Callable[..., bool], size: tuple[int, int], theme: str) -> None:
+def test_the_list_looks(
+    snap_compare: Callable[..., bool],
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+    theme: str,
+) -> None:
+    monkeypatch.setattr("xray_tui.tui.tabs.history._LOOK_SECONDS", 600)  # its live run is nowhere to be read
     app = dashboard(find_runs=lambda folder: several())
 
     async def run(pilot: Pilot[int]) -> None:

@@ -122,22 +122,27 @@ class RunRows(RowList):
             self.post_message(self.Dotted(index))
 
 
-def started_in_words(run: Summary, newest: Summary) -> str:
-    """When a run started; the year only where it is not that of the newest run."""
+def started_in_words(run: Summary, newest: float | None) -> str:
+    """When a run started; the year only where it is not that of the newest start."""
     if run.started is None:
         return ABSENT
     then = time.localtime(run.started)
-    same = newest.started is not None and then.tm_year == time.localtime(newest.started).tm_year
+    same = newest is not None and then.tm_year == time.localtime(newest).tm_year
     return time.strftime("%d %b %H:%M" if same else "%d %b %Y", then)
 
 
 def run_row(
-    run: Summary, newest: Summary, palette: Palette, *, selected: str | None = None, on_desk: bool = False
+    run: Summary,
+    newest: float | None,
+    palette: Palette,
+    *,
+    selected: str | None = None,
+    on_desk: bool = False,
 ) -> Row:
     """One run's cells.
 
     Args:
-        newest: the newest run of the list.
+        newest: when the newest run of the list started.
         selected: the colour of a selected run.
         on_desk: whether the other tabs show this run.
     """

@@ -93,13 +93,14 @@ class RunsPane(Vertical, Clear):
         matches = self._filter.matches if self._filter else lambda _: True
         self.shown = self._order.apply([run for run in self.runs if matches(run)])
         places = {run.directory.path: place for place, run in enumerate(self.shown)}
+        newest = max((run.started for run in self.runs if run.started is not None), default=None)
         colours = run_colours((path.name for path in self._selected), palette)
 
         def row(index: int) -> Row:
             run = self.shown[index]
             path = run.directory.path
             selected = colours[path.name] if path in self._selected else None
-            return run_row(run, self.runs[0], palette, selected=selected, on_desk=path == self.on_desk)
+            return run_row(run, newest, palette, selected=selected, on_desk=path == self.on_desk)
 
         cursor = places.get(self._chosen, 0) if self._chosen else 0
         rows.show_rows(len(places), row, cursor=cursor if places else None)

@@ -6,6 +6,7 @@ computes, and how fast, only a GPU can show.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,6 @@ from xray_tui.engine.average import Average
 from xray_tui.engine.batches import Batches
 from xray_tui.engine.epoch import TrainPass, measure_batchnorm, predict, train_epoch
 from xray_tui.engine.features import Features
-from xray_tui.engine.guard import Guard
 from xray_tui.engine.hardware import Hardware
 from xray_tui.engine.learner import optimizer_of
 from xray_tui.engine.objective import Objective
@@ -54,6 +54,12 @@ class Waits(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.noted: list[str] = []
+        self.pinned: list[Tensor] = []
+        """Memory of the host that a GPU reaches by itself."""
+        self.recorded = 0
+        """Events so far."""
+        self.late: list[int] = []
+        """Of each event that was waited for: how many had been recorded since."""
         self.convolved: set[torch.dtype] = set()
         """Precisions of what the network's convolutions were given."""
 
@@ -73,35 +79,35 @@ class Waits(TorchDispatchMode):
             self.noted.append(str(func))
         return made
 
-    @staticmethod
-    def _is_free(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
+    def _is_free(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
         """Whether it is a copy that nobody waits for: of memory that the GPU reaches by itself."""
         if func._schema.name == "aten::copy_":
             (into, out_of), non_blocking = args[:2], bool(args[2:] and args[2])
             on_host = into if out_of.is_cuda else out_of
         else:
             on_host, non_blocking = args[0], bool(kwargs.get("non_blocking"))
-        return non_blocking and getattr(on_host, "pinned", False)
+        return non_blocking and self.is_pinned(on_host)
 
-
-class Stopped:
-    """Takes the place of ``torch.cuda.Event``."""
-
-    def record(self) -> None:
-        """Nothing is under way."""
-
-    def synchronize(self) -> None:
-        raise AssertionError("waited for the GPU")
+    def is_pinned(self, tensor: Tensor) -> bool:
+        return any(tensor is one for one in self.pinned)
 
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Waits]:
-    empty = torch.empty
+    waits, empty, truth, recorded = Waits(), torch.empty, Tensor.__bool__, count(1)
+
+    class Event:
+        """Takes the place of ``torch.cuda.Event``."""
+
+        def record(self) -> None:
+            self.number = waits.recorded = next(recorded)
+
+        def synchronize(self) -> None:
+            waits.late.append(waits.recorded - self.number)
 
     def pinned(tensor: Tensor) -> Tensor:
-        tensor = tensor.clone()
-        tensor.pinned = True  # type: ignore[attr-defined]
-        return tensor
+        waits.pinned.append(tensor.clone())
+        return waits.pinned[-1]
 
     def empty_or_pinned(*args: Any, pin_memory: bool = False, **named: Any) -> Tensor:
         return pinned(empty(*args, **named)) if pin_memory else empty(*args, **named)
@@ -110,15 +116,15 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Waits]:
     monkeypatch.setattr(Tensor, "pin_memory", pinned)
     monkeypatch.setattr(torch, "empty", empty_or_pinned)
     monkeypatch.setattr(torch, "Generator", lambda device="cpu": here())
-    monkeypatch.setattr(torch.cuda, "Event", Stopped)
+    monkeypatch.setattr(torch.cuda, "Event", Event)
     monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
-    # Reads a flag of batches before, on purpose: so late that the GPU has long written it.
-    monkeypatch.setattr(Guard, "look", lambda self, lag=0: None)
+    # What the GPU has written there by the time: no batch was left out.
+    monkeypatch.setattr(Tensor, "__bool__", lambda self: not waits.is_pinned(self) and truth(self))
     # Kept from one image to the next, and of no use to another pretence.
     glyphs.cache_clear()
     with FakeTensorMode():
-        yield Waits()
+        yield waits
     glyphs.cache_clear()
 
 
@@ -219,6 +225,7 @@ def test_no_step_of_training_waits_for_the_gpu(
     it.batches.close()
     assert done == [4, 8, 10]
     assert gpu.noted == []
+    assert gpu.late == [2, 1, 0], "a flag is looked at two batches late, and all of them at the end"
     assert gpu.convolved == {torch.bfloat16}
     assert so_far.loss_sum.is_cuda
     assert all(parameter.grad.is_cuda for parameter in it.model.parameters() if parameter.grad is not None)

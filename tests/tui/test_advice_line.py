@@ -3,6 +3,7 @@
 from typing import Any, get_args
 
 import msgspec
+import pytest
 from textual.pilot import Pilot
 from tui_support import Script, dashboard, in_front, recorded, toasts, until, until_epoch
 
@@ -60,7 +61,7 @@ async def test_no_line_where_there_is_nothing_to_say() -> None:
         assert toasts(app) == ["There is no advice to act on."]
 
 
-async def test_the_key_does_what_the_line_says_and_a_click_on_it_too() -> None:
+async def test_the_key_does_what_the_line_says_and_a_click_on_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
     source = Script(balanced(until_epoch(2)))
     app = dashboard(source)
     done: list[str] = []
@@ -68,7 +69,14 @@ async def test_the_key_does_what_the_line_says_and_a_click_on_it_too() -> None:
         await shown(app, pilot, 2)
         assert not app.query_one(AdviceLine).display
         perform = app.action_perform
-        app.action_perform = lambda name: done.append(name) if name == "learning_rate" else perform(name)  # type: ignore[method-assign,func-returns-value]
+
+        def note(name: str) -> None:
+            if name == "learning_rate":
+                done.append(name)
+            else:
+                perform(name)
+
+        monkeypatch.setattr(app, "action_perform", note)
         for event in recorded():
             if isinstance(event, EpochEnded) and event.epoch in (2, 3, 4):
                 source.put(msgspec.structs.replace(event, train_loss=RISING[event.epoch - 2]))

@@ -10,6 +10,7 @@ import pytest
 from kept_runs import kept_run
 from listed_runs import listed, opened, several
 from rich.console import Console
+from textual.widgets import Static
 from tui_support import SMALL, TALL, TINY, WIDE, dashboard, in_front, keys, recorded, toasts, until
 
 from tests.conftest import short
@@ -121,7 +122,7 @@ async def test_the_comparison_says_that_it_is_being_made_and_escape_leaves_it() 
         await pilot.pause(0.1)
         assert not pane(app).display
         assert isinstance(app.focused, RunRows)
-        assert "2 selected" in str(app.query_one(".filter-count").render()), "they stay selected"  # type: ignore[attr-defined]
+        assert "2 selected" in str(app.query_one(".filter-count", Static).render()), "they stay selected"
 
 
 async def test_metrics_settings_and_tests_stand_below_the_curves() -> None:

@@ -6,11 +6,12 @@ import msgspec
 import pytest
 from rich.style import Style
 from textual.content import Content
+from textual.pilot import Pilot
 from tui_support import Script, dashboard, recorded, until, until_epoch
 
 from xray_tui.drawing.raster import Raster
 from xray_tui.drawing.ticks import log_labels, log_limits, log_ticks
-from xray_tui.events import ControlUsed, EpochEnded, Event, Resumed
+from xray_tui.events import Control, ControlUsed, EpochEnded, Event, Resumed
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.panes.chart import Chart, Points, thin
 from xray_tui.tui.panes.charts import CurvePane, smooth
@@ -89,9 +90,9 @@ def controlled() -> list[Event]:
     told: list[Event] = []
     for event in until_epoch(12):
         if isinstance(event, EpochEnded) and event.epoch == 3:
-            for control, value in (("pause", None), ("resume", None), ("learning_rate", 3e-4)):
-                used = ControlUsed(control=control, stage="frozen", epoch=3, value=value)  # type: ignore[arg-type]
-                told.append(used)
+            asked: list[tuple[Control, float | None]] = [("pause", None), ("resume", None)]
+            for control, value in [*asked, ("learning_rate", 3e-4)]:
+                told.append(ControlUsed(control=control, stage="frozen", epoch=3, value=value))
         if isinstance(event, EpochEnded) and event.epoch == 6:
             told += [
                 ControlUsed(control="stop", stage="frozen", epoch=6),
@@ -114,8 +115,8 @@ def picture(app: XrayApp, name: str = "loss") -> list[str]:
     return [chart.render_line(y).text for y in range(chart.size.height)]
 
 
-async def twelve(app: XrayApp, pilot: object) -> None:
-    await until(pilot, lambda: app.shown is not None and len(app.shown.record.epochs) == 12)  # type: ignore[arg-type]
+async def twelve(app: XrayApp, pilot: Pilot[int]) -> None:
+    await until(pilot, lambda: app.shown is not None and len(app.shown.record.epochs) == 12)
 
 
 async def test_everything_asked_of_the_run_stands_on_the_epoch_axis_of_both_charts() -> None:

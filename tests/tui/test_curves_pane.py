@@ -4,6 +4,7 @@ import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -160,9 +161,9 @@ async def test_measuring_is_off_the_ui_thread_and_done_once_an_epoch(
     threads: list[int] = []
     of = SplitCurves.of
 
-    def noted(images: Images, *rest: object) -> SplitCurves:
+    def noted(images: Images, *rest: Any) -> SplitCurves:
         threads.append(threading.get_ident())
-        return of(images, *rest)  # type: ignore[arg-type]
+        return of(images, *rest)
 
     monkeypatch.setattr(SplitCurves, "of", noted)
     app = opened(run)

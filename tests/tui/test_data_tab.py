@@ -94,7 +94,8 @@ def names(app: XrayApp) -> list[str]:
 
 
 def strips(app: XrayApp) -> list[Image.Image]:
-    found = [row.picture.image for row in app.query(GalleryRow)]  # type: ignore[attr-defined]
+    pictures: list[Any] = [row.picture for row in app.query(GalleryRow)]
+    found = [picture.image for picture in pictures]
     return [image for image in found if image is not None]
 
 
@@ -485,9 +486,9 @@ def test_half_blocks_are_two_pixels_a_cell() -> None:
     image = Image.new("RGB", (2, 4))
     image.putdata([(0, 0, 0), (9, 8, 7), (255, 255, 255), (1, 2, 3), *[(5, 5, 5)] * 4])
     strips = half_blocks(image, 2, 2)
-    cells = [segment.style for segment in strips[0]]
+    cells: list[Any] = [segment.style for segment in strips[0]]
     assert [strip.text for strip in strips] == ["▀▀", "▀▀"]
-    assert [(str(s.color.triplet.hex), str(s.bgcolor.triplet.hex)) for s in cells] == [  # type: ignore[union-attr]
+    assert [(str(s.color.triplet.hex), str(s.bgcolor.triplet.hex)) for s in cells] == [
         ("#000000", "#ffffff"),
         ("#090807", "#010203"),
     ]

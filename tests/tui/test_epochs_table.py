@@ -4,11 +4,12 @@ import re
 
 import msgspec
 import pytest
+from textual.pilot import Pilot
 from tui_support import Script, dashboard, recorded, training, until, until_epoch
 
 from xray_tui.events import EpochEnded, Event
 from xray_tui.tui.app import XrayApp
-from xray_tui.tui.panes.rows import RowList
+from xray_tui.tui.panes.rows import Row, RowList
 
 
 def rows(app: XrayApp) -> list[str]:
@@ -27,8 +28,8 @@ def column(app: XrayApp, title: str) -> int:
     return rows(app)[0].index(title)
 
 
-async def shown(app: XrayApp, pilot: object, epochs: int) -> None:
-    await until(pilot, lambda: app.shown is not None and len(app.shown.record.epochs) == epochs)  # type: ignore[arg-type]
+async def shown(app: XrayApp, pilot: Pilot[int], epochs: int) -> None:
+    await until(pilot, lambda: app.shown is not None and len(app.shown.record.epochs) == epochs)
 
 
 async def test_o_sorts_by_the_next_column_and_capital_o_the_other_way_round() -> None:
@@ -117,7 +118,7 @@ async def test_what_is_no_number_comes_last_either_way() -> None:
         assert numbers(app)[0] == 0
 
 
-async def test_progress_draws_only_the_live_row_again() -> None:
+async def test_progress_draws_only_the_live_row_again(monkeypatch: pytest.MonkeyPatch) -> None:
     source = Script(until_epoch(6))
     app = dashboard(source)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -125,7 +126,12 @@ async def test_progress_draws_only_the_live_row_again() -> None:
         table = app.query_one("#epochs", RowList)
         drawn: list[int] = []
         row = table._row
-        table._row = lambda index: drawn.append(index) or row(index)  # type: ignore[func-returns-value]
+
+        def note(index: int) -> Row:
+            drawn.append(index)
+            return row(index)
+
+        monkeypatch.setattr(table, "_row", note)
         source.put(training(6, done=5000))
         await until(pilot, lambda: "96 %" in rows(app)[-1])
         drawn.clear()

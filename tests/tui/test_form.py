@@ -1,6 +1,7 @@
 """The start form: checked as one types, remembered, and turned into the run's settings."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.widgets import Input, Select, Static
@@ -114,12 +115,12 @@ async def test_s_pressed_too_early_starts_once_the_folder_is_known(chest: Path) 
 
     found = threading.Event()
 
-    def slow(root: Path, columns: str) -> object:
+    def slow(root: Path, columns: str) -> Any:
         found.wait(5)
         return CHECKS.scan(root, columns)
 
     engine = FakeEngine()
-    checks = Checks(slow, CHECKS.backbones, CHECKS.check_backbone)  # type: ignore[arg-type]
+    checks = Checks(slow, CHECKS.backbones, CHECKS.check_backbone)
     app = dashboard(settings=config.load({"data.root": str(chest)}), launch=engine, checks=checks)
     async with app.run_test() as pilot:
         await pilot.press("s")

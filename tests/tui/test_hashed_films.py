@@ -10,7 +10,9 @@ from tests.tui.kept_runs import kept_run
 from tests.tui.tui_support import WIDE, dashboard, until
 from xray_tui.data.pseudonyms import Pseudonyms, key_file, own_key
 from xray_tui.runs.directory import RunDirectory
+from xray_tui.tui.app import XrayApp
 from xray_tui.tui.panes.film import FilmPane
+from xray_tui.tui.panes.halfblocks import HalfBlocks
 from xray_tui.tui.panes.picture import RadiographView, read_radiograph
 from xray_tui.tui.sources import FollowSource
 
@@ -38,7 +40,9 @@ async def test_the_radiograph_of_a_pseudonym_is_shown_and_measured(run: RunDirec
         await pilot.press("2")
         view = app.query_one(FilmPane).query_one(RadiographView)
         await until(pilot, lambda: getattr(view.children[0], "image", None) is not None)
-        assert view.children[0].image.size == (48, 64)  # type: ignore[attr-defined]
+        image = view.query_one(HalfBlocks).image
+        assert image is not None
+        assert image.size == (48, 64)
         await until(pilot, lambda: _shows(app, "48 × 64"))
         assert not _shows(app, "film-0")
 
@@ -54,6 +58,6 @@ async def test_without_its_key_the_tab_says_so_and_the_list_goes_on(run: RunDire
         assert _shows(app, "the key of the pseudonyms")
 
 
-def _shows(app: object, words: str) -> bool:
-    strips = app.screen._compositor.render_strips()  # type: ignore[attr-defined]
+def _shows(app: XrayApp, words: str) -> bool:
+    strips = app.screen._compositor.render_strips()
     return any(words in strip.text for strip in strips)

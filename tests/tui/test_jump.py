@@ -1,6 +1,7 @@
 """Jump mode: a letter over what can be reached, a press goes there."""
 
 import pytest
+from textual.command import CommandList
 from textual.geometry import Offset
 from textual.widgets import Input
 from tui_support import SMALL, TALL, TINY, Script, dashboard, in_front, until, until_epoch
@@ -111,7 +112,7 @@ async def test_the_palette_goes_to_panes_too() -> None:
     async with app.run_test(size=TALL) as pilot:
         await until(pilot, lambda: app.shown is not None and len(app.shown.record.epochs) == 6)
         await pilot.press("ctrl+p", *"go to mist")
-        await until(pilot, lambda: bool(app.screen.query_one("CommandList").option_count))  # type: ignore[attr-defined]
+        await until(pilot, lambda: bool(app.screen.query_one(CommandList).option_count))
         await pilot.pause(0.3)
         await pilot.press("enter")
         await until(pilot, lambda: app.focused is not None and app.focused.id == "mistakes")

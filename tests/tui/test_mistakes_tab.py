@@ -20,6 +20,7 @@ from xray_tui.runs.directory import RunDirectory
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.panes.film import Explain, FilmPane
 from xray_tui.tui.panes.filter_line import FilterInput
+from xray_tui.tui.panes.halfblocks import HalfBlocks
 from xray_tui.tui.panes.mistake_list import MistakeRows
 from xray_tui.tui.panes.picture import RadiographView
 from xray_tui.tui.panes.rates import RatesPane
@@ -284,7 +285,8 @@ async def test_grad_cam_is_laid_over_off_the_ui_thread_and_asked_once(run: KeptR
         await until(pilot, lambda: getattr(view.children[0], "image", None) is not None)
 
         def coloured() -> bool:
-            image = view.children[0].image  # type: ignore[attr-defined]
+            image = view.query_one(HalfBlocks).image
+            assert image is not None
             pixels = np.asarray(image.convert("RGB")).astype(int)
             return bool((pixels.max(2) - pixels.min(2)).max() > 30)
 

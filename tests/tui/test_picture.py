@@ -25,7 +25,7 @@ class One(App[None]):
         self._read = read
 
     def compose(self) -> ComposeResult:
-        yield RadiographView(Frame, self._read)  # type: ignore[arg-type]
+        yield RadiographView(Frame, self._read)
 
 
 @pytest.mark.parametrize("broken", [False, True])
@@ -43,7 +43,7 @@ async def test_one_that_comes_as_its_screen_closes_is_let_go(broken: bool) -> No
     async with app.run_test() as pilot:
         view = app.query_one(RadiographView)
         view.show(Path("a.png"))
-        await until(pilot, asked.is_set)  # type: ignore[arg-type]
+        await until(pilot, asked.is_set)
         await view.remove_children()
         ready.set()
         await app.workers.wait_for_complete()

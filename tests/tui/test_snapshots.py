@@ -8,6 +8,7 @@ import pytest
 from kept_runs import kept_run
 from listed_runs import several
 from textual.pilot import Pilot
+from textual.widgets import Static
 from tui_support import SMALL, TALL, WIDE, Script, dashboard, recorded, until, until_epoch
 
 from xray_tui import config
@@ -131,7 +132,7 @@ def test_start_form(snap_compare: Compare, tmp_path: Path, monkeypatch: pytest.M
     app = dashboard(settings=config.load({"data.root": "chest_xray", "model.backbone": "resnet5"}))
 
     async def known(pilot: Pilot[Any]) -> None:
-        verdict = app.query_one("#field-data-root-verdict")
-        await until(pilot, lambda: "1,341" in str(verdict.render()))  # type: ignore[attr-defined]
+        verdict = app.query_one("#field-data-root-verdict", Static)
+        await until(pilot, lambda: "1,341" in str(verdict.render()))
 
     assert snap_compare(app, terminal_size=SMALL, run_before=known)

@@ -8,6 +8,8 @@ import pytest
 from rich.color import Color as RichColor
 from rich.style import Style
 from textual.color import Color
+from textual.command import CommandList
+from textual.pilot import Pilot
 from textual.theme import BUILTIN_THEMES
 from tui_support import SMALL, Script, dashboard, recorded, toasts, until, until_epoch
 
@@ -258,17 +260,17 @@ async def test_a_theme_of_ones_own_wins_over_ours_of_the_same_name(own_themes: P
         assert primary_is(app, read_theme(themes.packed_folder() / "light-box.toml").primary)
 
 
-async def choose(app: XrayApp, pilot: object, *keys: str) -> None:
+async def choose(app: XrayApp, pilot: Pilot[int], *keys: str) -> None:
     app.search_themes()
-    await until(pilot, lambda: bool(app.screen.query("CommandList > *")) or highlighted(app) is not None)  # type: ignore[arg-type]
+    await until(pilot, lambda: bool(app.screen.query("CommandList > *")) or highlighted(app) is not None)
     for key in keys:
-        await pilot.press(key)  # type: ignore[attr-defined]
-        await pilot.pause()  # type: ignore[attr-defined]
+        await pilot.press(key)
+        await pilot.pause()
 
 
 def highlighted(app: XrayApp) -> int | None:
-    found = app.screen.query("CommandList")
-    return found.first().highlighted if found else None  # type: ignore[attr-defined]
+    found = app.screen.query(CommandList)
+    return found.first().highlighted if found else None
 
 
 async def test_a_theme_is_seen_while_it_is_chosen_and_escape_takes_it_off_again() -> None:

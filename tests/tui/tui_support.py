@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -167,14 +168,14 @@ def film(path: Path) -> Image.Image:
     return Image.fromarray(np.where(dark, 60, 210).astype(np.uint8))
 
 
-def dashboard(source: Source | None = None, *, settings: Settings | None = None, **parts: object) -> XrayApp:
+def dashboard(source: Source | None = None, *, settings: Settings | None = None, **parts: Any) -> XrayApp:
     """The app with everything that moves held still."""
     end = recorded()[-1].t
     origins = parts.pop("origins", {})
     start = parts.pop("start", False)
     keymap = parts.pop("keymap", None)
     look = {name: parts.pop(name) for name in ("theme", "ascii_only") if name in parts}
-    known: dict[str, object] = {
+    known: dict[str, Any] = {
         "read": film,
         "checks": CHECKS,
         "find_runs": lambda folder: [],
@@ -184,15 +185,15 @@ def dashboard(source: Source | None = None, *, settings: Settings | None = None,
     return XrayApp(
         settings or config.load({}),
         source=source,
-        origins=origins,  # type: ignore[arg-type]
+        origins=origins,
         start=bool(start),
-        keymap=keymap,  # type: ignore[arg-type]
-        **look,  # type: ignore[arg-type]
-        parts=Parts(**(known | parts)),  # type: ignore[arg-type]
+        keymap=keymap,
+        **look,
+        parts=Parts(**(known | parts)),
     )
 
 
-async def until(pilot: Pilot[int], holds: Callable[[], bool], seconds: float = 15.0) -> None:
+async def until(pilot: Pilot[Any], holds: Callable[[], bool], seconds: float = 15.0) -> None:
     """Wait until it holds: threads take their own time. A row that is not there yet does not hold."""
     for _ in range(round(seconds / 0.02)):
         await asyncio.sleep(0.02)

@@ -3,7 +3,7 @@
 import pytest
 from rich.text import Text
 from textual.app import App, ComposeResult
-from textual.strip import Strip
+from textual.geometry import Region
 
 from xray_tui.tui.panes.rows import Column, Row, RowList
 
@@ -72,22 +72,23 @@ async def test_the_focus_paints_the_row_under_the_cursor_alone(monkeypatch: pyte
         rows = app.query_one(RowList)
         rows.show_rows(2000, app.row, cursor=1)
         await pilot.pause()
-        painted: list[int] = []
-        render_line = rows.render_line
+        painted: list[Region] = []
+        refresh = rows.refresh
 
-        def note(y: int) -> Strip:
-            painted.append(y)
-            return render_line(y)
+        def note(*regions: Region) -> RowList:
+            painted.extend(regions or [rows.size.region])
+            return refresh(*regions)
 
-        monkeypatch.setattr(rows, "render_line", note)
+        monkeypatch.setattr(rows, "refresh", note)
+        row = Region(0, 2, rows.size.width, 1)
         rows.focus()
         await pilot.pause()
         assert rows.has_focus
-        assert painted == [2]
+        assert painted == [row]
         app.set_focus(None)
         await pilot.pause()
         assert not rows.has_focus
-        assert painted == [2, 2]
+        assert painted == [row, row]
 
 
 async def test_another_theme_draws_them_in_its_colours() -> None:

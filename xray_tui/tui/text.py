@@ -1,6 +1,9 @@
 """Words as the screen's text: never read as markup, cut to fit."""
 
 from rich.cells import cell_len
+from rich.console import Console
+from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 
 from xray_tui.words import harmless
@@ -25,6 +28,24 @@ def fit(text: Text, cells: int, *, right: bool = False) -> Text:
         else:
             fitted.pad_right(missing)
     return fitted
+
+
+def set_in(text: Text, base: Style, console: Console) -> list[Segment]:
+    """A line of text as segments on a ground: what rich makes of it, several times as fast where no two
+    styles lie over each other."""
+    words, own = text.plain, base + console.get_style(text.style)
+    segments, at = [], 0
+    for start, end, style in text.spans:
+        if start < at:
+            return list(Segment.apply_style(text.render(console), base))
+        if start > at:
+            segments.append(Segment(words[at:start], own))
+        if end > start:
+            segments.append(Segment(words[start:end], own + console.get_style(style)))
+        at = end
+    if at < len(words):
+        segments.append(Segment(words[at:], own))
+    return segments
 
 
 def shorten(words: str, cells: int) -> str:

@@ -12,6 +12,7 @@ from textual.strip import Strip
 from xray_tui.drawing.axes import draw_axes
 from xray_tui.drawing.raster import DOTS_ACROSS, DOTS_DOWN, Raster
 from xray_tui.drawing.ticks import log_labels, tick_labels, whole_ticks
+from xray_tui.tui.panes.bare import Bare
 from xray_tui.tui.panes.dragged import Dragged
 from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.themes import Palette
@@ -69,7 +70,7 @@ _Kept = dict[tuple[int, int, float, float, bool], tuple[Points, Thinned]]
 """What was thinned, by its points' identity, their number and where they lie; it keeps the points alive."""
 
 
-class Chart(Sized, Dragged, can_focus=False):
+class Chart(Sized, Dragged, Bare, can_focus=False):
     """Draws a :class:`Drawing` anew whenever that or its size changes.
 
     Curves whose points are the same list as before, and as long, are not thinned again: such a list may

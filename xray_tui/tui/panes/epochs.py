@@ -72,6 +72,8 @@ class EpochsPane(Sized, Vertical):
         self._places: list[int] = []
         """By row, the place of its epoch among those that have ended."""
         self._of: tuple[list[EpochEnded], int, Order] = ([], -1, Order())
+        self._drawn: tuple[object, ...] = ()
+        """What the rows were drawn from."""
 
     def compose(self) -> ComposeResult:
         yield RowList(COLUMNS, id="epochs")
@@ -164,13 +166,14 @@ class EpochsPane(Sized, Vertical):
         cursor = None
         if run.epoch is not None:
             cursor = next((row for row, at in enumerate(self._places) if ended[at].epoch == run.epoch), None)
-        self.query_one("#epochs", RowList).show_rows(
-            total,
-            self._row,
-            cursor=cursor,
-            follow=total - 1 if total and self._order == Order() else None,
-            selectable=len(ended),
-        )
+        follow = total - 1 if total and self._order == Order() else None
+        rows, best = self.query_one("#epochs", RowList), run.record.best
+        drawn = (run, id(ended), len(ended), total, self._order, best and best.epoch, Palette.of(self.app))
+        if drawn == self._drawn and cursor != rows.cursor:
+            rows.mark(cursor, follow=follow)
+            return
+        self._drawn = drawn
+        rows.show_rows(total, self._row, cursor=cursor, follow=follow, selectable=len(ended))
 
     def _put_in_order(self, ended: list[EpochEnded]) -> None:
         # A record only ever appends to its list of epochs, or takes another one.

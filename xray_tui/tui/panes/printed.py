@@ -1,10 +1,11 @@
 """Words that are painted as they were set."""
 
-from rich.segment import Segment
 from rich.text import Text
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
+
+from xray_tui.tui.text import set_in
 
 
 class Printed(Widget):
@@ -15,8 +16,8 @@ class Printed(Widget):
     """
 
     ALLOW_SELECT = False
-    _printed: list[Strip] | None = None
-    """The lines, while they are painted."""
+    _printed: tuple[list[Strip], Strip] | None = None
+    """The lines, and what comes below them, while they are painted."""
 
     def render(self) -> Text:
         return Text()
@@ -28,10 +29,11 @@ class Printed(Widget):
     def render_line(self, y: int) -> Strip:
         if self._printed is None:
             self._printed = self._print()
-        return self._printed[y] if y < len(self._printed) else Strip.blank(self.size.width, self.rich_style)
+        lines, below = self._printed
+        return lines[y] if y < len(lines) else below
 
-    def _print(self) -> list[Strip]:
-        style, width = self.rich_style, self.size.width
+    def _print(self) -> tuple[list[Strip], Strip]:
+        style, width = self.rich_style, self.size.width  # a style takes longer to come by than a line
         lines = self.render().split("\n", allow_blank=True)
-        pieces = (Segment.apply_style(line.render(self.app.console, end=""), style) for line in lines)
-        return [Strip(list(line)).adjust_cell_length(width, style) for line in pieces]
+        pieces = (Strip(set_in(line, style, self.app.console)) for line in lines)
+        return [strip.adjust_cell_length(width, style) for strip in pieces], Strip.blank(width, style)

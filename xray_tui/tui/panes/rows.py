@@ -13,10 +13,13 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from xray_tui.tui.panes.bare import Bare
 from xray_tui.tui.panes.still import Still
-from xray_tui.tui.text import fit
+from xray_tui.tui.text import fit, set_in
 
 _DRAWN_ROWS = 500
+_HEAD = -1
+"""In place of a row's index."""
 _GAP = 1
 _SORT_MARKS = ("▴", "▾")
 
@@ -37,7 +40,7 @@ Cell = Text | Callable[[int], Text]
 Row = Sequence[Cell]
 
 
-class RowList(ScrollView, Still, can_focus=True, inherit_bindings=False):
+class RowList(ScrollView, Still, Bare, can_focus=True, inherit_bindings=False):
     """Rows under a fixed head, with a cursor that keys and mouse move."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -115,7 +118,6 @@ class RowList(ScrollView, Still, can_focus=True, inherit_bindings=False):
             follow: the row to keep in sight where none is marked.
             selectable: rows that the cursor can stand on, the first ones; all by default.
         """
-        self._drawn.clear()
         moved = cursor != self.cursor or count != self.count
         self.count, self._row, self.cursor = count, row, cursor
         self._selectable = count if selectable is None else selectable
@@ -123,7 +125,16 @@ class RowList(ScrollView, Still, can_focus=True, inherit_bindings=False):
         self._in_sight = cursor if cursor is not None else follow
         if moved:  # else the person may have scrolled away, and stays there
             self._reveal()
-        self.refresh()
+        self.redraw()
+
+    def mark(self, cursor: int | None, *, follow: int | None = None) -> None:
+        """Mark another row, or none, where all are as they were; the arguments are ``show_rows``'s."""
+        was, self.cursor = self.cursor, cursor
+        self._in_sight = cursor if cursor is not None else follow
+        self._reveal()
+        for index in {was, cursor}:
+            if index is not None:
+                self._paint_row(index)
 
     def redraw(self) -> None:
         """Draw all rows again: what they show has changed, or its colours."""
@@ -133,14 +144,17 @@ class RowList(ScrollView, Still, can_focus=True, inherit_bindings=False):
     def refresh_row(self, index: int) -> None:
         """Draw one row again: only what it shows has changed."""
         self._drawn = {key: strip for key, strip in self._drawn.items() if key[0] != index}
-        y = 1 + index - self.scroll_offset.y
-        if 1 <= y < self.size.height:
+        self._paint_row(index)
+
+    def _paint_row(self, index: int) -> None:
+        y = 1 + index - self.scroll_offset.y if index != _HEAD else 0
+        if index == _HEAD or 1 <= y < self.size.height:
             self.refresh(Region(0, y, self.size.width, 1))
 
     def show_sort(self, column: int | None, *, descending: bool = False) -> None:
         """Mark the column, by its place among all, that the owner has sorted by; ``None`` marks none."""
         self._sorted = None if column is None else (column, "▾" if descending else "▴")
-        self.refresh()
+        self.refresh_row(_HEAD)
 
     def next_column(self, column: int | None) -> int | None:
         """The column with a title that is seen after this one, the first one after the last."""
@@ -182,7 +196,7 @@ class RowList(ScrollView, Still, can_focus=True, inherit_bindings=False):
 
     def watch_has_focus(self, _has_focus: bool) -> None:
         if self.cursor is not None:  # its row has another ground then
-            self.refresh_row(self.cursor)
+            self._paint_row(self.cursor)
 
     def render_lines(self, crop: Region) -> list[Strip]:
         self._canvas = None
@@ -192,21 +206,24 @@ class RowList(ScrollView, Still, can_focus=True, inherit_bindings=False):
         if self._canvas is None:  # asked for once for all lines that are drawn together: both are slow
             self._canvas = self.scrollable_content_region.width, self.rich_style
         width, base = self._canvas
-        if y == 0:
-            return self._head(width, base + self.get_component_rich_style("rows--head"))
-        index = y - 1 + self.scroll_offset.y
+        index = y - 1 + self.scroll_offset.y if y else _HEAD
         if index >= self.count:
             return Strip.blank(width, base)
-        if index == self.cursor:
-            base += self.get_component_rich_style(
-                "rows--cursor-focused" if self.has_focus else "rows--cursor"
-            )
+        base += self._own_style(index)
         key = index, width, base
         if key not in self._drawn:
             if len(self._drawn) >= _DRAWN_ROWS:
                 self._drawn.clear()
-            self._drawn[key] = self._strip(self._row(index), width, base)
+            drawn = self._head(width, base) if index == _HEAD else self._strip(self._row(index), width, base)
+            self._drawn[key] = drawn
         return self._drawn[key]
+
+    def _own_style(self, index: int) -> Style:
+        if index == _HEAD:
+            return self.get_component_rich_style("rows--head")
+        if index == self.cursor:
+            return self.get_component_rich_style("rows--cursor-focused" if self.has_focus else "rows--cursor")
+        return Style.null()
 
     def _head(self, width: int, base: Style) -> Strip:
         """The titles; the mark of the sorted one stands right behind it, in the gap where that is full."""
@@ -225,28 +242,26 @@ class RowList(ScrollView, Still, can_focus=True, inherit_bindings=False):
             else:
                 title.append(mark)
                 line.append_text(fit(title, max(column.width, title.cell_len), right=column.right))
-        return self._as_strip(line, width, base)
+        return Strip(set_in(line, base, self.app.console)).adjust_cell_length(width, base)
 
     def _strip(self, cells: Row, width: int, base: Style) -> Strip:
-        line, used = Text(end="", no_wrap=True), 0
+        console = self.app.console
+        segments: list[Segment] = []
+        end = start = 0  # of the words before, and of the column
         for place, column in self.visible_columns:
-            if place >= len(cells):
+            if place >= len(cells) or start >= width:
                 break
-            cell = cells[place]
-            if used:
-                line.append(" " * _GAP)
-                used += _GAP
-            if isinstance(cell, Text):
-                line.append_text(fit(cell, column.width, right=column.right))
-                used += column.width
-            else:
-                line.append_text(fit(cell(max(0, width - used)), max(0, width - used)))
-                break
-        return self._as_strip(line, width, base)
-
-    def _as_strip(self, line: Text, width: int, base: Style) -> Strip:
-        segments = list(Segment.apply_style(line.render(self.app.console), base))
-        return Strip(segments).adjust_cell_length(width, base)
+            cell, room, right = cells[place], column.width, column.right
+            if not isinstance(cell, Text):
+                room, right = width - start, False
+                cell = cell(room)
+            if cell.cell_len > room:
+                cell = fit(cell, room)
+            at = start + (room - cell.cell_len if right else 0)
+            segments += [Segment(" " * (at - end), base), *set_in(cell, base, console)]
+            end = at + cell.cell_len
+            start += room + _GAP
+        return Strip([segment for segment in segments if segment.text]).adjust_cell_length(width, base)
 
     def _reveal(self) -> None:
         """Scroll so that the row to be kept in sight is."""
@@ -281,12 +296,7 @@ class RowList(ScrollView, Still, can_focus=True, inherit_bindings=False):
     def _move_to(self, index: int) -> None:
         """Mark a row; onto one that the cursor cannot stand on, the mark goes away."""
         index = min(self.count - 1, max(0, index))
-        was, self.cursor = self.cursor, index if index < self._selectable else None
-        self._in_sight = index
-        self._reveal()
-        for row in (was, self.cursor):
-            if row is not None:
-                self.refresh_row(row)
+        self.mark(index if index < self._selectable else None, follow=index)
         self.post_message(self.Moved(self, index))
 
     def on_click(self, event: events.Click) -> None:

@@ -258,9 +258,16 @@ class XrayApp(Display):
             self.push_screen(warnings_notice(self.shown, Palette.of(self)))
 
     def _do_help(self) -> None:
-        from xray_tui.tui.screens.help import help_notice
+        """The screen is kept: to build one takes as long as to paint it."""
+        from xray_tui.tui.screens.help import help_sheet
+        from xray_tui.tui.screens.notice import NoticeScreen
 
-        self.push_screen(help_notice(self))
+        sheet = help_sheet(self)
+        if self.is_screen_installed("help"):
+            self.get_screen("help", NoticeScreen).tell(sheet)
+        else:
+            self.install_screen(NoticeScreen("help", sheet), "help")
+        self.push_screen("help")
 
     def _do_jump(self) -> None:
         from xray_tui.tui.jump import JumpScreen, targets

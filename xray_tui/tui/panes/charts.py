@@ -16,7 +16,7 @@ from xray_tui.drawing.ticks import log_limits, log_ticks, nice_step, nice_ticks
 from xray_tui.events import EpochEnded
 from xray_tui.runs.record import RunRecord
 from xray_tui.tui.panes.chart import Chart, Curve, Drawing, Mark, Points
-from xray_tui.tui.panes.frame import inscribe
+from xray_tui.tui.panes.frame import Framed
 from xray_tui.tui.panes.notches import explained, notches
 from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.panes.sparks import Spark, Sparks
@@ -117,7 +117,7 @@ QUALITY = ChartSpec(
 )
 
 
-class CurvePane(Sized, Vertical):
+class CurvePane(Sized, Vertical, Framed):
     """One chart with its legend in the title; too small for axes, it shows sparklines."""
 
     HELP = (
@@ -154,7 +154,7 @@ class CurvePane(Sized, Vertical):
         self._run, self._view = run, view
         palette = Palette.of(self.app)
         self._kept.take(run.record, view.smoothing)
-        inscribe(self, self._title(run, palette), self._subtitle(run, palette))
+        self.inscribe(self._title(run, palette), self._subtitle(run, palette))
         if self.has_class("-sparks"):
             self._show_sparks(run, palette)
         else:

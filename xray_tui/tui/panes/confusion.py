@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from xray_tui.tui.panes.frame import inscribe
+from xray_tui.tui.panes.frame import Framed
 from xray_tui.tui.panes.printed import Printed
 from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.shown import ShownRun
@@ -17,7 +17,7 @@ _LABEL, _NARROW, _WIDE = 12, 9, 17
 """Cells of a class's name, and the least and most that a number's box takes."""
 
 
-class ConfusionPane(Sized, Printed, can_focus=False):
+class ConfusionPane(Sized, Printed, Framed, can_focus=False):
     """Counts with row percentages, shaded; after the end test stands beside validation."""
 
     HELP = (
@@ -34,7 +34,7 @@ class ConfusionPane(Sized, Printed, can_focus=False):
         self._run = run
         epoch = run.looked_at
         title = "confusion" if epoch is None else f"confusion · validation, epoch {epoch.epoch}"
-        inscribe(self, title, "rows: actual, columns: predicted" if epoch and self.size.width > 44 else "")
+        self.inscribe(title, "rows: actual, columns: predicted" if epoch and self.size.width > 44 else "")
         self.refresh()
 
     def resized(self) -> None:

@@ -26,7 +26,7 @@ from xray_tui.tui.panes.curve_drawings import (
     rates,
 )
 from xray_tui.tui.panes.dragged import Dragged
-from xray_tui.tui.panes.frame import inscribe
+from xray_tui.tui.panes.frame import Framed
 from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.panes.slider import Slider
 from xray_tui.tui.panes.unit_chart import UnitFrame
@@ -41,7 +41,7 @@ _LEAST_WIDTH, _LEAST_HEIGHT = 30, 10
 """Cells that a chart takes at least, where several are seen."""
 
 
-class CurvesPane(Sized, Dragged, can_focus=True):
+class CurvesPane(Sized, Dragged, Framed, can_focus=True):
     """Three charts, or as many as there is room for; a click on one moves the threshold."""
 
     def __init__(self, **named: Any) -> None:
@@ -159,11 +159,11 @@ class CurvesPane(Sized, Dragged, can_focus=True):
         """Title and subtitle."""
         shown, (width, height) = self._seen, self.size
         about = f" · {shown.splits[0].origin}{shown.caution}" if shown else ""
-        inscribe(self, Text.assemble("curves", (about, palette.muted)))
+        self.inscribe(Text.assemble("curves", (about, palette.muted)))
         words = Text("in brackets 95 % intervals: patients drawn anew", palette.faint)
         if shown is not None and _words(width, height) is None:  # no room for them beside the charts
             words = Text.assemble(("● ", palette.primary), *rates(shown.at, palette, width))
-        inscribe(self, subtitle=words)
+        self.inscribe(subtitle=words)
 
     def _draw(self) -> list[Strip]:
         width, height = self.size

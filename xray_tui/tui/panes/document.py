@@ -43,7 +43,23 @@ class Document(ScrollView, Still, can_focus=True):
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(self._lines(width))
 
+    def tell(self, text: RenderableType) -> None:
+        """Another text; the same one stays set."""
+        self.scroll_home(animate=False)
+        if text != self._text:
+            self._text = text
+            self._set = -1, []
+            self._measure()
+            self.refresh(layout=True)
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._set = -1, []
+
     def on_resize(self) -> None:
+        self._measure()
+
+    def _measure(self) -> None:
         lines = len(self._lines(self.scrollable_content_region.width))
         self.virtual_size = Size(1, lines)
         more = lines > self.scrollable_content_region.height

@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from xray_tui.events import EpochEnded, Progress
 from xray_tui.tui.panes.charts import EpochPicked
-from xray_tui.tui.panes.frame import inscribe
+from xray_tui.tui.panes.frame import Framed
 from xray_tui.tui.panes.rows import Column, Row, RowList
 from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.panes.sparks import Spark, Sparks
@@ -55,7 +55,7 @@ class Order(NamedTuple):
     descending: bool = False
 
 
-class EpochsPane(Sized, Vertical):
+class EpochsPane(Sized, Vertical, Framed):
     """Every epoch, the best with its star; small screens get the losses as sparklines below."""
 
     HELP = (
@@ -92,7 +92,7 @@ class EpochsPane(Sized, Vertical):
         self._show_rows(run)
         best = run.record.best
         chosen = f", {SELECTED_ON_TEST}" if run.record.selected_on_test else ""
-        inscribe(self, subtitle=f"★ best: epoch {best.epoch}{chosen}" if best else "")
+        self.inscribe(subtitle=f"★ best: epoch {best.epoch}{chosen}" if best else "")
         self._show_test(run)
         if sparks:
             self._show_sparks(run)

@@ -17,7 +17,7 @@ from textual.message import Message
 from xray_tui.engine.explanation import Explanation
 from xray_tui.errors import UserError
 from xray_tui.heat import Overlay
-from xray_tui.tui.panes.frame import inscribe
+from xray_tui.tui.panes.frame import Framed
 from xray_tui.tui.panes.picture import PictureClass, RadiographView
 from xray_tui.tui.screens.film import FilmScreen
 from xray_tui.tui.text import clean, shorten
@@ -64,7 +64,7 @@ class _Heat:
     trouble: str = ""
 
 
-class FilmPane(Container, can_focus=True):
+class FilmPane(Container, Framed, can_focus=True):
     """A click opens the radiograph as large as the screen."""
 
     class Opened(Message):
@@ -129,7 +129,7 @@ class FilmPane(Container, can_focus=True):
         if case is not None:
             title = clean(shorten(harmless(case.name), max(8, self.size.width - 8)))
             words = self._words(case, heat, self.size.width)
-        inscribe(self, title, words)
+        self.inscribe(title, words)
         self.query_one(RadiographView).show(file, overlay)
         if self._large is not None and self._large.is_attached:
             large = Text() if case is None else self._words(case, heat, self.app.size.width)

@@ -10,14 +10,13 @@ from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.geometry import Size
 from textual.widgets import Static
 
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.predictions import write_mistakes
 from xray_tui.tui.image_filter import EXAMPLES
 from xray_tui.tui.panes.filter_line import FilterInput, FilterLine
-from xray_tui.tui.panes.frame import inscribe
+from xray_tui.tui.panes.frame import Framed
 from xray_tui.tui.panes.mistakes import short_names
 from xray_tui.tui.panes.rows import Column, Row, RowList
 from xray_tui.tui.themes import Palette
@@ -45,20 +44,12 @@ class MistakeRows(RowList):
         super().__init__([column for column, _ in _COLUMNS], **named)
         self._bindings.key_to_bindings.pop("g", None)
 
-    def expect(self, count: int) -> None:
-        """So many rows come. Told beforehand, they cost no new layout of the whole screen, which takes longer
-        than all else that moving the threshold does."""
-        size = Size(1, count + 1)
-        if size != self.virtual_size:
-            self.set_reactive(MistakeRows.virtual_size, size)
-            self._scroll_update(size)  # which lays out anew where the scrollbar comes or goes
-
     def width_of(self, place: int) -> int:
         """Cells of a column that is seen; 0 where it is not."""
         return next((column.width for at, column in self.visible_columns if at == place), 0)
 
 
-class ListPane(Vertical):
+class ListPane(Vertical, Framed):
     """Shows a :class:`Worklist`."""
 
     def compose(self) -> ComposeResult:
@@ -127,7 +118,7 @@ class ListPane(Vertical):
         of = len(work.images)
         title = Text(f"mistakes · epoch {work.found.epoch}")
         title.append(f"  {count(work.mistakes)} of {count(of)}", palette.muted)
-        inscribe(self, title, _DIRECTION_WORDS[work.direction])
+        self.inscribe(title, _DIRECTION_WORDS[work.direction])
         shown = len(work.listed)
         if self.filter_line.display and shown != self._counted:  # which lays the screen out anew
             self._counted = shown
@@ -137,7 +128,6 @@ class ListPane(Vertical):
         if not shown and (words := _nothing(work)) != self._nothing:
             self._nothing = words
             none.update(words)
-        rows.expect(shown)
         rows.show_sort(ORDER_OF_COLUMN.index(work.order), descending=work.falling)
         rows.show_rows(
             shown,

@@ -12,7 +12,7 @@ from textual.containers import Horizontal
 from textual.widgets import Static
 
 from xray_tui.events import Mistake, Mistakes
-from xray_tui.tui.panes.frame import inscribe
+from xray_tui.tui.panes.frame import Framed
 from xray_tui.tui.panes.picture import PictureClass, RadiographView
 from xray_tui.tui.panes.rows import Column, Row, RowList
 from xray_tui.tui.panes.sized import Sized
@@ -29,7 +29,7 @@ COLUMNS = (
 )
 
 
-class MistakesPane(Sized, Horizontal):
+class MistakesPane(Sized, Horizontal, Framed):
     """Those of the epoch that is looked at."""
 
     HELP = (
@@ -61,7 +61,7 @@ class MistakesPane(Sized, Horizontal):
             cursor = self._same_image(mistakes, rows.cursor)
         self._shown = mistakes
         worst = mistakes.worst if mistakes else []
-        inscribe(self, self._title(mistakes))
+        self.inscribe(self._title(mistakes))
         empty = not worst
         rows.display, self.query_one("#no-mistakes").display = not empty, empty
         self.query_one("#radiograph").display = not empty
@@ -107,10 +107,10 @@ class MistakesPane(Sized, Horizontal):
         run, mistakes = self._run, self._shown
         if run is None or mistakes is None or rows.cursor is None or rows.cursor >= len(mistakes.worst):
             view.show(None)
-            inscribe(self, subtitle="")
+            self.inscribe(subtitle="")
             return
         mistake, root = mistakes.worst[rows.cursor], run.data_root
-        inscribe(self, subtitle=clean(shorten(harmless(mistake.path), max(8, self.size.width - 8))))
+        self.inscribe(subtitle=clean(shorten(harmless(mistake.path), max(8, self.size.width - 8))))
         view.show(root / mistake.path if root else None)
 
 

@@ -121,11 +121,18 @@ class RowList(ScrollView, Still, Bare, can_focus=True, inherit_bindings=False):
         moved = cursor != self.cursor or count != self.count
         self.count, self._row, self.cursor = count, row, cursor
         self._selectable = count if selectable is None else selectable
-        self.virtual_size = Size(1, count + 1)
+        self._take_size(Size(1, count + 1))
         self._in_sight = cursor if cursor is not None else follow
         if moved:  # else the person may have scrolled away, and stays there
             self._reveal()
         self.redraw()
+
+    def _take_size(self, size: Size) -> None:
+        """As ``virtual_size``, but the whole screen is laid out anew only where the scrollbar comes or goes:
+        that takes longer than all else that another number of rows does."""
+        if size != self.virtual_size:
+            self.set_reactive(RowList.virtual_size, size)
+            self._scroll_update(size)
 
     def mark(self, cursor: int | None, *, follow: int | None = None) -> None:
         """Mark another row, or none, where all are as they were; the arguments are ``show_rows``'s."""

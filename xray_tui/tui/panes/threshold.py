@@ -7,13 +7,13 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from xray_tui.tui.panes.frame import inscribe
+from xray_tui.tui.panes.frame import Framed
 from xray_tui.tui.panes.rates import RatesPane, RatesShown
 from xray_tui.tui.panes.slider import Division, Slider
 from xray_tui.tui.themes import Palette
 
 
-class ThresholdPane(Horizontal):
+class ThresholdPane(Horizontal, Framed):
     """What is called positive from where on, with the rates there."""
 
     def __init__(self, **named: Any) -> None:
@@ -38,4 +38,4 @@ class ThresholdPane(Horizontal):
         title.append(since, palette.muted if division.threshold == own else palette.primary)
         where = "are at 0.5" if len(rates.classes) == 2 else "take the likeliest class"
         own_rule = f"own numbers {where}" if own is None else f"operating point is {own:.2f}"
-        inscribe(self, title, f"view only; the run's {own_rule}")
+        self.inscribe(title, f"view only; the run's {own_rule}")

@@ -16,7 +16,6 @@ from textual.widget import Widget
 from xray_tui.tui.actions import ACTIONS, BY_ID, FIXED, RUN_PLACES
 from xray_tui.tui.jump import title_of
 from xray_tui.tui.keymap import KeyMap
-from xray_tui.tui.screens.notice import NoticeScreen
 from xray_tui.tui.themes import Palette
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ _Told = tuple[str, str]
 """A title and what there is to tell."""
 
 
-def help_notice(app: XrayApp) -> NoticeScreen:
+def help_sheet(app: XrayApp) -> Sheet:
     """What has the focus, the tab in front and its keys; then the other panes in sight, and all the keys."""
     keymap = KeyMap.of(app)
     here, others = _seen(app)
@@ -50,7 +49,7 @@ def help_notice(app: XrayApp) -> NoticeScreen:
     palette = Palette.of(app)
     if app.place in RUN_PLACES:
         parts.append(_Part("Colours", _colours(palette)))
-    return NoticeScreen("help", _Sheet(parts, palette))
+    return Sheet(parts, palette)
 
 
 def _seen(app: XrayApp) -> tuple[list[_Told], list[_Told]]:
@@ -94,7 +93,7 @@ class _Part(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Sheet:
+class Sheet:
     """The parts, set in lines here: rich's own texts and tables take many times as long."""
 
     parts: Sequence[_Part]

@@ -38,6 +38,12 @@ class NoticeScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         self.query_one(Document).focus()
 
+    def tell(self, text: RenderableType) -> None:
+        """Another text, of a kind with the first one, for the next time it is opened."""
+        self._text = text
+        for document in self.query(Document):  # none where the screen is still being made
+            document.tell(text)
+
     def action_leave(self) -> None:
         self.dismiss(None)
 

@@ -9,7 +9,6 @@ from typing import Any
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
@@ -23,7 +22,7 @@ from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.panes.charts import View
 from xray_tui.tui.panes.clear import Clear
 from xray_tui.tui.panes.comparison import MOST_RUNS, ComparisonPane
-from xray_tui.tui.panes.frame import inscribe
+from xray_tui.tui.panes.frame import FramedContainer
 from xray_tui.tui.panes.run_rows import LIVE
 from xray_tui.tui.panes.runs import RunsPane
 from xray_tui.tui.shown import ShownRun
@@ -92,7 +91,7 @@ A deleted run goes to the trash folder in the runs folder; nothing is erased."""
         self._built = False
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="history-pane", classes="pane"):
+        with FramedContainer(id="history-pane", classes="pane"):
             yield RunsPane(id="run-list")
             yield Static("Looking for runs …", id="no-runs")
             yield ComparisonPane(id="comparison")
@@ -100,14 +99,14 @@ A deleted run goes to the trash folder in the runs folder; nothing is erased."""
     def on_mount(self) -> None:
         self._built = True
         self._list.on_desk = self._on_desk
-        inscribe(self._pane, "history")
+        self._pane.inscribe("history")
         self._list.display = False
         self.set_interval(_LOOK_SECONDS, self._look_again)
         self.refresh_runs()
 
     @property
-    def _pane(self) -> Vertical:
-        return self.query_one("#history-pane", Vertical)
+    def _pane(self) -> FramedContainer:
+        return self.query_one("#history-pane", FramedContainer)
 
     @property
     def _list(self) -> RunsPane:
@@ -211,7 +210,7 @@ A deleted run goes to the trash folder in the runs folder; nothing is erased."""
         self.query_one("#no-runs").display = not any_runs and not self._comparing
         self._comparison.display = self._comparing
         many = len(self._list.selected)
-        inscribe(self._pane, f"comparison of {many} runs" if self._comparing else "history")
+        self._pane.inscribe(f"comparison of {many} runs" if self._comparing else "history")
         self._show_note()
         self._take_focus()
 
@@ -232,7 +231,7 @@ A deleted run goes to the trash folder in the runs folder; nothing is erased."""
         """The whole note of the run under the cursor: its column may have no room for it."""
         run = None if self._comparing else self._list.under_cursor
         note = run.note if run is not None else ""
-        inscribe(self._pane, subtitle=clean(note, Palette.of(self.app).muted) if note else "")
+        self._pane.inscribe(subtitle=clean(note, Palette.of(self.app).muted) if note else "")
         self.renew_keys()
 
     @on(RunsPane.Opened)

@@ -8,7 +8,6 @@ from rich.markup import escape
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Container
 from textual.message import Message
 from textual.suggester import Suggester, SuggestFromList
 
@@ -19,6 +18,7 @@ from xray_tui.tui.keymap import KeyMap, check_key, written_key
 from xray_tui.tui.panes.clear import Clear
 from xray_tui.tui.panes.filter_line import FilterLine
 from xray_tui.tui.panes.form import Checks, FolderSuggester
+from xray_tui.tui.panes.frame import FramedContainer
 from xray_tui.tui.panes.rows import RowList
 from xray_tui.tui.panes.setting_editor import ChosenValue, Entered, Left, PressedKey, Taken, TypedValue
 from xray_tui.tui.panes.setting_help import SettingHelp, help_words
@@ -79,15 +79,15 @@ class SettingsTab(Tab, Clear):
         self._built = False
 
     def compose(self) -> ComposeResult:
-        with Container(id="settings-list", classes="pane"):
+        with FramedContainer(id="settings-list", classes="pane"):
             yield FilterLine(("learning", "frozen", "key"))
             yield SettingRows(self._values, id="setting-rows")
-        with Container(id="settings-help", classes="pane"):
+        with FramedContainer(id="settings-help", classes="pane"):
             yield SettingHelp(id="setting-words")
 
     def on_mount(self) -> None:
         self._built = True
-        self.query_one("#settings-list").border_title = "settings of the next run"
+        self.query_one("#settings-list", FramedContainer).inscribe("settings of the next run")
         self.query_one(FilterLine).display = False
         self.watch(self._rows, "scroll_y", self._place_editor, init=False)
         self._lay_out()
@@ -150,7 +150,7 @@ class SettingsTab(Tab, Clear):
         changed = len(self._values.changes) + len(keymap.own)
         hint = "enter changes it" if self.has_class("-tiny") else keymap.fill(_HINT)
         told = f"   {count(changed)} not the default" if changed and not self.has_class("-tiny") else ""
-        self.query_one("#settings-list").border_subtitle = escape(hint + told)
+        self.query_one("#settings-list", FramedContainer).inscribe(subtitle=escape(hint + told))
         if words:
             kept = sum(isinstance(entry, Setting | Key) for entry in found)
             self.query_one(FilterLine).show_count(Text(f"{count(kept)} shown", Palette.of(self.app).muted))
@@ -163,7 +163,7 @@ class SettingsTab(Tab, Clear):
             entered: the value that the person is about to take.
         """
         entry = self._rows.entry
-        self.query_one("#settings-help").border_title = entry.name if entry is not None else ""
+        self.query_one("#settings-help", FramedContainer).inscribe(entry.name if entry is not None else "")
         self.query_one(SettingHelp).show(lambda: self._help(entered))
 
     def _help(self, entered: str | None) -> RenderableType:

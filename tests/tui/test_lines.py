@@ -1,12 +1,14 @@
 """The lines around the panes."""
 
+import pytest
 from rich.text import Text
 from textual.app import App, ComposeResult
+from textual.strip import Strip
 
-from xray_tui.tui.panes.lines import Line
+from xray_tui.tui.panes.printed import Printed
 
 
-class Told(Line):
+class Told(Printed):
     said = "one"
 
     def words(self) -> Text:
@@ -14,12 +16,41 @@ class Told(Line):
 
 
 class Telling(App[None]):
+    CSS = "Told { height: 1fr }"
+
     def compose(self) -> ComposeResult:
         yield Told()
 
 
-def painted(app: App[None]) -> str:
-    return app.screen._compositor.render_strips()[0].text.strip()
+def painted(app: App[None], y: int = 0) -> str:
+    return app.screen._compositor.render_strips()[y].text.strip()
+
+
+async def test_only_the_lines_that_are_others_are_painted(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = Telling()
+    async with app.run_test(size=(20, 3)) as pilot:
+        told = app.query_one(Told)
+        told.said = "one\ntwo\nthree"
+        told.renew()
+        await pilot.pause()
+        asked: list[int] = []
+        render_line = told.render_line
+
+        def note(y: int) -> Strip:
+            asked.append(y)
+            return render_line(y)
+
+        monkeypatch.setattr(told, "render_line", note)
+        told.said = "one\n2\nthree"
+        told.renew()
+        await pilot.pause()
+        assert asked == [1]
+        assert painted(app, 1) == "2"
+        told.said = "one"
+        told.renew()
+        await pilot.pause()
+        assert asked == [1, 1, 2]
+        assert [painted(app, y) for y in range(3)] == ["one", "", ""]
 
 
 async def test_a_line_says_what_is_so_whatever_was_painted_in_between() -> None:

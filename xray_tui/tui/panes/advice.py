@@ -43,7 +43,7 @@ class AdviceLine(SpotLine):
         """
         self._said, self._can_act = said, can_act
         self.display = bool(said)
-        self.refresh()
+        self.renew()
 
     def words(self) -> Text:
         line = self.start_line()

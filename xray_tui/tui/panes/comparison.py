@@ -65,7 +65,7 @@ class LegendLine(SpotLine):
 
     def show(self, names: Sequence[Text]) -> None:
         self._names = names
-        self.refresh()
+        self.renew()
 
     def words(self) -> Text:
         palette, keymap, line = Palette.of(self.app), KeyMap.of(self.app), self.start_line()

@@ -17,7 +17,7 @@ _LABEL, _NARROW, _WIDE = 12, 9, 17
 """Cells of a class's name, and the least and most that a number's box takes."""
 
 
-class ConfusionPane(Sized, Printed, Framed, can_focus=False):
+class ConfusionPane(Sized, Framed, Printed, can_focus=False):
     """Counts with row percentages, shaded; after the end test stands beside validation."""
 
     HELP = (
@@ -35,13 +35,13 @@ class ConfusionPane(Sized, Printed, Framed, can_focus=False):
         epoch = run.looked_at
         title = "confusion" if epoch is None else f"confusion · validation, epoch {epoch.epoch}"
         self.inscribe(title, "rows: actual, columns: predicted" if epoch and self.size.width > 44 else "")
-        self.refresh()
+        self.renew()
 
     def resized(self) -> None:
         if self._run:
             self.show(self._run)
 
-    def render(self) -> Text:
+    def words(self) -> Text:
         run, palette = self._run, Palette.of(self.app)
         epoch = run.looked_at if run else None
         if run is None or epoch is None or not epoch.confusion:

@@ -20,26 +20,7 @@ from xray_tui.tui.vitals import Vitals
 from xray_tui.words import bytes_in_words, count, duration, harmless
 
 
-class Line(Printed):
-    """A line of words, painted again only where they are others: beside a training each paint is felt."""
-
-    _painted: Text | None = None
-
-    def words(self) -> Text:
-        """What is so now."""
-        return Text()
-
-    def renew(self) -> None:
-        """Say what is so now."""
-        if self.words() != self._painted:
-            self.refresh()
-
-    def render(self) -> Text:
-        self._painted = self.words()
-        return self._painted
-
-
-class HeaderLine(Line):
+class HeaderLine(Printed):
     """What runs on what, how it is, and what learns."""
 
     run: ShownRun | None = None
@@ -116,7 +97,7 @@ class Spot(NamedTuple):
     words: str
 
 
-class SpotLine(Line):
+class SpotLine(Printed):
     """A line of words that do something when clicked."""
 
     JUMPS: ClassVar[bool] = False
@@ -183,7 +164,7 @@ class TabLine(SpotLine):
         return line
 
 
-class StatusLine(Line):
+class StatusLine(Printed):
     """The machine, speed, time to go, and where TensorBoard is."""
 
     run: ShownRun | None = None

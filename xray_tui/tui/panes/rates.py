@@ -39,9 +39,9 @@ class RatesPane(Printed, can_focus=False):
 
     def show(self, shown: RatesShown | None) -> None:
         self._shown = shown
-        self.refresh()
+        self.renew()
 
-    def render(self) -> Text:
+    def words(self) -> Text:
         shown, palette, size = self._shown, Palette.of(self.app), self.content_size
         if shown is None or not shown.rates.confusion:
             return Text()

@@ -66,7 +66,7 @@ class Slider(Dragged, Printed):
 
     def show(self, division: Division | None) -> None:
         self._division = division
-        self.refresh()
+        self.renew()
 
     def stepped(self, direction: int) -> float:
         """Where a press on a key brings the knob; faster where the key is held down."""
@@ -101,7 +101,7 @@ class Slider(Dragged, Printed):
     def _cell(self, value: float) -> int:
         return min(self._track - 1, max(0, round(value * (self._track - 1))))
 
-    def render(self) -> Text:
+    def words(self) -> Text:
         division, palette, height = self._division, Palette.of(self.app), self.content_size.height
         if division is None:
             return Text()

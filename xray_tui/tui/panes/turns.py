@@ -52,7 +52,7 @@ class TurnLine(SpotLine):
 
     def show(self, turns: tuple[Turn, ...], current: int) -> None:
         self._turns, self._current = turns, current
-        self.refresh()
+        self.renew()
 
     def words(self) -> Text:
         palette, line = Palette.of(self.app), self.start_line()

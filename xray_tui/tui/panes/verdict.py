@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.text import Text
-from textual.widget import Widget
 
 from xray_tui.runs.predictions import Fate
+from xray_tui.tui.panes.frame import Framed
+from xray_tui.tui.panes.printed import Printed
 from xray_tui.tui.panes.strip import in_words, strip
 from xray_tui.tui.text import clean, fit, shorten
 from xray_tui.tui.themes import Palette
@@ -45,7 +46,7 @@ class Verdict:
     epoch: int
 
 
-class VerdictPane(Widget):
+class VerdictPane(Framed, Printed):
     """The probabilities as bars, the strip of epochs below."""
 
     def __init__(self, **named: Any) -> None:
@@ -59,10 +60,11 @@ class VerdictPane(Widget):
         if verdict == self._verdict:
             return
         self._verdict = verdict
-        self.border_subtitle = clean(f"patient {verdict.patient.removeprefix('patient-')}") if verdict else ""
-        self.refresh()
+        patient = f"patient {verdict.patient.removeprefix('patient-')}" if verdict else ""
+        self.inscribe(subtitle=clean(patient))
+        self.renew()
 
-    def render(self) -> Text:
+    def words(self) -> Text:
         verdict, palette, size = self._verdict, Palette.of(self.app), self.content_size
         if verdict is None:
             return Text("Nothing is listed.", palette.faint)

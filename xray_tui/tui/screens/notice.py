@@ -21,6 +21,8 @@ _MOST_PATHS = 10
 class NoticeScreen(ModalScreen[None]):
     """A text in a box."""
 
+    BLANK = True
+    """Nothing of what lies below is seen."""
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q,space", "leave", "close", show=False)]
 
     def __init__(self, title: str, text: RenderableType) -> None:

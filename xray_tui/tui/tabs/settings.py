@@ -187,7 +187,7 @@ class SettingsTab(Tab, Clear):
     def _moved(self, event: RowList.Moved) -> None:
         event.stop()
         self._show_help()
-        self.app.query_one("#keys").refresh()
+        self.renew_keys()
 
     # Filtering
 

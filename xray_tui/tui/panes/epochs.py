@@ -1,6 +1,6 @@
 """The epochs as a table, the one under way as its last row."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from rich.text import Text
@@ -72,8 +72,8 @@ class EpochsPane(Sized, Vertical, Framed):
         self._places: list[int] = []
         """By row, the place of its epoch among those that have ended."""
         self._of: tuple[list[EpochEnded], int, Order] = ([], -1, Order())
-        self._drawn: tuple[object, ...] = ()
-        """What the rows were drawn from."""
+        self._drawn: tuple[tuple[object, ...], int, int] = (), 0, 0
+        """What the rows were drawn from, how many epochs had ended, and the place of the best."""
 
     def compose(self) -> ComposeResult:
         yield RowList(COLUMNS, id="epochs")
@@ -166,14 +166,29 @@ class EpochsPane(Sized, Vertical, Framed):
         cursor = None
         if run.epoch is not None:
             cursor = next((row for row, at in enumerate(self._places) if ended[at].epoch == run.epoch), None)
-        follow = total - 1 if total and self._order == Order() else None
-        rows, best = self.query_one("#epochs", RowList), run.record.best
-        drawn = (run, id(ended), len(ended), total, self._order, best and best.epoch, Palette.of(self.app))
-        if drawn == self._drawn and cursor != rows.cursor:
-            rows.mark(cursor, follow=follow)
-            return
-        self._drawn = drawn
-        rows.show_rows(total, self._row, cursor=cursor, follow=follow, selectable=len(ended))
+        rows = self.query_one("#epochs", RowList)
+        rows.show_rows(
+            total,
+            self._row,
+            cursor=cursor,
+            follow=total - 1 if total and self._order == Order() else None,
+            selectable=len(ended),
+            fresh=self._fresh(run, total),
+        )
+
+    def _fresh(self, run: ShownRun, total: int) -> Iterable[int] | None:
+        """The rows that show something else than they did: a record appends to its list of epochs, or takes
+        another one."""
+        ended, best = run.record.epochs, run.record.best
+        basis = run, id(ended), self._order, Palette.of(self.app)
+        before, reached, starred = self._drawn
+        if basis == before and reached == len(ended):
+            return range(reached, total)
+        star = next((at for at, epoch in enumerate(ended) if best and epoch.epoch == best.epoch), 0)
+        self._drawn = basis, len(ended), star
+        if basis != before or self._order != Order():
+            return None
+        return {*range(reached, total), star, starred}
 
     def _put_in_order(self, ended: list[EpochEnded]) -> None:
         # A record only ever appends to its list of epochs, or takes another one.

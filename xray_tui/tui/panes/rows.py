@@ -1,6 +1,6 @@
 """A table of rows that draws only what is seen, so that ten thousand epochs cost what ten do."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from rich.segment import Segment
@@ -110,6 +110,7 @@ class RowList(ScrollView, Still, Bare, can_focus=True, inherit_bindings=False):
         cursor: int | None,
         follow: int | None = None,
         selectable: int | None = None,
+        fresh: Iterable[int] | None = None,
     ) -> None:
         """Show ``count`` rows, each built by ``row`` when it comes into sight.
 
@@ -117,7 +118,9 @@ class RowList(ScrollView, Still, Bare, can_focus=True, inherit_bindings=False):
             cursor: the row to mark, or ``None`` for none.
             follow: the row to keep in sight where none is marked.
             selectable: rows that the cursor can stand on, the first ones; all by default.
+            fresh: the rows that show something else than they did; all by default.
         """
+        changed = None if fresh is None or count < self.count else {*fresh, self.cursor, cursor}
         moved = cursor != self.cursor or count != self.count
         self.count, self._row, self.cursor = count, row, cursor
         self._selectable = count if selectable is None else selectable
@@ -125,7 +128,12 @@ class RowList(ScrollView, Still, Bare, can_focus=True, inherit_bindings=False):
         self._in_sight = cursor if cursor is not None else follow
         if moved:  # else the person may have scrolled away, and stays there
             self._reveal()
-        self.redraw()
+        if changed is None:
+            self.redraw()
+        else:
+            for index in changed:
+                if index is not None:
+                    self.refresh_row(index)
 
     def _take_size(self, size: Size) -> None:
         """As ``virtual_size``, but the whole screen is laid out anew only where the scrollbar comes or goes:
@@ -133,15 +141,6 @@ class RowList(ScrollView, Still, Bare, can_focus=True, inherit_bindings=False):
         if size != self.virtual_size:
             self.set_reactive(RowList.virtual_size, size)
             self._scroll_update(size)
-
-    def mark(self, cursor: int | None, *, follow: int | None = None) -> None:
-        """Mark another row, or none, where all are as they were; the arguments are ``show_rows``'s."""
-        was, self.cursor = self.cursor, cursor
-        self._in_sight = cursor if cursor is not None else follow
-        self._reveal()
-        for index in {was, cursor}:
-            if index is not None:
-                self._paint_row(index)
 
     def redraw(self) -> None:
         """Draw all rows again: what they show has changed, or its colours."""
@@ -303,7 +302,12 @@ class RowList(ScrollView, Still, Bare, can_focus=True, inherit_bindings=False):
     def _move_to(self, index: int) -> None:
         """Mark a row; onto one that the cursor cannot stand on, the mark goes away."""
         index = min(self.count - 1, max(0, index))
-        self.mark(index if index < self._selectable else None, follow=index)
+        was, self.cursor = self.cursor, index if index < self._selectable else None
+        self._in_sight = index
+        self._reveal()
+        for row in (was, self.cursor):
+            if row is not None:
+                self._paint_row(row)
         self.post_message(self.Moved(self, index))
 
     def on_click(self, event: events.Click) -> None:

@@ -62,20 +62,22 @@ async def test_an_epoch_that_ends_appears_in_every_pane() -> None:
         assert "mistakes" in str(app.query_one("#mistakes-pane").border_title)
 
 
-async def test_out_of_sight_it_keeps_up_with_the_run_and_comes_back_ready() -> None:
+async def test_what_happens_out_of_sight_is_there_when_it_comes_back() -> None:
     source = Script(until_epoch(3))
     app = dashboard(source)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=(160, 45)) as pilot:
         await until(pilot, lambda: len(rows(app, "epochs")) == 5)
+        title = app.query_one("#loss").border_title
         await pilot.press("3")
         for event in recorded():
             if getattr(event, "epoch", None) == 3 and not isinstance(event, Progress):
                 source.put(event)
-        await until(pilot, lambda: "epoch 3" in str(app.query_one("#confusion").border_title))
-        assert not app.query_one("#confusion").is_on_screen
+        await until(pilot, lambda: app.shown is not None and len(app.shown.record.epochs) == 4)
         await pilot.press("1")
         await pilot.pause()
         assert "0.365" in rows(app, "epochs")[4]
+        assert "epoch 3" in str(app.query_one("#confusion").border_title)
+        assert app.query_one("#loss").border_title == title, "as much of the legend as there is room for"
 
 
 async def test_progress_moves_the_live_row_without_an_event_in_the_journal() -> None:

@@ -49,7 +49,7 @@ class AdviceLine(SpotLine):
         line = self.start_line()
         if not self._said:
             return line
-        palette, width, first = Palette.of(self.app), self.content_size.width, self._said[0]
+        palette, width, first = Palette.of(self.app), self.size.width, self._said[0]
         colour = severity_colour(first, palette)
         head = Text.assemble((f"{_SIGNS[first.severity]} ", colour), (first.title, f"bold {colour}"))
         ends = self._ends(first, len(self._said) - 1, palette)

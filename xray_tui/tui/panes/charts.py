@@ -145,7 +145,7 @@ class CurvePane(Sized, Vertical, Framed):
         self.border_title = self._spec.title
 
     def resized(self) -> None:
-        size = self.content_size
+        size = self.size
         self.set_class(size.height < _LEAST_ROWS or size.width < _LEAST_COLUMNS, "-sparks")
         if self._run:
             self.show(self._run, self._view)
@@ -239,7 +239,7 @@ class CurvePane(Sized, Vertical, Framed):
                 faint = palette.faded(colour, _FAINT)
                 curves.append(Curve(curve.label, curve.short, faint, raw, faint=True))
             curves.append(Curve(curve.label, curve.short, colour, smoothed))
-        rows = max(2, self.content_size.height - 2)
+        rows = max(2, self.size.height - 2)
         most = max(2, min(5, round(rows / 1.7)))
         return Drawing(
             curves=curves,

@@ -76,7 +76,7 @@ class LegendLine(SpotLine):
             )
 
         self.add_spot(line, spot(BY_ID["back"], "runs"), "app.perform('back')")
-        width = self.content_size.width
+        width = self.size.width
         room = (width - line.cell_len) // max(1, len(self._names)) - len(_BETWEEN)
         for name in self._names:
             shown = name.copy()

@@ -6,7 +6,6 @@ from rich.text import Text
 
 from xray_tui.tui.panes.frame import Framed
 from xray_tui.tui.panes.printed import Printed
-from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.text import fit, shorten
 from xray_tui.tui.themes import Palette
@@ -17,7 +16,7 @@ _LABEL, _NARROW, _WIDE = 12, 9, 17
 """Cells of a class's name, and the least and most that a number's box takes."""
 
 
-class ConfusionPane(Sized, Framed, Printed, can_focus=False):
+class ConfusionPane(Framed, Printed, can_focus=False):
     """Counts with row percentages, shaded; after the end test stands beside validation."""
 
     HELP = (
@@ -46,7 +45,7 @@ class ConfusionPane(Sized, Framed, Printed, can_focus=False):
         epoch = run.looked_at if run else None
         if run is None or epoch is None or not epoch.confusion:
             return Text("The first epoch has not ended yet.", palette.faint)
-        size, classes = self.content_size, run.record.classes
+        size, classes = self.size, run.record.classes
         test = run.record.test
         grids = [("", epoch.confusion)]
         if test is not None and test.confusion and 2 * _least_width(classes) + 3 <= size.width:

@@ -219,7 +219,7 @@ class EpochsPane(Sized, Vertical, Framed):
         result = self.query_one("#test-result", Static)
         result.display = run.record.test is not None
         if run.record.test is not None:
-            result.update(self._test_line(run, self.content_size.width))
+            result.update(self._test_line(run, self.size.width))
 
     def _test_line(self, run: ShownRun, width: int) -> Text:
         palette, test = Palette.of(self.app), run.record.test

@@ -32,7 +32,7 @@ class HeaderLine(Printed):
         self.renew()
 
     def words(self) -> Text:
-        palette, width = Palette.of(self.app), self.content_size.width
+        palette, width = Palette.of(self.app), self.size.width
         left = Text.assemble(("xray-tui", f"bold {palette.primary}"))
         if self.run is None:
             return left
@@ -53,15 +53,15 @@ class HeaderLine(Printed):
         if started is None:
             return harmless(run.source.about)
         data = Path(started.settings.get("data", {}).get("root") or "").name
-        device = started.device if self.content_size.width >= 120 else started.device.split(" (")[0]
+        device = started.device if self.size.width >= 120 else started.device.split(" (")[0]
         parts = [data, started.backbone, device]
-        if run.source.kind != "live" and self.content_size.width >= 150:
+        if run.source.kind != "live" and self.size.width >= 150:
             parts.append(started.run)
         return " · ".join(harmless(part) for part in parts if part)
 
     def _held(self, palette: Palette) -> Text:
         key = KeyMap.of(self.app).shown_key("hold")
-        words = f"display held ({key} goes on)" if self.content_size.width >= 38 else f"held ({key} goes on)"
+        words = f"display held ({key} goes on)" if self.size.width >= 38 else f"held ({key} goes on)"
         return Text(f" {words} ", palette.badge(palette.warning))
 
     def _state(self, run: ShownRun, palette: Palette) -> Text:
@@ -154,7 +154,7 @@ class TabLine(SpotLine):
         palette, line = Palette.of(self.app), self.start_line()
         keys = self.jump_keys()
         wide = sum(len(key) + len(tab.title) + 4 for key, tab in zip(keys, self._tabs, strict=True)) - 1
-        named = wide <= self.content_size.width
+        named = wide <= self.size.width
         for key, tab in zip(keys, self._tabs, strict=True):
             here = tab.id == self._current
             style = palette.badge(palette.primary) if here else palette.muted
@@ -176,7 +176,7 @@ class StatusLine(Printed):
         self.renew()
 
     def words(self) -> Text:
-        palette, width = Palette.of(self.app), self.content_size.width
+        palette, width = Palette.of(self.app), self.size.width
         parts: list[tuple[int, Text]] = []  # with a rank: what goes first where it is narrow
 
         def part(rank: int, name: str, value: str, colour: str = "") -> None:
@@ -235,7 +235,7 @@ class KeyLine(SpotLine):
         super().renew()
 
     def words(self) -> Text:
-        palette, width, line = Palette.of(self.app), self.content_size.width, self.start_line()
+        palette, width, line = Palette.of(self.app), self.size.width, self.start_line()
 
         def entry(key: str, title: str) -> Text:
             return Text.assemble((f" {key} ", f"bold {palette.primary}"), (f"{title} ", palette.muted))

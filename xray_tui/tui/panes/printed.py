@@ -7,8 +7,8 @@ from rich.style import Style
 from rich.text import Text
 from textual.geometry import Region, Size
 from textual.strip import Strip
-from textual.widget import Widget
 
+from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.text import set_in
 
 
@@ -21,7 +21,7 @@ class _Print(NamedTuple):
     below: Strip
 
 
-class Printed(Widget):
+class Printed(Sized):
     """Paints its words line by line, and again only the lines that are others; what is too wide is cut.
 
     Textual wraps a text, and puts into the style of each piece where it stands, for the mouse to select it:

@@ -42,7 +42,7 @@ class RatesPane(Printed, can_focus=False):
         self.renew()
 
     def words(self) -> Text:
-        shown, palette, size = self._shown, Palette.of(self.app), self.content_size
+        shown, palette, size = self._shown, Palette.of(self.app), self.size
         if shown is None or not shown.rates.confusion:
             return Text()
         if size.height < _LEAST_ROWS:

@@ -91,18 +91,18 @@ class Slider(Dragged, Printed):
 
     @property
     def _wide(self) -> bool:
-        return self.content_size.width >= 40
+        return self.size.width >= 40
 
     @property
     def _track(self) -> int:
         """Cells of the track."""
-        return max(1, self.content_size.width - self._label)
+        return max(1, self.size.width - self._label)
 
     def _cell(self, value: float) -> int:
         return min(self._track - 1, max(0, round(value * (self._track - 1))))
 
     def words(self) -> Text:
-        division, palette, height = self._division, Palette.of(self.app), self.content_size.height
+        division, palette, height = self._division, Palette.of(self.app), self.size.height
         if division is None:
             return Text()
         rows = 2 if height >= 6 else 1

@@ -60,4 +60,4 @@ class TurnLine(SpotLine):
             style = f"bold {palette.text} underline" if index == self._current else palette.faint
             self.add_spot(line, Text(turn.title, style), f"app.pane({index})")
             line.append("  ")
-        return line.append("tab: next", palette.faint) if self.content_size.width >= 50 else line
+        return line.append("tab: next", palette.faint) if self.size.width >= 50 else line

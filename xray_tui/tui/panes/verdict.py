@@ -65,7 +65,7 @@ class VerdictPane(Framed, Printed):
         self.renew()
 
     def words(self) -> Text:
-        verdict, palette, size = self._verdict, Palette.of(self.app), self.content_size
+        verdict, palette, size = self._verdict, Palette.of(self.app), self.size
         if verdict is None:
             return Text("Nothing is listed.", palette.faint)
         spare = size.height - (len(verdict.classes) + 5)

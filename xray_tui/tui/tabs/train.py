@@ -53,7 +53,7 @@ class PaneLine(SpotLine):
             style = f"bold {palette.text} underline" if index == self.current else palette.faint
             self.add_spot(line, Text(title, style), f"app.pane({index})")
             line.append("  ")
-        return line.append("tab: next", palette.faint) if self.content_size.width >= 50 else line
+        return line.append("tab: next", palette.faint) if self.size.width >= 50 else line
 
 
 class TrainTab(Sized, Tab, Clear):
@@ -64,8 +64,6 @@ Everything of one run. {earlier} and {later} show all panes as they were at an e
 while the run goes on.
 A line above them says what the numbers suggest, where they suggest anything: {act} does what it
 proposes, {warnings} lists all of it with what it means."""
-
-    keeps_up = True
 
     def __init__(
         self,

@@ -72,11 +72,11 @@ async def test_what_happens_out_of_sight_is_there_when_it_comes_back() -> None:
         for event in recorded():
             if getattr(event, "epoch", None) == 3 and not isinstance(event, Progress):
                 source.put(event)
-        await until(pilot, lambda: app.shown is not None and len(app.shown.record.epochs) == 4)
+        await until(pilot, lambda: "epoch 3" in str(app.query_one("#confusion").border_title))
+        assert not app.query_one("#confusion").is_on_screen
         await pilot.press("1")
         await pilot.pause()
         assert "0.365" in rows(app, "epochs")[4]
-        assert "epoch 3" in str(app.query_one("#confusion").border_title)
         assert app.query_one("#loss").border_title == title, "as much of the legend as there is room for"
 
 

@@ -281,6 +281,9 @@ class Display(Looks):
                 self._show_lines()
         else:
             self._show_run()
+            for page in self._pages.made:
+                if isinstance(page, Tab) and page.keeps_up and page is not self.tab:
+                    page.show(run)
 
     def _run_finished(self, run: ShownRun) -> None:
         run.asked = None

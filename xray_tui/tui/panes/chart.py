@@ -97,9 +97,11 @@ class Chart(Sized, Dragged, Bare, can_focus=False):
         self._thinned: _Kept = {}
 
     def draw(self, drawing: Drawing) -> None:
-        self._drawing, self._strips = drawing, None
+        self._drawing = drawing
         wanted = {(id(curve.points), len(curve.points)) for curve in drawing.curves}
         self._thinned = {key: kept for key, kept in self._thinned.items() if key[:2] in wanted}
+        # Now and not when it is painted: an epoch may end while the chart is out of sight.
+        self._strips = self._drawn() if self.size else None
         self.refresh()
 
     def resized(self) -> None:
@@ -112,11 +114,14 @@ class Chart(Sized, Dragged, Bare, can_focus=False):
 
     def render_line(self, y: int) -> Strip:
         if self._strips is None:
-            width, height = self.size
-            raster = Raster(width, height)
-            _Frame(raster, self._drawing, Palette.of(self.app), self._thinned).draw()
-            self._strips = [Strip(row, width) for row in raster.rows(self.rich_style)]
+            self._strips = self._drawn()
         return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self.rich_style)
+
+    def _drawn(self) -> list[Strip]:
+        width, height = self.size
+        raster = Raster(width, height)
+        _Frame(raster, self._drawing, Palette.of(self.app), self._thinned).draw()
+        return [Strip(row, width) for row in raster.rows(self.rich_style)]
 
     def go_to(self, event: events.MouseEvent) -> None:
         frame = _Frame(Raster(*self.size), self._drawing, Palette.of(self.app), {})

@@ -19,6 +19,7 @@ from xray_tui.errors import UserError
 from xray_tui.heat import Overlay
 from xray_tui.tui.panes.frame import Framed
 from xray_tui.tui.panes.picture import PictureClass, RadiographView
+from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.screens.film import FilmScreen
 from xray_tui.tui.text import clean, shorten
 from xray_tui.tui.themes import Palette
@@ -64,7 +65,7 @@ class _Heat:
     trouble: str = ""
 
 
-class FilmPane(Container, Framed, can_focus=True):
+class FilmPane(Sized, Container, Framed, can_focus=True):
     """A click opens the radiograph as large as the screen."""
 
     class Opened(Message):
@@ -117,7 +118,7 @@ class FilmPane(Container, Framed, can_focus=True):
     def on_click(self) -> None:
         self.post_message(self.Opened())
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         self._show()
 
     def _show(self) -> None:

@@ -16,6 +16,7 @@ from xray_tui.errors import UserError
 from xray_tui.tui.panes.clear import ClearContainer
 from xray_tui.tui.pictures import PictureClass as PictureClass
 from xray_tui.tui.pictures import cell_size
+from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.text import clean
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def pixels_of(path: Path) -> tuple[int, int] | None:
     return found.width, found.height
 
 
-class RadiographView(ClearContainer):
+class RadiographView(Sized, ClearContainer):
     """The radiograph of one path, fitted in with its aspect kept, and perhaps something laid over it."""
 
     def __init__(self, picture: PictureClass, read: Callable[[Path], Image.Image], **named: Any) -> None:
@@ -132,7 +133,7 @@ class RadiographView(ClearContainer):
         self.children[0].display, self.children[1].display = False, True
         self.query_one("#picture-words", Static).update(words)
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         image = getattr(self.children[0], "image", None)
         if image is not None:
             self._fit(image)
@@ -140,7 +141,7 @@ class RadiographView(ClearContainer):
     def _fit(self, image: Image.Image) -> None:
         """The largest box of cells (twice as tall as wide) with the image's aspect."""
         cell_width, cell_height = cell_size()
-        room = self.content_size
+        room = self.size
         aspect = image.width / image.height * cell_height / cell_width
         width = min(room.width, round(room.height * aspect))
         height = min(room.height, max(1, round(width / aspect)))

@@ -18,6 +18,9 @@ class Tab(Container):
     """What is seen here and how to read it, for the help screen."""
     small = False
     """Whether the screen is so small that panes take turns."""
+    keeps_up = False
+    """Whether it is told what happens in the run while it is out of sight too, and so comes to the front
+    ready: what an epoch changes is felt behind a key."""
     _seen: object = None
 
     def enter(self) -> None:

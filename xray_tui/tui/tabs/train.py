@@ -65,6 +65,8 @@ while the run goes on.
 A line above them says what the numbers suggest, where they suggest anything: {act} does what it
 proposes, {warnings} lists all of it with what it means."""
 
+    keeps_up = True
+
     def __init__(
         self,
         picture: PictureClass,

@@ -14,9 +14,9 @@ from textual.widgets import Static
 
 from xray_tui.errors import UserError
 from xray_tui.tui.panes.clear import ClearContainer
+from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.pictures import PictureClass as PictureClass
 from xray_tui.tui.pictures import cell_size
-from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.text import clean
 
 if TYPE_CHECKING:

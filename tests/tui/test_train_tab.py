@@ -78,6 +78,8 @@ async def test_what_happens_out_of_sight_is_there_when_it_comes_back() -> None:
         await pilot.pause()
         assert "0.365" in rows(app, "epochs")[4]
         assert app.query_one("#loss").border_title == title, "as much of the legend as there is room for"
+        painted = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+        assert painted.count("epoch 3  ") == 2, "below both charts"
 
 
 async def test_progress_moves_the_live_row_without_an_event_in_the_journal() -> None:

@@ -16,7 +16,7 @@ class Ground(Screen[None]):
     A frame on a page that has gone out of sight stays as it is: most often the focus comes back to it.
     """
 
-    BLANK = True
+    BLANK = True  # its pages cover it: one empty line is painted for all
     COMPONENT_CLASSES: ClassVar[set[str]] = {"ground--lit"}
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 

@@ -12,9 +12,11 @@ from tui_support import Script, dashboard, recorded, until, until_epoch
 from xray_tui.drawing.raster import Raster
 from xray_tui.drawing.ticks import log_labels, log_limits, log_ticks
 from xray_tui.events import Control, ControlUsed, EpochEnded, Event, Resumed
+from xray_tui.runs.record import RunRecord
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.panes.chart import Chart, Points, thin
 from xray_tui.tui.panes.charts import CurvePane, smooth
+from xray_tui.tui.panes.notches import _asked
 
 
 def test_smoothing_is_tensorboards() -> None:
@@ -33,6 +35,15 @@ def test_smoothing_begins_anew_with_the_unfrozen_stage() -> None:
     smoothed = smooth(points, 0.9, again_at=2)
     assert smoothed[2] == (2, pytest.approx(0.2))
     assert smoothed[3] == (3, pytest.approx(0.3, abs=0.01))
+
+
+@pytest.mark.parametrize(("told", "at"), [([], 0), (until_epoch(4), 3)])
+def test_what_is_asked_between_two_stages_is_marked_where_the_first_ended(told: list[Event], at: int) -> None:
+    record = RunRecord()
+    for event in told:
+        record.apply(event)
+    record.apply(ControlUsed(control="unfreeze", stage="frozen", epoch=None))
+    assert [asked.epoch for asked in _asked(record)] == [at]
 
 
 def test_a_logarithmic_axis_has_round_ends_and_ticks() -> None:

@@ -37,8 +37,10 @@ class _Asked(NamedTuple):
 def _asked(record: RunRecord) -> Iterator[_Asked]:
     for used in record.controls:
         if used.control in _KINDS:
-            # A stop before the first epoch has no epoch of its own.
-            yield _Asked(used.control, used.epoch or 0, used.value)
+            epoch = used.epoch
+            if epoch is None:  # between two stages, or before the first
+                epoch = max((ended.epoch for ended in record.epochs if ended.stage == used.stage), default=0)
+            yield _Asked(used.control, epoch, used.value)
     for epoch in record.resumed:
         yield _Asked("resumed", epoch)
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import SGD
 
@@ -93,6 +94,10 @@ def test_whole_batches_are_dealt_in_turn(size: int, rounds: int) -> None:
 # What one process makes of given weights, and of two epochs of steps, beside what several make of them.
 
 
+def stay_in_eval_mode(module: nn.Module) -> None:
+    pytest.MonkeyPatch().setattr(module, "train", lambda mode=True: module)  # until its process ends
+
+
 def steps_and_verdicts(world: World, settings: Settings) -> dict[str, Any]:
     """Features and verdicts of the weights it begins with; then an epoch of plain gradient descent, without
     dropout, and with BatchNorm as in evaluation.
@@ -122,7 +127,7 @@ def steps_and_verdicts(world: World, settings: Settings) -> dict[str, Any]:
     found |= {"probabilities": verdicts.probabilities, "losses": verdicts.losses, "actual": verdicts.actual}
     for module in model.modules():
         if isinstance(module, _BatchNorm):
-            module.train = lambda mode=True, module=module: module  # type: ignore[method-assign]
+            stay_in_eval_mode(module)
     so_far = epoch.TrainPass.begin(torch.device("cpu"))
     seen: list[int] = []
     epoch.train_epoch(
@@ -341,7 +346,7 @@ def test_what_one_host_lacks_is_told_before_there_is_a_run(uneven: Path, tmp_pat
 
 def other_data(world: World, settings: Settings) -> None:
     if world.rank == 1:
-        plan.Plan.digest = "of other files"  # type: ignore[assignment]
+        pytest.MonkeyPatch().setattr(plan.Plan, "digest", "of other files")  # until its process ends
     whole_run(world, settings)
 
 

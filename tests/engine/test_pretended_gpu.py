@@ -231,10 +231,13 @@ def test_no_step_of_training_waits_for_the_gpu(
     assert all(parameter.grad.is_cuda for parameter in it.model.parameters() if parameter.grad is not None)
 
 
-def test_an_evaluation_waits_at_its_end_alone(gpu: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
+def tiny_model() -> Classifier:
     with torch._subclasses.fake_tensor.unset_fake_temporarily():
-        model = Classifier(tiny_backbone("tiny", "none", seed=0), 2, hidden=16)
-    it = pretend(model, RECIPE, plain=True)
+        return Classifier(tiny_backbone("tiny", "none", seed=0), 2, hidden=16)
+
+
+def test_an_evaluation_waits_at_its_end_alone(gpu: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = pretend(tiny_model(), RECIPE, plain=True)
     waits: list[int] = []
     monkeypatch.setattr(Tensor, "numpy", lambda self: np.zeros(self.shape))
     with gpu:
@@ -252,14 +255,17 @@ def test_an_evaluation_waits_at_its_end_alone(gpu: Waits, monkeypatch: pytest.Mo
     assert found.probabilities.shape == (COUNT, 2)
 
 
-@pytest.mark.parametrize("free", [1e9, 0.0], ids=["room", "no room"])
-def test_features_lie_on_the_gpu_where_there_is_room(
-    gpu: Waits, monkeypatch: pytest.MonkeyPatch, free: float
-) -> None:
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, free))
-    with torch._subclasses.fake_tensor.unset_fake_temporarily():
-        model = Classifier(tiny_backbone("tiny", "none", seed=0), 2, hidden=16)
-        model.freeze()
+@pytest.fixture(params=[1e9, 0.0], ids=["room", "no room"])
+def free(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
+    """Bytes that the GPU has left."""
+    left: float = request.param
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (left, left))
+    return left
+
+
+def test_features_lie_on_the_gpu_where_there_is_room(gpu: Waits, free: float) -> None:
+    model = tiny_model()
+    model.freeze()
     it = pretend(model, RECIPE)
     features = Features(it.model, it.batches, it.hardware, folder=None, times=Times())
     with gpu:
@@ -274,14 +280,8 @@ def test_features_lie_on_the_gpu_where_there_is_room(
     assert len(gpu.noted) == computed
 
 
-@pytest.mark.parametrize("free", [1e9, 0.0], ids=["room", "no room"])
-def test_the_pixel_cache_lies_on_the_gpu_where_there_is_room(
-    gpu: Waits, monkeypatch: pytest.MonkeyPatch, free: float
-) -> None:
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, free))
-    with torch._subclasses.fake_tensor.unset_fake_temporarily():
-        model = Classifier(tiny_backbone("tiny", "none", seed=0), 2, hidden=16)
-    it = pretend(model, RECIPE)
+def test_the_pixel_cache_lies_on_the_gpu_where_there_is_room(gpu: Waits, free: float) -> None:
+    it = pretend(tiny_model(), RECIPE)
     side = SIDE + 20
     sides, marks = np.full(COUNT, side), np.zeros(COUNT, np.int64)
     images = MappedImages(Kept(np.zeros(COUNT * side * side, np.uint8), sides, sides, marks, broken={}))

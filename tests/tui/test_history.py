@@ -161,7 +161,13 @@ async def test_escape_while_typing_clears_the_filter_and_goes_to_the_list() -> N
         await opened(pilot, app, 5)
         await pilot.press("slash")
         await write(pilot, "zzz")
-        assert "No run matches" in app.query_one(RunRows).render_line(2).text
+        told = app.query_one(RunRows).render_line(2)
+        assert "No run matches" in told.text
+        assert all(segment.style and segment.style.bgcolor for segment in told), "on the list's own ground"
+        first = next(iter(told)).style
+        assert first is not None
+        assert first.color is not None
+        assert first.color.name == Palette.of(app).muted.lower()
         await pilot.press("escape")
         assert counted(app) == "5 runs"
         assert isinstance(app.focused, RunRows)

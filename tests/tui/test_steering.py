@@ -114,14 +114,16 @@ async def test_no_rate_is_asked_where_nothing_learns() -> None:
         assert toasts(app) == ["Nothing learns at the moment."]
 
 
-async def test_what_is_played_back_and_what_is_detached_already() -> None:
-    for kind, words in (("replay", "What is played back has"), ("watch", "It has a process of its own")):
-        app = dashboard(Script(until_epoch(3), kind=kind))
-        async with app.run_test() as pilot:
-            await until(pilot, lambda app=app: epochs(app) == 3)  # type: ignore[misc]
-            await pilot.press("d")
-            assert toasts(app)[0].startswith(words)
-            assert "detach" not in keys(app)
+@pytest.mark.parametrize(
+    ("kind", "words"), [("replay", "What is played back has"), ("watch", "It has a process of its own")]
+)
+async def test_what_is_played_back_and_what_is_detached_already(kind: str, words: str) -> None:
+    app = dashboard(Script(until_epoch(3), kind=kind))
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: epochs(app) == 3)
+        await pilot.press("d")
+        assert toasts(app)[0].startswith(words)
+        assert "detach" not in keys(app)
 
 
 async def test_d_hands_over_and_goes_on_watching(tmp_path: Path) -> None:

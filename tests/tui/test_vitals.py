@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -11,17 +11,19 @@ import pytest
 from tui_support import Script, dashboard, until, until_epoch
 
 from xray_tui.events import Event, RunStarted
+from xray_tui.tui.app import XrayApp
 from xray_tui.tui.panes.lines import StatusLine
 from xray_tui.tui.vitals import Gpu, Monitor, Vitals, cuda_index, visible_device
 
 
-class Driver:
+class Driver(ModuleType):
     """Stands in for NVIDIA's library: two GPUs, or none where it does not start."""
 
     class NVMLError(Exception):
         pass
 
     def __init__(self, *, there: bool = True, slices: bool = False) -> None:
+        super().__init__("pynvml")
         self.there, self.slices = there, slices
         self.started, self.asked = 0, list[object]()
 
@@ -52,7 +54,7 @@ class Driver:
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
     driver = Driver()
-    monkeypatch.setitem(sys.modules, "pynvml", driver)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "pynvml", driver)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     return driver
 
@@ -106,7 +108,9 @@ def test_a_run_of_this_process_is_found_by_its_devices_own_id(
         is_initialized=lambda: True,
         get_device_properties=lambda index: SimpleNamespace(uuid=f"{index}-8932f937"),
     )
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))  # type: ignore[arg-type]
+    torch = ModuleType("torch")
+    monkeypatch.setattr(torch, "cuda", cuda, raising=False)
+    monkeypatch.setitem(sys.modules, "torch", torch)
     Monitor()("cuda:0", ours=True)
     Monitor()("cuda:0", ours=False)
     assert driver.asked == ["GPU-0-8932f937", 1]
@@ -124,8 +128,8 @@ def test_the_processor_is_measured_over_the_time_between_two_looks_from_any_thre
     assert look().memory_bytes > 1_000_000
 
 
-def status(app: Any) -> str:
-    return app.query_one(StatusLine).render().plain  # type: ignore[no-any-return]
+def status(app: XrayApp) -> str:
+    return app.query_one(StatusLine).words().plain
 
 
 async def test_the_line_tells_the_gpu_and_the_time_to_go_of_stage_and_run() -> None:

@@ -4,14 +4,20 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 
 from xray_tui.drawing.ticks import nice_ticks, whole_ticks
 from xray_tui.tui.panes.mistakes import short_names
-from xray_tui.tui.text import bar, clean, fit, shorten
+from xray_tui.tui.text import bar, clean, fit, set_in, shorten
 from xray_tui.words import duration, harmless, number, percent
 
 
@@ -106,3 +112,23 @@ def test_the_first_frame_comes_before_torch_and_the_other_heavy_parts(tmp_path: 
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+_styles = st.sampled_from(["red", "bold", "bold blue", "on green", "not bold", ""])
+_spans = st.tuples(st.integers(0, 12), st.integers(0, 12), _styles)
+
+
+@given(st.text("ab 肺", max_size=10), _styles, st.lists(_spans, max_size=4))
+def test_a_line_is_set_as_rich_sets_it(words: str, own: str, spans: list[tuple[int, int, str]]) -> None:
+    ground, console = Style.parse("white on black"), Console()
+    text, asked = Text(words, own), Text(words)
+    asked.stylize(own)  # a text without a span has no style of its own to rich
+    for start, end, style in spans:
+        text.stylize(style, start, end)
+        asked.stylize(style, start, end)
+    expected = Segment.apply_style(asked.render(console), ground)
+    assert cells(set_in(text, ground, console)) == cells(expected)
+
+
+def cells(segments: Iterable[Segment]) -> list[tuple[str, Style | None]]:
+    return [(character, segment.style) for segment in segments for character in segment.text]

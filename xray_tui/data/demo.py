@@ -196,8 +196,10 @@ def _is_ours(root: Path, marker: object) -> bool:
     held = {path.relative_to(root).as_posix() for path in root.rglob("*") if not path.is_dir()}
     if not held:
         return True
+    if not isinstance(marker, dict):
+        return False
     try:
-        counts: dict[str, dict[str, int]] = marker["counts"]  # type: ignore[index]  # what fails is caught
+        counts: dict[str, dict[str, int]] = marker["counts"]
         most = {
             f"{split}/{name}": count for split, classes in counts.items() for name, count in classes.items()
         }

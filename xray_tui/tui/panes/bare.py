@@ -6,8 +6,9 @@ from textual.widget import Widget
 
 
 class Bare(Widget):
-    """Has no border, no padding and no tint: its lines go to the screen as ``render_line`` gives them, so it
-    should keep them. To be named as the last base, for Textual gives a class the default style of the first.
+    """Has no border, no padding and no tint: its lines go to the screen as ``render_line`` gives them. So it
+    should keep them, and give each segment a style with a ground. To be named as the last base, for Textual
+    gives a class the default style of the first.
 
     Textual would ask for each line whether it has any of that, which takes as long as to draw it.
     """

@@ -13,7 +13,7 @@ from textual.strip import Strip
 from xray_tui.runs.index import Summary
 from xray_tui.tui.panes.rows import Column, Row, RowList
 from xray_tui.tui.run_colours import run_colour
-from xray_tui.tui.text import clean
+from xray_tui.tui.text import clean, set_in
 from xray_tui.tui.themes import Palette
 from xray_tui.words import ABSENT, duration, number, percent
 
@@ -112,8 +112,8 @@ class RunRows(RowList):
         if self.count or y != 2:
             return super().render_line(y)
         words = Text("No run matches: esc shows all again.", Palette.of(self.app).muted)
-        width = self.scrollable_content_region.width
-        return Strip(words.render(self.app.console)).adjust_cell_length(width, self.rich_style)
+        width, style = self.scrollable_content_region.width, self.rich_style
+        return Strip(set_in(words, style, self.app.console)).adjust_cell_length(width, style)
 
     def on_click(self, event: events.Click) -> None:
         at = event.get_content_offset_capture(self)

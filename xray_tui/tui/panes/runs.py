@@ -89,6 +89,8 @@ class RunsPane(Vertical, Clear):
 
     def lay_out(self) -> None:
         """Filter, sort and show the runs; the cursor stays on its run."""
+        if not self.children:  # a screen that closes has lost its widgets before a reading is told to end
+            return
         rows, palette = self.query_one(RunRows), Palette.of(self.app)
         matches = self._filter.matches if self._filter else lambda _: True
         self.shown = self._order.apply([run for run in self.runs if matches(run)])

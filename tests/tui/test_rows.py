@@ -102,3 +102,12 @@ async def test_another_theme_draws_them_in_its_colours() -> None:
         app.theme = "gruvbox"
         await pilot.pause()
         assert next(iter(rows.render_line(1))).style != before
+
+
+async def test_a_list_that_is_taken_out_can_be_painted_until_the_next_layout() -> None:
+    app = Listing()
+    async with app.run_test():
+        rows = app.query_one(RowList)
+        rows.show_rows(2000, app.row, cursor=None)
+        await rows.remove()
+        assert [strip.text for strip in rows.render_lines(Region(0, 0, 20, 2))] == [" " * 20] * 2

@@ -14,6 +14,8 @@ class Bare(Widget):
     """
 
     def render_lines(self, crop: Region) -> list[Strip]:
+        if self.parent is None:  # it has been taken out, its styles too, and no new layout has come yet
+            return [Strip.blank(crop.width)] * crop.height
         filters, background = self.get_line_filters(), self.background_colors[1]
         strips = []
         for y in crop.line_range:

@@ -198,8 +198,6 @@ def _plan(directory: RunDirectory, settings: Settings, device: str, emit: Emit) 
 def _evaluate(
     planned: "Plan", directory: RunDirectory, run: str, epoch: int, emit: Emit, controls: Controls
 ) -> None:
-    import torch
-
     from xray_tui.engine import checkpoints
     from xray_tui.engine.evaluation import Evaluation
     from xray_tui.engine.passes import Passes
@@ -207,7 +205,7 @@ def _evaluate(
     from xray_tui.engine.reporting import Reporter
     from xray_tui.engine.times import Times
 
-    torch.set_num_threads(planned.hardware.threads)
+    planned.hardware.set_up()
     reporter, times, folder = Reporter(emit, controls), Times(), directory.checkpoints
     passes = Passes(planned, reporter, emit, times, at_once)
     try:

@@ -109,7 +109,7 @@ def load(directory: RunDirectory, device: str = "auto") -> Trained:
         raise UserError(f"{directory.name} has no best epoch", "there are no weights to predict with")
     settings = config.load_kept(directory.config)
     chosen = hardware.choose(settings_on(device, settings).hardware)
-    torch.set_num_threads(chosen.threads)
+    chosen.set_up()
     point = checkpoints.read_operating_point(directory.checkpoints)
     checkpoints.check_head(directory.checkpoints, len(record.classes), settings.model.hidden)
     backbone, model = plan.network(settings, len(record.classes), chosen.device, untrained=True)

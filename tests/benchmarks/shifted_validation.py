@@ -94,7 +94,7 @@ def areas(directory: RunDirectory, shifts: list[str]) -> list[float]:
     """The AUC of the best weights on each kind of validation."""
     settings = config.replace(config.load_kept(directory.config), {"hardware.compile": "off"})
     plan = evaluating._plan(directory, settings, lambda _: None)
-    torch.set_num_threads(plan.hardware.threads)
+    plan.hardware.set_up()
     reporter = Reporter(lambda _: None, Controls())
     passes = Passes(plan, reporter, lambda _: None, Times(), at_once)
     _, validation = Reader(plan, reporter).train_and_validation()

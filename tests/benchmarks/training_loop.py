@@ -13,8 +13,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
-
 from xray_tui import config
 from xray_tui.data.augmentation import Normalisation
 from xray_tui.engine import plan as plans
@@ -52,7 +50,7 @@ def main() -> None:
     )
     plan = plans.make(settings, lambda _: None)
     hardware, model, training = plan.hardware, plan.model, plan.settings.training
-    torch.set_num_threads(hardware.threads)
+    hardware.set_up()
     reporter = Reporter(lambda _: None, Controls())
     pixels, _ = Reader(plan, reporter).train_and_validation()
     normalisation = Normalisation(plan.backbone.mean, plan.backbone.std, hardware.device)

@@ -12,16 +12,18 @@ import pytest
 from msgspec.structs import replace
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
 from tensorboard.backend.event_processing.plugin_event_accumulator import (
     EventAccumulator as PluginEventAccumulator,
 )
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import metadata as hparams_metadata
+from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util.tensor_util import make_ndarray
 
 from xray_tui.board import curves
 from xray_tui.board.curves import drawn
-from xray_tui.board.summaries import grid, pr_curve
+from xray_tui.board.summaries import EventFile, grid, pr_curve, scalar
 from xray_tui.board.writer import BoardWriter
 from xray_tui.events import (
     EpochEnded,
@@ -119,6 +121,20 @@ def test_scalars(tmp_path: Path, make_run: MakeRun) -> None:
     assert points(unfrozen, "test/accuracy") == {2: 87.5}
     assert points(unfrozen, "test/specificity") == {2: 0.75}
     assert [scalar.wall_time for scalar in frozen.Scalars("Accuracy")] == [1_800_000_060, 1_800_000_120]
+
+
+def test_records_are_framed_as_tensorboard_frames_them(tmp_path: Path) -> None:
+    file = EventFile(tmp_path)
+    file.write([scalar("loss", 0.25)], step=3, t=1.0)
+    file.flush()
+    (written,) = tmp_path.iterdir()
+    records = list(RawEventFileLoader(str(written)).Load())
+    theirs = io.BytesIO()
+    writer = RecordWriter(theirs)
+    for record in records:
+        writer.write(record)
+    assert len(records) == 3, "the version, the START, the value"
+    assert written.read_bytes() == theirs.getvalue()
 
 
 def test_the_operating_point_and_how_the_split_was_chosen(tmp_path: Path, make_run: MakeRun) -> None:

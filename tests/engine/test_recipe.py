@@ -352,3 +352,11 @@ def test_a_bug_ends_the_run_loudly_and_in_the_journal(
 def test_what_auto_makes_of_compiling(chest: Path, changes: dict[str, Any], wanted: str) -> None:
     settings = config.load(SMALL | {"data.root": str(chest)} | changes)
     assert plan.make(settings, lambda _: None).settings.hardware.compile == wanted
+
+
+def test_on_a_gpu_gradients_are_added_up_in_the_same_order_each_time(
+    chest: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
+    recipe(chest)
+    assert torch.backends.cudnn.deterministic

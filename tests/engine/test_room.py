@@ -36,6 +36,25 @@ def test_a_batch_that_does_not_fit_is_refused_with_one_that_does(
     assert "--batch-size 16" in error.value.hint
 
 
+@pytest.mark.parametrize(
+    ("error", "is_one"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB."), True),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:124] . DefaultCPUAllocator: can't allocate memory"),
+            True,
+        ),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("GET was unable to find an engine to execute this computation"), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+    ],
+)
+def test_memory_that_is_full_has_many_words(error: RuntimeError, is_one: bool) -> None:
+    assert room.is_shortage(error) == is_one
+
+
 def test_the_question_keeps_no_model_alive() -> None:
     model = Classifier(load_backbone("shufflenet_v2_x0_5", "none"), 2, hidden=16)
     cpu = hardware.choose(HardwareSettings(device="cpu", precision="float32"))

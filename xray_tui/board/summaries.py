@@ -13,12 +13,14 @@ import io
 import itertools
 import os
 import socket
+import struct
 import time
 from collections.abc import Collection, Iterable, Mapping
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -28,7 +30,6 @@ from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.pr_curve import metadata as pr_curve_metadata
 from tensorboard.plugins.text import metadata as text_metadata
-from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
 from xray_tui.events import Histogram
@@ -61,7 +62,6 @@ class EventFile:
         self._folder = folder
         self._file: FileIO | None = None
         self._pending = io.BytesIO()
-        self._records = RecordWriter(self._pending)
         self._write(event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2"))
         if not any(folder.glob(f"{_PREFIX}*")):
             # TensorBoard's slow loader takes a run's first START for its start, and voids nothing.
@@ -113,7 +113,18 @@ class EventFile:
         return (self._folder / name).open("xb", buffering=0)
 
     def _write(self, event: Any) -> None:
-        self._records.write(event.SerializeToString())
+        content: bytes = event.SerializeToString()
+        for part in (struct.pack("<Q", len(content)), content):
+            self._pending.write(part + struct.pack("<I", _checksum(part)))
+
+
+def _checksum(content: bytes) -> int:
+    """The masked CRC-32C of TensorFlow's record files (its ``crc32c.h``).
+
+    TensorBoard's own ``RecordWriter`` computes it in Python: a sixth of a second for a megabyte of images.
+    """
+    found: int = google_crc32c.value(content)
+    return ((found >> 15 | found << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def scalar(tag: str, number: float) -> Value:

@@ -41,6 +41,12 @@ class Hardware:
         times = f"{self.processes} × " if self.processes > 1 else ""
         return f"{times}{name}, {'bfloat16' if self.bfloat16 else 'float32'}"
 
+    def set_up(self) -> None:
+        """Have torch compute as was chosen, and the same way each time."""
+        torch.set_num_threads(self.threads)
+        # Else cuDNN may add up a convolution's gradients in any order: no run would equal another to the bit.
+        torch.backends.cudnn.deterministic = True
+
     def autocast(self, *, enabled: bool = True) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16 and enabled)
 

@@ -50,7 +50,7 @@ class RateFinder:
     def __init__(self, settings: Settings, emit: Emit, trained: Path | None = None) -> None:
         self._emit = emit
         self.plan = plan.make(_as_tested(settings), emit)
-        torch.set_num_threads(self.plan.hardware.threads)
+        self.plan.hardware.set_up()
         self._model = self.plan.model
         self._fresh = _copied(self._model)
         self._trained = self._fresh

@@ -81,7 +81,7 @@ def train(
     why = ""
     ended: RunEnded | None = None
     try:
-        torch.set_num_threads(plan.hardware.threads)
+        plan.hardware.set_up()
         recipe.read_images(run)
         if not recipe.is_past_frozen:  # a resumed run may be
             recipe.freeze()

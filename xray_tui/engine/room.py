@@ -14,6 +14,16 @@ from xray_tui.models.classifier import Classifier
 _OVERHEAD = 1.5
 """Peak over what autograd keeps: gradients and work space. Measured 1.3 to 1.6 on five backbones."""
 
+_SHORTAGES = (
+    "DefaultCPUAllocator",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "unable to find an engine to execute this computation",
+)
+"""How torch words it where it has no exception for it: its allocator on a CPU; on a GPU, libraries that take
+memory of their own, of which cuDNN may only find no way in what is left."""
+
 
 def check(model: Classifier, hardware: Hardware, batch: int, image_size: int) -> None:
     """Refuse a batch that would not fit.
@@ -41,8 +51,8 @@ def fitting(model: Classifier, hardware: Hardware, image_size: int) -> int:
 
 
 def is_shortage(error: RuntimeError) -> bool:
-    """Whether memory was full: a GPU has an exception for that, a CPU's allocator only words."""
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+    """Whether memory was full."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _SHORTAGES)
 
 
 def activation_bytes(model: Classifier, hardware: Hardware, image_size: int) -> float:

@@ -1,6 +1,7 @@
 """Small data folders and journals that every part's tests share."""
 
 import gc
+import itertools
 import os
 import signal
 import threading
@@ -94,11 +95,19 @@ def _nobodys_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         yield
 
 
+_tests = itertools.count()
+
+
 @pytest.fixture(autouse=True)
-def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes a person's own config file, or what her dashboard remembers."""
+def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes a person's own config file, or what her dashboard remembers.
+
+    Not pytest's numbered folders: each would be looked for among those of all the tests before it.
+    """
+    own = tmp_path_factory.getbasetemp() / "own" / str(next(_tests))
     for name in _FOLDERS:
-        monkeypatch.setenv(f"XRAY_TUI_{name.upper()}_DIR", str(tmp_path_factory.mktemp(name)))
+        (own / name).mkdir(parents=True)
+        monkeypatch.setenv(f"XRAY_TUI_{name.upper()}_DIR", str(own / name))
 
 
 def write_image(path: Path, *, bright: bool = False, seed: int = 0, size: tuple[int, int] = (48, 40)) -> Path:

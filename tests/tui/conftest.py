@@ -6,18 +6,28 @@ from pathlib import Path
 
 import pytest
 
+from xray_tui.engine import process
+
 
 @pytest.fixture(autouse=True)
-def state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A state folder of its own, and a clock in one place of the world."""
-    folder = tmp_path_factory.mktemp("state")
-    monkeypatch.setenv("XRAY_TUI_STATE_DIR", str(folder))
+def _one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock in one place of the world, and all colours."""
     monkeypatch.setenv("TZ", "UTC")
     for name in ("NO_COLOR", "TEXTUAL_COLOR_SYSTEM"):
         monkeypatch.delenv(name, raising=False)
     time.tzset()
-    assert os.environ["TZ"] == "UTC"
-    return folder
+
+
+@pytest.fixture
+def state() -> Path:
+    """Where the dashboard of this test keeps what it remembers."""
+    return Path(os.environ["XRAY_TUI_STATE_DIR"])
+
+
+@pytest.fixture(autouse=True)
+def _no_collecting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Garbage waits for the collector itself: many dashboards follow each other here, and none lasts."""
+    monkeypatch.setattr(process, "collect_if_due", lambda: None)
 
 
 @pytest.fixture(autouse=True)

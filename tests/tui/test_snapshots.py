@@ -36,12 +36,15 @@ def settled(app: XrayApp, *then: str, epochs: int) -> Callable[[Pilot[Any]], Awa
     return run
 
 
-LOOKS = pytest.mark.parametrize("theme", ["reading-room", "light-box"])
-SIZES = pytest.mark.parametrize("size", [WIDE, TALL, SMALL], ids=["wide", "tall", "small"])
+LOOKS = pytest.mark.parametrize(
+    ("size", "theme"),
+    [(WIDE, "reading-room"), (TALL, "reading-room"), (SMALL, "reading-room"), (TALL, "light-box")],
+    ids=["wide-reading-room", "tall-reading-room", "small-reading-room", "tall-light-box"],
+)
+"""Each size, and the light theme once: colours depend on no size."""
 
 
 @LOOKS
-@SIZES
 def test_train_while_a_run_is_live(snap_compare: Compare, size: tuple[int, int], theme: str) -> None:
     epoch = 12 if size == WIDE else 6
     app = dashboard(Script(until_epoch(epoch)), theme=theme)
@@ -49,7 +52,6 @@ def test_train_while_a_run_is_live(snap_compare: Compare, size: tuple[int, int],
 
 
 @LOOKS
-@SIZES
 def test_mistakes(snap_compare: Compare, size: tuple[int, int], theme: str, tmp_path: Path) -> None:
     run = kept_run(tmp_path / "runs", images=120, epochs=9)
     source = Script(run.told, ended=True)
@@ -90,7 +92,6 @@ def test_curves(snap_compare: Compare, size: tuple[int, int], theme: str, tmp_pa
 
 
 @LOOKS
-@SIZES
 def test_data(snap_compare: Compare, size: tuple[int, int], theme: str, chest: Path) -> None:
     (chest / "train" / "NORMAL" / "IM-0000-empty.jpeg").write_bytes(b"")
     settings = config.load({"data.root": str(chest), "data.split": "recipe", "data.unreadable": 0.5})
@@ -106,7 +107,6 @@ def test_data(snap_compare: Compare, size: tuple[int, int], theme: str, chest: P
 
 
 @LOOKS
-@SIZES
 def test_settings(snap_compare: Compare, size: tuple[int, int], theme: str) -> None:
     origins: dict[str, config.Origin] = {"model.backbone": "command line", "training.seed": "environment"}
     settings = config.load({"model.backbone": "densenet121", "training.seed": 7})
@@ -120,7 +120,6 @@ def test_train_after_the_end_scrubbed_back(snap_compare: Compare) -> None:
 
 
 @LOOKS
-@SIZES
 def test_history(snap_compare: Compare, size: tuple[int, int], theme: str) -> None:
     app = dashboard(find_runs=lambda folder: several(), theme=theme)
     assert snap_compare(app, terminal_size=size, press=["3", "down", "space", "down", "down", "down"])

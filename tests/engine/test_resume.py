@@ -317,6 +317,15 @@ def test_a_moved_data_folder_is_found_again(whole: Whole, tmp_path: Path) -> Non
     assert_equal(directory, whole.directory)
 
 
+def test_what_auto_chose_is_no_wish_of_the_person_who_resumes(tmp_path: Path) -> None:
+    data = write_folder(tmp_path / "chest", {split: {"a": 6, "b": 7} for split in ("train", "test")})
+    whole = run_recipe(data, tmp_path / "whole")
+    stopped = run_recipe(data, tmp_path / "stopped", react=at("train", 0, 1))
+    rest = resume(stopped.directory)
+    assert [e.skipped for e in rest.of(TestEvaluated)] == [e.skipped for e in whole.of(TestEvaluated)]
+    assert "split recipe" in whole.of(TestEvaluated)[0].skipped
+
+
 def test_where_its_device_is_not_there_it_goes_on_with_the_one_written_down(
     whole: Whole, tmp_path: Path
 ) -> None:

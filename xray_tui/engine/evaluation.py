@@ -124,7 +124,7 @@ class Evaluation:
         """Why test is not to be read; empty where it is, and everybody has been told."""
         plan = self._plan
         if not plan.roles.test:
-            return f"no images play the test role ({plan.roles.note})"
+            return f"no images play the test role with --split {plan.roles.split}"
         if plan.settings.evaluation.unseal == "never":
             return _SEALED
         if trouble := plan.world.tell(self._reader.test_trouble()):

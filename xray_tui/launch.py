@@ -170,6 +170,13 @@ def _put_back(
     return planned, put_back(planned, directory.checkpoints) if saved else None
 
 
+def release() -> None:
+    """Give back the memory of a run that has ended; this process goes on."""
+    from xray_tui.engine import hardware  # late: torch
+
+    hardware.release()
+
+
 def _train(
     directory: RunDirectory,
     claim: Claim,
@@ -323,9 +330,7 @@ class _Observers:
 
 def _hand_over(directory: RunDirectory, emit: Emit, controls: Controls) -> RunEnded | None:
     """Let a process of its own go on with the run; where none does, go on here."""
-    from xray_tui.engine import hardware
-
-    hardware.release()
+    release()
     trouble = hand_over(directory, controls.take)
     if not trouble:
         return None

@@ -291,18 +291,12 @@ def _read(directory: RunDirectory) -> Run:
     )
 
 
-def _make_room() -> None:
-    """The run has ended, the calling program goes on: models are large."""
-    from xray_tui.engine import hardware  # late: torch
-
-    process.release_objects()
-    hardware.release()
-
-
 def _events(
     begin: _Begin, controls: Controls, opened: Callable[[RunDirectory], None] = lambda directory: None
 ) -> Events:
     """The events of a run that trains in another thread, and waits there until each has been dealt with."""
+    from xray_tui import launch  # late: as above
+
     told: Queue[Event | None] = Queue()
     dealt_with = Semaphore(0)
     failed: list[BaseException] = []
@@ -317,7 +311,7 @@ def _events(
         except BaseException as error:  # the caller's to deal with, whatever it is
             failed.append(error)
         finally:
-            _make_room()
+            launch.release()  # the calling program goes on
             told.put(None)
 
     def leave() -> None:

@@ -38,7 +38,9 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     counts = {"NORMAL": 24, "PNEUMONIA": 40}
-    return write_folder(tmp_path_factory.mktemp("data") / "chest", dict.fromkeys(("train", "val", "test"), counts))
+    return write_folder(
+        tmp_path_factory.mktemp("data") / "chest", dict.fromkeys(("train", "val", "test"), counts)
+    )
 
 
 @pytest.fixture(scope="module")

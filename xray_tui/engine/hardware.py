@@ -94,6 +94,7 @@ def compiles(settings: Settings, hardware: Hardware, frozen_passes: int) -> bool
 
 def release() -> None:
     """Let go of what models that nobody holds any more took: of the device's memory and of this process's."""
+    process.release_objects()
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()

@@ -87,7 +87,7 @@ def collect_if_due() -> None:
 
 
 def release_objects() -> None:
-    """What :func:`keep_objects` kept may be garbage by now: a run has ended, and another one will begin."""
+    """What :func:`keep_objects` kept may be garbage by now: a run has ended."""
     gc.unfreeze()
 
 

@@ -129,7 +129,7 @@ class Sweep:
                 self._try(taken)
             finally:
                 self._study.let_go(taken)
-            _make_room()
+            launch.release()
         return "stopped"
 
     def _try(self, taken: Taken) -> None:
@@ -256,11 +256,3 @@ class _Trial:
         lags = self._study.report(self._taken, epoch + 1, value)
         if lags and epoch + 1 < self._most_epochs:
             self._controls.stop(f"{PRUNER}: {metric.words} {number(value, 4)} after {epoch + 1} epochs")
-
-
-def _make_room() -> None:
-    """Of one trial nothing is needed for the next: models are large."""
-    from xray_tui.engine import hardware, process
-
-    process.release_objects()
-    hardware.release()

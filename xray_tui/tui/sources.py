@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from xray_tui.engine import process
 from xray_tui.engine.controls import Controls
 from xray_tui.errors import UserError
 from xray_tui.events import (
@@ -211,6 +212,13 @@ class LiveSource(Source):
 
     def close(self) -> None:
         """A live run ends by being stopped or detached."""
+
+    def _work(self) -> None:
+        from xray_tui import launch  # late: TensorBoard's writer
+
+        super()._work()
+        launch.release()  # now: an error that the run raised held on to all that it had in memory
+        process.keep_objects()
 
     def _run(self) -> None:
         if self._past is not None:

@@ -76,6 +76,15 @@ def _no_figures() -> Iterator[None]:
 
 
 @pytest.fixture
+def quick() -> Iterator[None]:
+    """Whatever backbone is asked for, its network takes no time."""
+    from tests.trained_runs import tiny_networks
+
+    with tiny_networks():
+        yield
+
+
+@pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports have their figures."""
     from xray_tui.runs import report, report_figures

@@ -47,6 +47,7 @@ def call(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest
     return run
 
 
+@pytest.mark.usefixtures("quick")
 def test_train_ends_with_the_published_table(call: Call, chest: Path) -> None:
     code, out, err = call("train", str(chest), *SMALL)
     assert code == 0
@@ -62,6 +63,7 @@ def test_train_ends_with_the_published_table(call: Call, chest: Path) -> None:
     assert run.report.read_text(encoding="utf-8").startswith(f"# {run.name}")
 
 
+@pytest.mark.usefixtures("quick")
 def test_json_is_nothing_but_events(call: Call, chest: Path) -> None:
     code, out, _ = call("train", str(chest), "--json", *SMALL)
     assert code == 0
@@ -71,6 +73,7 @@ def test_json_is_nothing_but_events(call: Call, chest: Path) -> None:
     assert isinstance(found[-1], RunEnded)
 
 
+@pytest.mark.usefixtures("quick")
 def test_environment_below_the_command_line_and_above_the_file(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,6 +90,7 @@ def test_environment_below_the_command_line_and_above_the_file(
     assert (training["seed"], training["batch_size"], training["image_size"]) == (2, 8, 32)
 
 
+@pytest.mark.usefixtures("quick")
 def test_runs_list_and_show(call: Call, chest: Path) -> None:
     assert call("runs", "list")[2].startswith("no runs in runs")
     call("train", str(chest), "--name", "night [red]run", *SMALL)

@@ -53,6 +53,7 @@ def curve(stage: Stage = "frozen") -> RateCurve:
     return RateCurve(stage, rates.tolist(), losses.tolist(), "range")
 
 
+@pytest.mark.usefixtures("quick")
 def test_both_stages_are_drawn_and_suggest_what_train_takes(call: Call, chest: Path) -> None:
     code, out, err = call(str(chest), *SMALL)
     assert code == 0
@@ -71,6 +72,7 @@ def test_both_stages_are_drawn_and_suggest_what_train_takes(call: Call, chest: P
     assert not Path("runs").exists()
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_stage_without_epochs_has_no_learning_rate(call: Call, chest: Path) -> None:
     code, out, err = call(str(chest), "--json", "--frozen-epochs=0", *SMALL)
     assert code == 0
@@ -78,6 +80,7 @@ def test_a_stage_without_epochs_has_no_learning_rate(call: Call, chest: Path) ->
     assert "learned nothing" not in err, "nor has that of the run to come"
 
 
+@pytest.mark.usefixtures("quick")
 def test_json_is_one_object(call: Call, chest: Path) -> None:
     code, out, _ = call(str(chest), "--json", "--stage=frozen", "--from=1e-6", "--to=0.1", *SMALL)
     assert code == 0
@@ -90,6 +93,7 @@ def test_json_is_one_object(call: Call, chest: Path) -> None:
     assert frozen["ending"] in ("range", "diverged")
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_runs_best_weights(call: Call, chest: Path) -> None:
     run = run_recipe(chest, Path("runs"), {"training.frozen.epochs": 1}).directory
     before = run.journal.read_bytes(), sorted(run.path.rglob("*"))

@@ -177,8 +177,15 @@ RECIPE = TrainingSettings(batch_size=BATCH, image_size=SIDE)
 
 
 @pytest.mark.parametrize("settings", [RECIPE, LEVERS], ids=["recipe", "levers"])
-@pytest.mark.parametrize("frozen", [True, False], ids=["frozen", "unfrozen"])
-@pytest.mark.parametrize("body", ["tiny", "resnet18"])
+@pytest.mark.parametrize(
+    ("body", "frozen"),
+    [
+        ("tiny", True),
+        ("tiny", False),
+        ("resnet18", False),
+        pytest.param("resnet18", True, marks=pytest.mark.long),
+    ],
+)
 def test_no_step_of_training_waits_for_the_gpu(
     gpu: Waits, monkeypatch: pytest.MonkeyPatch, body: str, frozen: bool, settings: TrainingSettings
 ) -> None:

@@ -444,7 +444,11 @@ async def test_damaged_predictions_are_told_and_other_epochs_still_shown(run: Ke
     ("size", "turns"),
     [
         ((80, 24), [{"list-pane", "film"}, {"verdict", "film"}, {"list-pane", "threshold"}, {"curves"}]),
-        ((40, 20), [{"list-pane"}, {"film"}, {"verdict"}, {"list-pane", "threshold"}, {"curves"}]),
+        pytest.param(
+            (40, 20),
+            [{"list-pane"}, {"film"}, {"verdict"}, {"list-pane", "threshold"}, {"curves"}],
+            marks=pytest.mark.long,
+        ),
     ],
 )
 async def test_where_it_is_small_the_panes_take_turns(

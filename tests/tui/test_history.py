@@ -253,8 +253,7 @@ async def test_space_or_a_click_on_the_dot_selects_and_two_are_needed_to_compare
         await pilot.press("c")
         assert toasts(app) == ["Select two or more runs with space."]
         await pilot.click("#runs", offset=(1, 3))
-        assert " ● " in rows(app, "runs")[3]
-        assert "compare" in keys(app)
+        await until(pilot, lambda: " ● " in rows(app, "runs")[3] and "compare" in keys(app))
         await pilot.press("escape")
         assert "●" not in "".join(rows(app, "runs"))
 

@@ -37,13 +37,13 @@ def test_the_digest_knows_the_images_by_label_place_and_size(chest: Path) -> Non
     assert digest_of(moved, test) != digest
 
 
-def test_the_ledger_is_its_users_alone() -> None:
-    before = os.umask(0)
+def test_the_ledger_is_made_with_the_umask() -> None:
+    before = os.umask(0o027)
     try:
         look("test", ONE)
     finally:
         os.umask(before)
-    assert ledger_file().stat().st_mode & 0o777 == 0o600
+    assert ledger_file().stat().st_mode & 0o777 == 0o640
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,7 @@ def test_what_spoils_the_numbers_is_told_at_the_start_and_of_test_at_the_end(
     data = write_folder(tmp_path / "d", counts)
     shutil.copy(data / "train/a/IM-0000-0001.png", data / "val/a/IM-0000-0002.png")
     shutil.copy(data / "train/b/person0001_virus_1.png", data / "test/b/person0001_virus_7.png")
+    shutil.copy(data / "train/a/IM-0005-0001.png", data / "train/a/IM-0005-0002.png")
     run = recipe(data, ONE_EPOCH | {"data.split": "folders"})
     unsealed = run.all.index(run.of(TestUnsealed)[0])
     before, after = (
@@ -239,7 +240,12 @@ def test_what_spoils_the_numbers_is_told_at_the_start_and_of_test_at_the_end(
             "1 image stands in more than one role",
             ["train/a/IM-0000-0001.png = val/a/IM-0000-0002.png"],
         ),
-        ("prior_shift", "33 % of validation are b, 83 % of train", []),
+        (
+            "duplicates",
+            "1 copy of 1 train image",
+            ["train/a/IM-0005-0001.png = train/a/IM-0005-0002.png"],
+        ),
+        ("prior_shift", "33 % of validation are b, 82 % of train", []),
     ]
     assert [(kind, paths) for kind, _, paths in after] == [
         ("leakage", ["person0001"]),

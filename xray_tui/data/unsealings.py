@@ -104,7 +104,7 @@ def _opened() -> Iterator[int]:
     file = ledger_file()
     file.parent.mkdir(parents=True, exist_ok=True)
     is_new = not file.exists()
-    ledger = os.open(file, _FLAGS, 0o600)
+    ledger = os.open(file, _FLAGS, 0o666)
     try:
         if not stat.S_ISREG(mode := os.fstat(ledger).st_mode):
             raise NotRegular(mode, file)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tests.conftest import write_folder
 from tests.engine.conftest import Run, essence, read_whole, resume, run_recipe
+from xray_tui import launch
 from xray_tui.engine import passes
 from xray_tui.engine.controls import Controls
 from xray_tui.events import EpochEnded, Event, RunStarted, Warning
@@ -124,12 +125,12 @@ def test_a_batch_without_a_number_is_left_out(
 
 def test_memory_that_ends_halves_the_batch_once(data: Path, tmp_path: Path) -> None:
     """This process may take no more than the batch of 64 needs but for a little."""
-    torch.cuda.empty_cache()
+    launch.release()
     torch.cuda.reset_peak_memory_stats()
     large = GPU | {"training.frozen.epochs": 0, "training.batch_size": 64, "training.image_size": 256}
     run_recipe(data, tmp_path / "room", large)
     enough = torch.cuda.max_memory_allocated()
-    torch.cuda.empty_cache()
+    launch.release()
     whole = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction(0.75 * enough / whole)
     try:

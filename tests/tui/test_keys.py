@@ -290,6 +290,7 @@ async def test_t_starts_tensorboard_and_shows_where_it_is(tmp_path: Path) -> Non
         words = app.screen.query_one(Document).plain
         assert board.url in words
         assert board.ssh_line in words
+        assert "1 Train" in words_on(app), "what it lies over is seen"
         assert made == [tmp_path]
         await pilot.press("escape", "t")
         await until(pilot, lambda: isinstance(app.screen, NoticeScreen))

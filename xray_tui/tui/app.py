@@ -260,13 +260,13 @@ class XrayApp(Display):
     def _do_help(self) -> None:
         """The screen is kept: to build one takes as long as to paint it."""
         from xray_tui.tui.screens.help import help_sheet
-        from xray_tui.tui.screens.notice import NoticeScreen
+        from xray_tui.tui.screens.notice import HelpScreen
 
         sheet = help_sheet(self)
         if self.is_screen_installed("help"):
-            self.get_screen("help", NoticeScreen).tell(sheet)
+            self.get_screen("help", HelpScreen).tell(sheet)
         else:
-            self.install_screen(NoticeScreen("help", sheet), "help")
+            self.install_screen(HelpScreen("help", sheet), "help")
         self.push_screen("help")
 
     def _do_jump(self) -> None:

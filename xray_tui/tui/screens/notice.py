@@ -21,8 +21,6 @@ _MOST_PATHS = 10
 class NoticeScreen(ModalScreen[None]):
     """A text in a box."""
 
-    BLANK = True
-    """Nothing of what lies below is seen."""
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q,space", "leave", "close", show=False)]
 
     def __init__(self, title: str, text: RenderableType) -> None:
@@ -48,6 +46,13 @@ class NoticeScreen(ModalScreen[None]):
 
     def action_leave(self) -> None:
         self.dismiss(None)
+
+
+class HelpScreen(NoticeScreen):
+    """It covers nearly all, and is opened often."""
+
+    BLANK = True
+    """Nothing of what lies below is seen, or painted again."""
 
 
 def board_notice(url: str, ssh_line: str, opened: bool, palette: Palette) -> NoticeScreen:

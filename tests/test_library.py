@@ -59,6 +59,18 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Ev
         return list(fit(small(data, runs))), open_run(runs_dir=runs)
 
 
+def test_where_torch_cannot_be_loaded_the_loop_ends_with_that(data: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.modules['torch'] = None; from xray_tui import configure, fit; "
+        "list(fit(configure(sys.argv[1], runs_dir=sys.argv[2])))"
+    )
+    words = [sys.executable, "-c", script, str(data), str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("ModuleNotFoundError: import of torch halted")
+    assert "in thread" not in done.stderr, "it is told to the caller"
+
+
 def test_events_come_as_they_do_to_any_observer(
     whole: tuple[list[Event], Run], data: Path, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@ alike.
 """
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -172,9 +173,10 @@ def _put_back(
 
 def release() -> None:
     """Give back the memory of a run that has ended; this process goes on."""
-    from xray_tui.engine import hardware  # late: torch
+    if sys.modules.get("torch"):  # else none was taken, and to load it may be just what failed
+        from xray_tui.engine import hardware
 
-    hardware.release()
+        hardware.release()
 
 
 def _train(

@@ -1,5 +1,7 @@
 """The system line: the machine, the GPU where there is one, and how long it will take."""
 
+# ruff: noqa: N802  # what stands in for NVIDIA's library has its names
+
 import sys
 import threading
 import time
@@ -27,25 +29,25 @@ class Driver(ModuleType):
         self.there, self.slices = there, slices
         self.started, self.asked = 0, list[object]()
 
-    def nvmlInit(self) -> None:  # noqa: N802
+    def nvmlInit(self) -> None:
         self.started += 1
         if not self.there:
             raise self.NVMLError("no driver")
 
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:
         self.asked.append(index)
         if index > 1:
             raise self.NVMLError("no such device")
         return index
 
-    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> int:  # noqa: N802
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> int:
         self.asked.append(uuid)
         return 1
 
-    def nvmlDeviceGetMemoryInfo(self, handle: int) -> Any:  # noqa: N802
+    def nvmlDeviceGetMemoryInfo(self, handle: int) -> Any:
         return SimpleNamespace(used=(handle + 1) * 1_000_000_000)
 
-    def nvmlDeviceGetUtilizationRates(self, handle: int) -> Any:  # noqa: N802
+    def nvmlDeviceGetUtilizationRates(self, handle: int) -> Any:
         if self.slices:
             raise self.NVMLError("not of a slice")
         return SimpleNamespace(gpu=97)

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from absl import app
@@ -60,9 +61,9 @@ class LiveProjector(ProjectorPlugin):  # type: ignore[misc]  # tensorboard has n
         stamps = {}
         for run in self.data_provider.list_runs(RequestContext(), experiment_id=""):
             try:
-                written = os.stat(os.path.join(self.logdir, run.run_name, PROJECTOR_FILENAME))  # noqa: PTH116, PTH118
+                written = Path(self.logdir, run.run_name, PROJECTOR_FILENAME).stat()
             except OSError:
-                continue
+                continue  # it has no points yet
             stamps[run.run_name] = written.st_mtime_ns
         return stamps
 

@@ -66,7 +66,7 @@ def read(file: Path, columns: str = "", *, to_learn: bool = True) -> Listing:
         name = _short(cell["path"])
         if place is None:
             trouble["not in the folder of the CSV file"].append(f"row {row} ({name})")
-        elif not os.path.isfile(file.parent / place):  # noqa: PTH113  # of a Path, as of a name
+        elif not os.path.isfile(file.parent / place):  # noqa: PTH113  # a Path raises at a long name
             trouble["no such file"].append(f"row {row} ({name})")
         elif place in seen:
             trouble["the same image again"].append(f"row {row} ({name}, as row {seen[place]})")

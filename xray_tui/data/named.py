@@ -35,7 +35,7 @@ def image_paths(
     again = 0
     hidden = os.path.realpath(leave_out) if leave_out else ""
     for named in _named(words, lines):
-        # A file is what is looked for most, and to be none costs one question.
+        # Not Path.is_dir, which raises at a name that is too long: that is told where it is opened.
         for path in _below(named, hidden, say) if os.path.isdir(named) else (named,):  # noqa: PTH112
             place = os.path.abspath(path)  # noqa: PTH100  # of a Path it would follow links
             if place in seen:
@@ -67,7 +67,7 @@ def _below(top: Path, hidden: str, say: Callable[[str], None]) -> Iterator[Path]
         folders[:] = [
             name
             for name in sorted(folders)
-            if not (is_hidden(name) or (hidden and os.path.realpath(os.path.join(folder, name)) == hidden))  # noqa: PTH118
+            if not (is_hidden(name) or (hidden and os.path.realpath(Path(folder, name)) == hidden))
         ]
         for name in image_names(Path(folder), sorted(names)):
             some = True

@@ -5,7 +5,6 @@ number, counted in the order of the files (``#1``, ``#2``): the same files have 
 machine, and a number says nothing. The IDs themselves are kept nowhere, and never leave this process.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -60,8 +59,9 @@ def _patients(root: Path, files: Sequence[ImageFile]) -> Iterator[str]:
 
 
 def _patient(path: Path) -> str:
+    """Empty also where the file cannot be read: that is told where its pixels are."""
     try:
-        found = os.stat(path)  # noqa: PTH116  # of a Path, as of a name
+        found = path.stat()
     except (OSError, ValueError):
         return ""
     return _in_header(path, found.st_size, found.st_mtime_ns)

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from xray_tui.engine import process
+
 # As the program does (engine/process.py), and before anything imports torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -73,6 +75,25 @@ def _no_figures() -> Iterator[None]:
         patch.setattr(report, "draw", lambda *given: {})
         patch.setattr(curves, "drawn", lambda *given: [])
         yield
+
+
+_KEEP, _RELEASE = process.keep_objects, process.release_objects
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _never_released() -> Iterator[None]:
+    """What was frozen at the start stays so: to look through it at each run's end takes half a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "keep_objects", lambda: None)
+        patch.setattr(process, "release_objects", lambda: None)
+        yield
+
+
+@pytest.fixture
+def released(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Objects are kept and released as the program does it."""
+    monkeypatch.setattr(process, "keep_objects", _KEEP)
+    monkeypatch.setattr(process, "release_objects", _RELEASE)
 
 
 @pytest.fixture

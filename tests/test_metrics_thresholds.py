@@ -16,11 +16,11 @@ _SCORES = st.floats(0, 1, width=32) | st.sampled_from([0.0, 0.25, 0.5, 1.0])  # 
 @st.composite
 def scored(draw: st.DrawFn) -> Scored:
     """Images of both kinds."""
-    positive = draw(st.lists(_SCORES, min_size=1, max_size=25))
-    negative = draw(st.lists(_SCORES, min_size=1, max_size=25))
-    is_positive = np.array([True] * len(positive) + [False] * len(negative))
-    shuffled = np.array(draw(st.permutations(range(len(is_positive)))))
-    return np.array(positive + negative, np.float32)[shuffled], is_positive[shuffled]
+    first = [(draw(_SCORES), True), (draw(_SCORES), False)]
+    images = draw(st.lists(st.tuples(_SCORES, st.booleans()), max_size=24))
+    place = draw(st.integers(0, len(images)))
+    scores, is_positive = zip(*images[:place], *first, *images[place:], strict=True)
+    return np.array(scores, np.float32), np.array(is_positive)
 
 
 def rates(images: Scored, threshold: float) -> tuple[float, float]:

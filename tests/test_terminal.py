@@ -81,7 +81,7 @@ def test_a_run_of_another_process_is_watched_and_steered(radiographs: Path, tmp_
             terminal.press("x")
             terminal.wait_for("Stop the run?")
             terminal.press("x")
-            terminal.wait_for("stopped", seconds=90)
+            terminal.wait_for("■ interrupted", seconds=90)
             terminal.press("q")
             assert terminal.wait() == 0
         assert process.wait(60) == 130
@@ -93,7 +93,7 @@ def test_a_run_of_another_process_is_watched_and_steered(radiographs: Path, tmp_
     assert [control.control for control in record.controls] == ["unfreeze", "stop"]
 
     with Terminal("watch", "--replay", "1000x", folder=tmp_path, size=(80, 24)) as terminal:
-        terminal.wait_for("stopped")
+        terminal.wait_for("■ interrupted")
         terminal.press("q")
         assert terminal.wait() == 0
 
@@ -173,7 +173,7 @@ def test_a_whole_sitting(radiographs: Path, tmp_path: Path, runs: Path) -> None:
         terminal.press("x")
         terminal.wait_for("Stop the run?")
         terminal.press("x")
-        terminal.wait_for("stopped", seconds=90)
+        terminal.wait_for("■ interrupted", seconds=90)
         terminal.press("q")
         assert terminal.wait() == 0
     until(lambda: state.read(run).status == "interrupted", "the end")

@@ -182,8 +182,7 @@ RECIPE = TrainingSettings(batch_size=BATCH, image_size=SIDE)
     [
         ("tiny", True),
         ("tiny", False),
-        ("resnet18", False),
-        pytest.param("resnet18", True, marks=pytest.mark.long),
+        *(pytest.param("resnet18", frozen, marks=pytest.mark.long) for frozen in (False, True)),
     ],
 )
 def test_no_step_of_training_waits_for_the_gpu(

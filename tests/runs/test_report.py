@@ -1,5 +1,6 @@
 """report.md: what it says of a run, and that what it links to is there."""
 
+import hashlib
 import io
 import re
 from collections.abc import Sequence
@@ -43,7 +44,22 @@ from xray_tui.runs.report_words import NO_DEVICE
 
 pytestmark = pytest.mark.usefixtures("figures")
 
+CHARTS = ("epochs", "roc", "precision_recall", "calibration", "confusion")
 ALL = {"epochs.png", "roc.png", "precision_recall.png", "calibration.png", "confusion.png", "mistakes.png"}
+
+
+@pytest.fixture
+def sketches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each chart is a picture that only equal numbers have: matplotlib takes seconds for a few reports."""
+
+    def sketch(*given: object, **named: object) -> bytes:
+        out = io.BytesIO()
+        Image.frombytes("L", (8, 4), hashlib.sha256(repr((given, named)).encode()).digest()).save(out, "PNG")
+        return out.getvalue()
+
+    for name in CHARTS:
+        monkeypatch.setattr(f"xray_tui.figures.{name}", sketch)
+
 
 # Of ten images the last four are PNEUMONIA. At 0.5 one of these is missed and two others are called so; from
 # 0.65 on two are missed and one is called so.
@@ -239,6 +255,7 @@ def test_rates_are_at_the_operating_point(tmp_path: Path) -> None:
     assert "3 of 3 mistakes on validation." in text
 
 
+@pytest.mark.usefixtures("sketches")
 def test_calibrated_probabilities_are_what_is_judged(tmp_path: Path) -> None:
     plain, drawn = written(predicted(tmp_path / "plain"))
     text, figures = written(predicted(tmp_path / "calibrated", point=chosen(None, temperature=2.0)))
@@ -249,6 +266,7 @@ def test_calibrated_probabilities_are_what_is_judged(tmp_path: Path) -> None:
     assert figures["roc.png"].tobytes() == drawn["roc.png"].tobytes()
 
 
+@pytest.mark.usefixtures("sketches")
 def test_three_classes_have_a_table_of_their_own(tmp_path: Path) -> None:
     probabilities = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.2, 0.7], [0.5, 0.3, 0.2]], np.float32)
     actual = np.array([0, 1, 2, 2])
@@ -260,6 +278,7 @@ def test_three_classes_have_a_table_of_their_own(tmp_path: Path) -> None:
     assert row(text, "mean (macro)")[2] == "83.3 %"
 
 
+@pytest.mark.usefixtures("sketches")
 def test_hashed_names_stay_hidden_and_the_radiographs_are_found(tmp_path: Path) -> None:
     directory = predicted(tmp_path, data__hash_names=True)
     text, figures = written(directory)
@@ -269,6 +288,7 @@ def test_hashed_names_stay_hidden_and_the_radiographs_are_found(tmp_path: Path) 
     assert not [file for file in kept if b"person" in file.read_bytes()]
 
 
+@pytest.mark.usefixtures("sketches")
 def test_without_radiographs_the_report_says_so(tmp_path: Path) -> None:
     directory = predicted(tmp_path)
     assert "mistakes.png" in written(directory)[1]
@@ -279,6 +299,7 @@ def test_without_radiographs_the_report_says_so(tmp_path: Path) -> None:
     assert "No pictures: none of the radiographs can be read" in text
 
 
+@pytest.mark.usefixtures("sketches")
 def test_grad_cams_stand_beside_their_radiographs(tmp_path: Path) -> None:
     bare = written(predicted(tmp_path / "bare"))[1]["mistakes.png"]
     path = "test/NORMAL/person5_virus_1.jpeg"
@@ -364,6 +385,7 @@ def test_the_published_protocol_is_called_optimistic(tmp_path: Path) -> None:
     assert "as the recipe was published" not in honest
 
 
+@pytest.mark.usefixtures("sketches")
 def test_it_can_be_written_elsewhere_and_twice(tmp_path: Path) -> None:
     directory = predicted(tmp_path)
     file = tmp_path / "to a colleague.md"

@@ -21,6 +21,7 @@ def source(tmp_path: Path) -> LiveSource:
     return LiveSource.start(launch.start, config.load(SMALL | settings))
 
 
+@pytest.mark.usefixtures("released")
 @pytest.mark.parametrize("ending", ["done", "stopped", "a bug"])
 def test_a_run_that_has_ended_holds_no_memory(
     source: LiveSource, ending: str, monkeypatch: pytest.MonkeyPatch

@@ -1,6 +1,5 @@
 """What the arithmetic runs on: the choice behind ``auto``, made once and stored."""
 
-import gc
 import os
 import shutil
 from dataclasses import dataclass
@@ -95,7 +94,6 @@ def compiles(settings: Settings, hardware: Hardware, frozen_passes: int) -> bool
 def release() -> None:
     """Let go of what models that nobody holds any more took: of the device's memory and of this process's."""
     process.release_objects()
-    gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
     if torch.backends.mps.is_available():

@@ -87,8 +87,9 @@ def collect_if_due() -> None:
 
 
 def release_objects() -> None:
-    """What :func:`keep_objects` kept may be garbage by now: a run has ended."""
+    """Collect all garbage, also among what :func:`keep_objects` kept: a run has ended."""
     gc.unfreeze()
+    gc.collect()
 
 
 def give_back_memory() -> None:

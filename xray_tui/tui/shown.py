@@ -209,7 +209,7 @@ class ShownRun:
                 return Status("done", "success")
             if record.ended.pruned:
                 return Status("pruned", "muted")
-            return Status("stopped" if "a person" in record.ended.why else "interrupted", "warning")
+            return Status("interrupted", "warning")
         if self.source.finished:
             return Status(told or "interrupted", "success" if told == "done" else "warning")
         if self.asked:

@@ -12,17 +12,19 @@ from xray_tui.data import folders, leakage, pixels, splits
 from xray_tui.data.findings import Survey, shift
 from xray_tui.data.pixels import Pixels
 from xray_tui.data.splits import Roles
+from xray_tui.settings import Settings
 
 SETTINGS = config.load({"training.image_size": 32})
+ZOOMED = config.load({"training.image_size": 32, "evaluation.zoom": 1.25})
 
 
-def survey_of(root: Path) -> tuple[Survey, Pixels, Pixels]:
+def survey_of(root: Path, settings: Settings = SETTINGS) -> tuple[Survey, Pixels, Pixels]:
     """Train and test of a folder, as a run holds them."""
-    listing, training = folders.scan(root), SETTINGS.training
+    listing, training = folders.scan(root), settings.training
     roles = Roles(listing.folders["train"], [], listing.folders["test"], "holdout", "")
     train = pixels.read_train(root, roles.train, training.resize, lambda done: None)
-    test = pixels.read_plain(root, roles.test, training.resize, training.image_size, lambda done: None)
-    return Survey(listing, roles, SETTINGS), train, test
+    test = pixels.read_plain(root, roles.test, settings.resize, training.image_size, lambda done: None)
+    return Survey(listing, roles, settings), train, test
 
 
 def found_in(root: Path) -> dict[str, list[list[str]]]:
@@ -47,6 +49,16 @@ def test_copies_across_roles_within_and_across_classes(chest: Path) -> None:
     survey, train, test = survey_of(chest)
     assert all("Pixel for pixel" in f.means for f in leakage.between(survey, train, test))
     assert list(leakage.between(survey, None, test)) == []
+
+
+def test_a_copy_is_found_where_validation_and_test_are_zoomed(chest: Path) -> None:
+    write_image(chest / "train/NORMAL/a.png", seed=77, size=(200, 90))
+    shutil.copy(chest / "train/NORMAL/a.png", chest / "test/NORMAL/b.png")
+    (found,) = leakage.between(*survey_of(chest, ZOOMED))
+    assert [group.files for group in found.groups] == [["train/NORMAL/a.png", "test/NORMAL/b.png"]]
+    survey, train, test = survey_of(chest, ZOOMED)
+    (chest / "train/NORMAL/a.png").write_bytes(b"\0" * (chest / "test/NORMAL/b.png").stat().st_size)
+    assert list(leakage.between(survey, train, test)) == []
 
 
 def test_one_mark_of_two_images_makes_no_copies(chest: Path) -> None:

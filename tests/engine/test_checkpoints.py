@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from safetensors import safe_open
@@ -60,6 +61,39 @@ def test_going_on_from_last_equals_never_having_stopped(tmp_path: Path) -> None:
     assert_equal(model, again)
     with learner.counting(), its_learner.counting():
         assert_equal(model, again)
+
+
+@pytest.mark.filterwarnings("ignore:for .*no-op")
+def test_what_adam_remembers_lies_where_its_parameter_does(tmp_path: Path) -> None:
+    model, learner = model_and_learner()
+    steps(model, learner, 1, seed=1)
+    checkpoints.save_last(tmp_path, model, learner, POSITION, torch.tensor([7]))
+
+    elsewhere, its_learner = model_and_learner()
+    its_learner.optimizer, its_learner.average = Adam(elsewhere.to("meta").parameters()), None
+    checkpoints.load_last(tmp_path, elsewhere, its_learner, averaged=0)
+    kept = [slot for state in its_learner.optimizer.state.values() for slot in state.values()]
+    assert len(kept) == 3 * len(list(elsewhere.parameters()))
+    assert {slot.device.type for slot in kept} == {"meta"}, "a fused update takes no other"
+
+
+def test_last_keeps_the_weights_that_are_trained_and_tells_those_that_count(tmp_path: Path) -> None:
+    model, learner = model_and_learner()
+    steps(model, learner, 3, seed=1)
+    trained = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    position = msgspec.structs.replace(POSITION, averaged=3)
+    with learner.counting():  # a person asks for another learning rate while it is validated
+        counting = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        file = checkpoints.save_last(tmp_path, model, learner, position, torch.tensor([7]))
+        assert all(torch.equal(tensor, counting[name]) for name, tensor in model.state_dict().items())
+    assert not torch.equal(trained["0.weight"], counting["0.weight"])
+
+    found = checkpoints.read_network(file)
+    assert found.keys() == counting.keys()
+    assert all(torch.equal(tensor, counting[name]) for name, tensor in found.items())
+    again, its_learner = model_and_learner(seed=9)
+    checkpoints.load_last(tmp_path, again, its_learner, averaged=3)
+    assert all(torch.equal(tensor, trained[name]) for name, tensor in again.state_dict().items())
 
 
 def test_best_round_trip(tmp_path: Path) -> None:

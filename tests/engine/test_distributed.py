@@ -26,6 +26,7 @@ from xray_tui.data.augmentation import Normalisation
 from xray_tui.engine import epoch, plan, process, recipe
 from xray_tui.engine.batches import Batches
 from xray_tui.engine.controls import Controls
+from xray_tui.engine.distributed import Ranks
 from xray_tui.engine.features import Features
 from xray_tui.engine.objective import Objective
 from xray_tui.engine.passes import Passes
@@ -46,6 +47,8 @@ from xray_tui.events import (
     Warning,
 )
 from xray_tui.files import at_once
+from xray_tui.models.backbones import load_backbone
+from xray_tui.models.classifier import Classifier
 from xray_tui.runs import follow
 from xray_tui.runs.directory import RunDirectory, list_runs
 from xray_tui.settings import LossSettings, Settings
@@ -89,6 +92,33 @@ def test_whole_batches_are_dealt_in_turn(size: int, rounds: int) -> None:
     assert all(len(ranks) == size for ranks in dealt)
     assert [part for ranks in dealt for part in ranks if part] == parts
     assert dealt[0][0] == [0, 1]
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "timm:mobilenetv3_small_050"])
+def test_batchnorms_that_see_all_ranks_compute_the_same(backbone: str) -> None:
+    model = Classifier(load_backbone(backbone, "none", seed=0, image_size=32), 2)
+    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        model.train()(images)  # statistics that are not those of a new network
+        before = model.eval()(images)
+        Ranks(0, 2, 0, 2, _Nothing()).prepare(model, torch.device("cuda"))
+        assert torch.equal(model(images), before)
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    assert norms
+    assert all(isinstance(norm, nn.SyncBatchNorm) for norm in norms)
+
+
+class _Nothing:
+    """What ranks would tell each other by."""
+
+    def check(self, keys: list[str]) -> bool:
+        return False
+
+    def get(self, key: str) -> bytes:
+        return b""
+
+    def set(self, key: str, value: str) -> None:
+        pass
 
 
 # What one process makes of given weights, and of two epochs of steps, beside what several make of them.

@@ -1,6 +1,7 @@
 """What makes a training generalise, seen through whole runs."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,17 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from tests.conftest import short
-from tests.engine.conftest import Run, essence, resume
-from xray_tui.engine import checkpoints, reporting
+from tests.engine.conftest import Run, essence, resume, tiny_backbone
+from xray_tui.engine import checkpoints, plan, reporting
 from xray_tui.engine.batches import _balanced
 from xray_tui.engine.controls import Controls
 from xray_tui.engine.epoch import Predictions, mean_of
+from xray_tui.errors import UserError
 from xray_tui.events import ControlUsed, EpochEnded, Event, Progress, StageEnded, StageStarted
+from xray_tui.models.backbones import Backbone
 
 Recipe = Callable[..., Run]
 
@@ -84,6 +88,18 @@ def test_all_levers_together_and_a_resumed_run_is_the_same(
             one, other = (load_file(run.directory.checkpoints / name) for run in (first, whole))
             assert one.keys() == other.keys()
             assert all(torch.equal(one[key], other[key]) for key in one), (place, name)
+
+
+def test_what_has_no_groups_is_not_unfrozen_group_by_group(
+    chest: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_one_piece(name: str, weights: str, *, seed: int, image_size: int = 32) -> Backbone:
+        found = tiny_backbone(name, weights, seed=seed, image_size=image_size)
+        return replace(found, body=nn.Sequential(found.body))
+
+    monkeypatch.setattr(plan, "load_backbone", of_one_piece)
+    with pytest.raises(UserError, match="no groups to unfreeze one by one"):
+        recipe(chest, {"training.gradual": 1})
 
 
 def test_each_lever_changes_the_training(chest: Path, recipe: Recipe) -> None:

@@ -99,7 +99,8 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Waits]:
     class Event:
         """Takes the place of ``torch.cuda.Event``."""
 
-        def record(self) -> None:
+        def record(self, stream: torch.device) -> None:
+            assert stream == GPU, "else it would tell of the first GPU's work"
             self.number = waits.recorded = next(recorded)
 
         def synchronize(self) -> None:
@@ -117,6 +118,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Waits]:
     monkeypatch.setattr(torch, "empty", empty_or_pinned)
     monkeypatch.setattr(torch, "Generator", lambda device="cpu": here())
     monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: device)
     monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     # What the GPU has written there by the time: no batch was left out.

@@ -474,6 +474,22 @@ def test_taken_over_equals_never_detached(
     assert_equal(run.directory, whole.directory)
 
 
+def test_who_unfroze_now_and_left_finds_it_unfrozen(data: Path, start: Start) -> None:
+    def react(event: Event, controls: Controls) -> None:
+        if isinstance(event, Progress) and event.phase == "train" and event.epoch == 1:
+            controls.unfreeze()
+        if isinstance(event, StageEnded) and event.stage == "frozen":
+            controls.stop()  # obeyed before the next stage begins: something has to be explained
+
+    left = start(react, **{"evaluation.explain": True, "training.frozen.epochs": 3})
+    assert left.ended is not None
+    assert left.ended.outcome == "interrupted"
+    assert not [event for event in left.of(StageStarted) if event.stage == "unfrozen"]
+    rest = resume(left.directory)
+    assert [event.stage for event in rest.of(EpochEnded)] == ["unfrozen"] * 2
+    assert [event.why for event in rest.of(StageEnded)] == ["unfreeze now", "finished"]
+
+
 def test_where_nobody_takes_over_it_goes_on_here(
     whole: Whole, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

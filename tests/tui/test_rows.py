@@ -91,6 +91,19 @@ async def test_the_focus_paints_the_row_under_the_cursor_alone(monkeypatch: pyte
         assert painted == [row, row]
 
 
+async def test_the_row_that_is_kept_in_sight_stays_so_when_the_list_grows_and_shrinks() -> None:
+    app = Listing()
+    async with app.run_test(size=(80, 40)) as pilot:
+        rows = app.query_one(RowList)
+        rows.show_rows(60, app.row, cursor=None, follow=59)
+        await pilot.pause()
+        assert seen(rows)[-1] == "row 59"
+        for height in (31, 5, 11):
+            rows.styles.height = height
+            await pilot.pause(0.1)
+            assert rows.render_line(height - 1).text.strip() == "row 59"
+
+
 async def test_another_theme_draws_them_in_its_colours() -> None:
     app = Listing()
     app.theme = "nord"

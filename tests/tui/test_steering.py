@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from listed_runs import listed
 from textual.widgets import Input
 from tui_support import (
     FakeEngine,
@@ -26,7 +27,9 @@ from xray_tui.event_lines import encode
 from xray_tui.events import ControlUsed, Emit, Event, Progress, Resumed, RunEnded, Warning
 from xray_tui.runs import state
 from xray_tui.runs.directory import RunDirectory
-from xray_tui.tui.app import XrayApp
+from xray_tui.tui.app import XrayApp, last_words
+from xray_tui.tui.panes.run_rows import RunRows
+from xray_tui.tui.panes.runs import RunsPane
 from xray_tui.tui.screens.ask import AskScreen
 from xray_tui.tui.screens.rate import RateScreen, complaint, read_rate
 from xray_tui.tui.tabs.history import HistoryTab
@@ -93,6 +96,72 @@ async def test_l_asks_for_a_rate_and_the_run_for_it() -> None:
         await pilot.press("escape")
         await pilot.press("l", "enter")
         assert source.asked == ["learning_rate"], "left, or left as it is, nothing is asked"
+
+
+async def test_a_pause_that_is_taken_back_before_the_engine_sees_it_is_waited_for_by_nobody() -> None:
+    app = dashboard(source := Script(until_epoch(3)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: epochs(app) == 3)
+        await pilot.press("space")
+        assert "pausing …" in header(app)
+        await pilot.press("space")
+        assert source.asked == ["pause", "resume"]
+        assert "frozen 3/10" in header(app)
+
+
+async def test_a_playback_is_stopped_without_a_question_and_its_run_is_not() -> None:
+    app = dashboard(source := Script(until_epoch(3), kind="replay"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: epochs(app) == 3)
+        await pilot.press("x")
+        assert not isinstance(app.screen, AskScreen)
+        assert source.asked == ["stop"]
+        source.close()
+        await until(pilot, lambda: source.finished and "stopped" in header(app))
+
+
+async def test_a_run_of_a_relative_folder_is_known_again_in_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    directory = keep(tmp_path / "runs", until_epoch(3))
+    again = RunDirectory(directory.path.relative_to(tmp_path))  # as it is found in ./runs
+    app = live(
+        FakeEngine(until_epoch(3), directory=directory.path),
+        find_runs=lambda folder: [listed(0, directory=again, status="running")],
+    )
+    async with app.run_test(size=(160, 40)) as pilot:
+        await until(pilot, lambda: epochs(app) == 3)
+        await pilot.press("3")
+        await until(pilot, lambda: app.query_one(RunsPane).under_cursor is not None)
+        assert app.query_one(RunsPane).query_one(RunRows).render_line(1).text.lstrip().startswith("▸")
+        await pilot.press("enter")
+        await until(pilot, lambda: app.place == "train")
+        assert app.desk.opened is None
+        assert "detach" in keys(app)
+
+
+async def test_beside_a_live_run_nothing_is_offered_that_would_start_another(tmp_path: Path) -> None:
+    left = keep(
+        tmp_path, [*until_epoch(3), RunEnded(outcome="interrupted", why="x", best_epoch=2, seconds=9)]
+    )
+    (left.checkpoints / "last.safetensors").touch()
+    found = [listed(0, directory=left, status="interrupted")]
+    engine = FakeEngine(until_epoch(3))
+    app = live(engine, find_runs=lambda folder: found)
+    async with app.run_test(size=(160, 40)) as pilot:
+        await until(pilot, lambda: epochs(app) == 3)
+        await pilot.press("3")
+        await until(pilot, lambda: app.query_one(HistoryTab).query_one(RunsPane).under_cursor is not None)
+        assert "resume" not in keys(app)
+        await pilot.press("r")
+        assert toasts(app) == ["A run is live already: x stops it."]
+        await pilot.press("a")
+        await until(pilot, lambda: app.place == "form")
+        foot = app.query_one("#form-foot")
+        assert "A run is live already" in str(foot.render())
+        engine.let_go.set()
+        await until(pilot, lambda: "not ready: data folder" in str(foot.render()))
 
 
 async def test_a_new_stage_has_its_own_rate() -> None:
@@ -163,6 +232,10 @@ async def test_d_hands_over_and_goes_on_watching(tmp_path: Path) -> None:
         await pilot.press("q")
         await pilot.pause()
     assert app.return_value == 0, "a run of another process keeps nobody here"
+    words = f"the run goes on in the background: `xray-tui watch {directory.path}` shows it"
+    assert last_words(seen) == words
+    seen.apply([RunEnded(outcome="done", why="", best_epoch=2, seconds=9)])
+    assert last_words(seen) == ""
 
 
 async def test_a_run_that_cannot_be_handed_over_goes_on_here() -> None:

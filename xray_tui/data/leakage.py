@@ -9,12 +9,15 @@ from pathlib import Path
 
 import msgspec
 import torch
+from torch import Tensor
 
 from xray_tui.data.augmentation import plain
 from xray_tui.data.check_cache import Fact
 from xray_tui.data.findings import SAME_BYTES, Finding, Survey, copies, patients
 from xray_tui.data.pixel_file import mark_of
-from xray_tui.data.pixels import Pixels
+from xray_tui.data.pixels import Pixels, open_plain
+from xray_tui.data.unreadable import Unreadable
+from xray_tui.settings import Settings
 
 
 def between(survey: Survey, train: Pixels | None, other: Pixels) -> Iterator[Finding]:
@@ -46,11 +49,23 @@ def same_pixels(survey: Survey, train: Pixels, other: Pixels) -> dict[str, str]:
     sizes = {_bytes(root / file.place) for file in other.files}
     for file, image in zip(train.files, train.images, strict=True):
         if _bytes(root / file.place) in sizes:
-            seen = plain(image, settings.resize, settings.training.image_size)
+            if (seen := _as_other(image, root / file.place, settings)) is None:
+                continue
             for number in by_mark.get(mark_of(seen[0].numpy()), ()):
                 if torch.equal(seen, other.images[number]):
                     _join(first, file.path, other.files[number].path)
     return first
+
+
+def _as_other(image: Tensor, file: Path, settings: Settings) -> Tensor | None:
+    """A train image as validation and test see theirs; ``None`` where that takes its file, which is gone."""
+    side = settings.training.image_size
+    if settings.resize == settings.training.resize:
+        return plain(image, settings.resize, side)
+    try:
+        return open_plain(file, settings.resize, side)  # they are zoomed: kept, it may be too small for that
+    except Unreadable:
+        return None
 
 
 def _within(pixels: Pixels) -> dict[str, str]:

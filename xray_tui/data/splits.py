@@ -1,7 +1,7 @@
 """Which images play train, validation and test, and which patient an image is of."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
@@ -47,10 +47,7 @@ def patient_of(file: ImageFile) -> str:
     named = named_patient(file)
     if named is not None:
         return named
-    path = PurePosixPath(file.place)
-    in_class_folder = len(path.parts) == 3 and path.parts[0] in SPLIT_FOLDERS
-    # Elsewhere images of many patients may be called alike, in folders of their own.
-    return path.stem if in_class_folder else str(path.with_suffix(""))
+    return file.place  # all of it: images of many patients may be called alike, in folders of their own
 
 
 def assign(
@@ -144,21 +141,26 @@ def limit(files: list[ImageFile], count: int, seed: int) -> list[ImageFile]:
 
 
 def _hold_out(files: list[ImageFile], fraction: float, seed: int) -> tuple[list[ImageFile], list[ImageFile]]:
-    """Train and validation, no patient in both; each class gives ``fraction`` of its images or a few more."""
-    images: dict[tuple[int, str], list[ImageFile]] = defaultdict(list)
+    """Train and validation, no patient in both; each class gives ``fraction`` of its images or a few more.
+
+    A patient may have images of several classes: who is held out for one is held out for all.
+    """
+    images: dict[int, Counter[str]] = defaultdict(Counter)
     for file in files:
-        images[file.label, patient_of(file)].append(file)
+        images[file.label][patient_of(file)] += 1
+    out: set[str] = set()
+    for label, of_patient in sorted(images.items()):
+        patients = sorted(of_patient)
+        wanted = fraction * of_patient.total()
+        held = sum(of_patient[patient] for patient in patients if patient in out)
+        for number in np.random.default_rng((seed, label)).permutation(len(patients)):
+            if held >= wanted:
+                break
+            if (patient := patients[number]) not in out:
+                out.add(patient)
+                held += of_patient[patient]
     train: list[ImageFile] = []
     validation: list[ImageFile] = []
-    for label in sorted({file.label for file in files}):
-        patients = sorted(patient for other, patient in images if other == label)
-        wanted = fraction * sum(len(images[label, patient]) for patient in patients)
-        held = 0
-        for number in np.random.default_rng((seed, label)).permutation(len(patients)):
-            group = images[label, patients[number]]
-            if held < wanted:
-                validation += group
-                held += len(group)
-            else:
-                train += group
-    return sorted(train, key=attrgetter("path")), sorted(validation, key=attrgetter("path"))
+    for file in sorted(files, key=attrgetter("path")):
+        (validation if patient_of(file) in out else train).append(file)
+    return train, validation

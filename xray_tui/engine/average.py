@@ -36,6 +36,8 @@ class Average:
         }
         self.tensors = {name: tensor.detach().clone() for name, tensor in self._live.items()}
         """By the name that the model has for them."""
+        self._aside: list[Tensor] | None = None
+        """The weights that are trained, while the model has these."""
 
     @torch.no_grad()
     def follow(self) -> None:
@@ -67,15 +69,30 @@ class Average:
         """Within, the model has these weights; what its buffers become there is kept with them."""
         live = list(self._live.values())
         with torch.no_grad():
-            before = [tensor.detach().clone() for tensor in live]
+            self._aside = [tensor.detach().clone() for tensor in live]
             for tensor, average in zip(live, self.tensors.values(), strict=True):
                 tensor.copy_(average)
             try:
                 yield
             finally:
-                for tensor, average, old in zip(live, self.tensors.values(), before, strict=True):
+                for tensor, average, old in zip(live, self.tensors.values(), self._aside, strict=True):
                     average.copy_(tensor)
                     tensor.copy_(old)
+                self._aside = None
+
+    @contextmanager
+    def withdrawn(self) -> Iterator[None]:
+        """Within, the model has its own weights for a moment, where these are :meth:`applied`."""
+        if self._aside is None:
+            yield
+            return
+        live = [tensor.detach() for tensor in self._live.values()]
+        applied = [tensor.clone() for tensor in live]
+        torch._foreach_copy_(live, self._aside)
+        try:
+            yield
+        finally:
+            torch._foreach_copy_(live, applied)
 
     @torch.no_grad()
     def put_back(self, tensors: Mapping[str, Tensor], taken: int) -> None:

@@ -26,7 +26,7 @@ from xray_tui.errors import UserError
 from xray_tui.events import OperatingPoint, Stage
 from xray_tui.files import replacing
 
-_MARKS, _AVERAGE, _POINT = "images", "average.", "operating_point"
+_MARKS, _MODEL, _AVERAGE, _POINT = "images", "model.", "average.", "operating_point"
 _ATTEMPTS, _PAUSE_SECONDS = 20, 0.02
 BEST, LAST = "best.safetensors", "last.safetensors"
 
@@ -60,6 +60,8 @@ class Position(Struct, frozen=True):
     stage_seconds: float = 0.0
     """Spent on the stage so far, by whichever processes."""
     run_seconds: float = 0.0
+    over: bool = False
+    """Whether the stage was ended before its last epoch."""
     readable: int = 0
     """Train and validation images together; 0 where it was not noted."""
     files: str = ""
@@ -136,14 +138,15 @@ def save_last(folder: Path, model: nn.Module, learner: Learner, position: Positi
     Args:
         marks: of the train and validation images: int64 (N,).
     """
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    for name, slot, tensor in _adam_state(model, learner.optimizer):
-        tensors[f"adam.{slot}.{name}"] = tensor
-    if learner.average:
-        tensors |= {f"{_AVERAGE}{name}": tensor for name, tensor in learner.average.tensors.items()}
-    tensors[_MARKS] = marks
     metadata = {"format": "xray-tui last", "position": msgspec.json.encode(position).decode()}
-    return _save(folder / LAST, _contiguous(tensors), metadata)
+    with learner.training():
+        tensors = {f"{_MODEL}{name}": tensor for name, tensor in model.state_dict().items()}
+        for name, slot, tensor in _adam_state(model, learner.optimizer):
+            tensors[f"adam.{slot}.{name}"] = tensor
+        if learner.average:
+            tensors |= {f"{_AVERAGE}{name}": tensor for name, tensor in learner.average.tensors.items()}
+        tensors[_MARKS] = marks
+        return _save(folder / LAST, _contiguous(tensors), metadata)
 
 
 def read_position(folder: Path) -> Position:
@@ -155,6 +158,10 @@ def read_position(folder: Path) -> Position:
     file = folder / LAST
     with _open(file) as opened:
         metadata = opened.metadata() or {}
+    return _position(metadata, file)
+
+
+def _position(metadata: dict[str, str], file: Path) -> Position:
     try:
         return msgspec.json.decode(metadata.get("position", ""), type=Position)
     except msgspec.DecodeError:
@@ -167,7 +174,8 @@ def load_last(
     """Put weights, Adam's state and the average back.
 
     Adam's moments take the strides of their parameters: a contiguous moment beside a channels_last
-    parameter makes some of torch's update kernels pair the wrong elements, silently.
+    parameter makes some of torch's update kernels pair the wrong elements, silently. Its count of steps
+    lies where they do: a fused update on a GPU takes no other.
 
     Args:
         averaged: weights that the average is of.
@@ -180,8 +188,7 @@ def load_last(
     """
     file = folder / LAST
     tensors = world.tensors(lambda: _load(file))
-    prefix = "model."
-    _put(model, {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}, file)
+    _put(model, {n.removeprefix(_MODEL): t for n, t in tensors.items() if n.startswith(_MODEL)}, file)
     parameters, optimizer = dict(model.named_parameters()), learner.optimizer
     optimizer.state.clear()
     try:
@@ -189,7 +196,9 @@ def load_last(
             if name.startswith("adam."):
                 slot, _, parameter_name = name.removeprefix("adam.").partition(".")
                 parameter = parameters[parameter_name]
-                fits = tensor if slot == "step" else torch.empty_like(parameter).copy_(tensor)
+                fits = tensor.to(parameter.device)
+                if slot != "step":
+                    fits = torch.empty_like(parameter).copy_(fits)
                 optimizer.state[parameter][slot] = fits
         if learner.average:
             kept = {n.removeprefix(_AVERAGE): t for n, t in tensors.items() if n.startswith(_AVERAGE)}
@@ -197,6 +206,28 @@ def load_last(
     except (KeyError, RuntimeError) as error:
         raise UserError(f"{file} does not fit this model: {error}") from None
     return tensors.get(_MARKS)
+
+
+def read_network(file: Path) -> dict[str, Tensor]:
+    """The weights of a checkpoint that count, as :attr:`Learner.counting` has them; of ``last`` no more than
+    these, for Adam's are twice as many.
+
+    Raises:
+        OSError, SafetensorError: it cannot be read.
+        UserError: it is no checkpoint.
+    """
+    with open_live(file) as opened:
+        prefixes = [""]
+        if file.name == LAST:
+            averaged = _position(opened.metadata() or {}, file).averaged
+            prefixes = [_MODEL, _AVERAGE] if averaged else [_MODEL]
+        names = list(opened.keys())
+        return {
+            name.removeprefix(prefix): opened.get_tensor(name)
+            for prefix in prefixes
+            for name in names
+            if name.startswith(prefix)
+        }
 
 
 def _adam_state(model: nn.Module, optimizer: Optimizer) -> Iterator[tuple[str, str, Tensor]]:

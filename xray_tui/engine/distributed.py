@@ -41,6 +41,16 @@ class _Store(Protocol):
     def set(self, key: str, value: str) -> None: ...
 
 
+def _convert(model: nn.Module) -> Callable[[nn.Module], nn.Module]:
+    """What makes BatchNorms see all ranks. Timm's own are also the activation after them, which torch's way
+    would leave out."""
+    if any(type(module).__module__.startswith("timm.") for module in model.modules()):
+        from timm.layers.norm_act import convert_sync_batchnorm
+
+        return convert_sync_batchnorm
+    return nn.SyncBatchNorm.convert_sync_batchnorm
+
+
 class Ranks(World):
     """The processes that torchrun has started."""
 
@@ -57,7 +67,7 @@ class Ranks(World):
 
     def prepare(self, model: _M, device: torch.device) -> _M:
         if device.type == "cuda":
-            nn.SyncBatchNorm.convert_sync_batchnorm(model)  # replaces what is within
+            _convert(model)(model)  # replaces what is within
         return model
 
     def notes(self, device: torch.device, before: int | None) -> list[Warning]:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
 
 from xray_tui import config
 from xray_tui.data.augmentation import Normalisation, plain
@@ -108,7 +107,7 @@ class Explainer:
         settings, device = config.load_kept(self._settings_file), torch.device("cpu")
         backbone, model = network(settings, self._classes, device, untrained=True)
         try:
-            model.load_state_dict(_weights(file))
+            model.load_state_dict(checkpoints.read_network(file))
         except RuntimeError as error:
             raise UserError(f"{file} does not fit this run's settings: {error}") from None
         return model.requires_grad_(False), Normalisation(backbone.mean, backbone.std, device)
@@ -183,11 +182,3 @@ def _let_settle(best: Path, last: Path) -> None:
     """
     while best.exists() and last.stat().st_mtime < best.stat().st_mtime > time.time() - _WRITING_SECONDS:
         time.sleep(_POLL_SECONDS)
-
-
-def _weights(file: Path) -> dict[str, Tensor]:
-    """The tensors of the network; of ``last`` not Adam's, which are twice as many."""
-    prefix = "model." if file.name == checkpoints.LAST else ""
-    with checkpoints.open_live(file) as opened:
-        names = [name for name in opened.keys() if name.startswith(prefix)]  # noqa: SIM118
-        return {name.removeprefix(prefix): opened.get_tensor(name) for name in names}

@@ -94,7 +94,7 @@ class Guard:
             flag = torch.empty((), dtype=torch.bool, pin_memory=True)
             flag.copy_(left_out, non_blocking=True)
             done = torch.cuda.Event()
-            done.record()
+            done.record(torch.cuda.current_stream(left_out.device))  # by itself it would ask the first GPU
             self._told.append((batch, images, flag, done))
         else:
             self._told.append((batch, images, left_out, None))

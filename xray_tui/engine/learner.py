@@ -60,6 +60,10 @@ class Learner:
         """Within, the model has the weights that count."""
         return self.average.applied() if self.average and self.average.taken else nullcontext()
 
+    def training(self) -> AbstractContextManager[None]:
+        """Within, the model has the weights that are trained, also amid :meth:`counting`."""
+        return self.average.withdrawn() if self.average else nullcontext()
+
     @property
     def rate_now(self) -> float:
         """Of a group whose factor is 1."""

@@ -101,6 +101,11 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False, world: Worl
     model = world.prepare(model, chosen.device)
     world.same(model.state_dict().values())
     model.unfreeze(from_group=training.unfreeze_from)  # is there such a group, and room for what learns?
+    if training.gradual and not model.groups_from(training.unfreeze_from):
+        raise UserError(
+            f"--gradual {training.gradual}: {settings.model.backbone} has no groups to unfreeze one by one",
+            "leave --gradual out: it is unfrozen as a whole",
+        )
     if training.unfrozen.epochs:
         room.check(model, chosen, world.on_host(training.batch_size, chosen.device), training.image_size)
     views = str(AUTO_VIEWS) if training.augment_views == "auto" else training.augment_views

@@ -207,6 +207,8 @@ class Recipe:
         self._first_epoch = at.first_epoch
         why = "finished"
         try:
+            if at.over:  # a person asked for it, in an earlier process
+                raise UnfreezeNow
             while self.next_epoch < at.first_epoch + at.epochs:
                 if at.has_stalled(self.next_epoch, self.best_epoch, training.patience):
                     why = f"no better epoch in {training.patience}"
@@ -217,6 +219,8 @@ class Recipe:
                     process.keep_objects()  # by now all that an epoch needs has been loaded
         except UnfreezeNow:
             why, self._unfreeze_now = "unfreeze now", True
+            at.over = True
+            self._save_last(at)  # or a run that dies before the next stage would train the rest of this one
         except (Stop, Detach):
             self._save_last(at)
             raise
@@ -274,6 +278,7 @@ class Recipe:
         position, now = standing.position, time.monotonic()
         began = now - position.stage_seconds
         at = StageUnderWay(stage, position.first_epoch, settings.epochs, standing.learner, began)
+        at.over = position.over
         if position.batches:
             at.train_pass = standing.train_pass(self.plan.hardware.device, now)
         elif position.best_epoch == self.next_epoch - 1:

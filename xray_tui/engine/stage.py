@@ -25,6 +25,8 @@ class StageUnderWay:
     """On the monotonic clock, less what earlier processes spent on it."""
     train_pass: TrainPass | None = None
     """Of the epoch under way; ``None`` between two epochs."""
+    over: bool = False
+    """Whether it was ended before its last epoch."""
 
     def has_stalled(self, next_epoch: int, best_epoch: int | None, patience: int) -> bool:
         """Whether so many of its epochs have ended without a better one; 0 is a patience without end."""
@@ -68,6 +70,7 @@ class StageUnderWay:
             stage=self.stage,
             first_epoch=self.first_epoch,
             learning_rate=self.learner.learning_rate,
+            over=self.over,
             averaged=self.learner.average.taken if self.learner.average else 0,
             batches=so_far.batches if so_far else 0,
             images=so_far.images if so_far else 0,

@@ -1,5 +1,6 @@
 """What the keys do, and the way into the dashboard."""
 
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from xray_tui.tui.panes.form import FormPane
 from xray_tui.tui.panes.lines import KeyLine
 from xray_tui.tui.parts import Parts
 from xray_tui.tui.pictures import half_block_picture, probed_picture
+from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.sources import FollowSource, ReplaySource, Source
 from xray_tui.tui.tabs.tab import Tab
 from xray_tui.tui.themes import Palette
@@ -209,10 +211,7 @@ class XrayApp(Display):
         self._open_tab("train")
 
     def on_history_tab_resume(self, event: "HistoryTab.Resume") -> None:
-        if self.desk.ours is not None:
-            self.notify("A run is live already: stop or detach it first.")
-        else:
-            self._resume_run(event.directory)
+        self._resume_run(event.directory)
 
     def _do_earlier(self) -> None:
         self._scrub(-1)
@@ -362,12 +361,17 @@ def run_dashboard(
         keymap=read_keymap(files),
     )
     code = app.run()
-    run = app.desk.main
-    if run is not None and run.failure is not None:
-        print(f"xray-tui: {run.failure.message}\n{run.failure.hint}".rstrip(), file=sys.stderr)
-    elif run is not None and run.handed_over and run.live and run.source.directory is not None:
-        watch_it = f"xray-tui watch {run.source.directory.path}"
-        print(f"xray-tui: the run goes on in the background: `{watch_it}` shows it", file=sys.stderr)
-    elif run is not None and run.ours and run.source.directory is not None:
-        print(f"xray-tui: the run is kept in {run.source.directory.path}", file=sys.stderr)
+    if app.desk.main is not None and (words := last_words(app.desk.main)):
+        print(f"xray-tui: {words}", file=sys.stderr)
     return 1 if code is None else code
+
+
+def last_words(run: ShownRun) -> str:
+    """What is left to say of a run when the screen is gone; its source is closed by then."""
+    directory = run.source.directory
+    if run.failure is not None:
+        return f"{run.failure.message}\n{run.failure.hint}".rstrip()
+    if directory is not None and run.handed_over and run.record.ended is None:
+        watch_it = f"xray-tui watch {shlex.quote(str(directory.path))}"
+        return f"the run goes on in the background: `{watch_it}` shows it"
+    return f"the run is kept in {directory.path}" if directory is not None and run.ours else ""

@@ -69,7 +69,7 @@ class Desk:
         """See this run; the main one comes back when it is closed."""
         self.close_opened()
         main = self.main.source.directory if self.main else None
-        if main is None or main.path != directory.path:
+        if main is None or main.path.absolute() != directory.path.absolute():
             source = FollowSource(directory)
             self.opened = ShownRun(source, self._clock)
             self._begin(source)

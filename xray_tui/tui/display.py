@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from xray_tui import config
 from xray_tui.config import Origin
-from xray_tui.events import CheckpointSaved, Phase, Progress, Warning
+from xray_tui.events import CheckpointSaved, ControlUsed, Phase, Progress, Warning
 from xray_tui.runs import state
 from xray_tui.runs.advice import advice
 from xray_tui.runs.directory import RunDirectory
@@ -161,7 +161,7 @@ class Display(Looks):
         self.set_keymap(keymap.whole if keymap.own else {})
 
     def _make_form(self) -> FormPane:
-        return FormPane(self.next_run, self._parts.checks, id="form-pane")
+        return FormPane(self.next_run, self._parts.checks, self.desk.why_not_start, id="form-pane")
 
     def _refill_form(self) -> None:
         """Settings of the next run were changed elsewhere."""
@@ -270,6 +270,8 @@ class Display(Looks):
             if isinstance(event, Warning) and event.kind == "handover":
                 self._exit_ways.call_off()
         if run is not self.shown or not (events or run.source.finished):
+            if any(isinstance(event, ControlUsed) for event in events):
+                self.query_one(KeyLine).renew()  # its keys speak to the run behind the one that is seen
             return
         progress = all(isinstance(event, Progress | CheckpointSaved) for event in events)
         if progress and not (run.record.ended and not was_over):
@@ -297,6 +299,8 @@ class Display(Looks):
             for page in self._pages.made:
                 if isinstance(page, Tab):
                     page.runs_changed()
+                elif isinstance(page, FormPane):
+                    page.show_foot()
             if self._exit_ways.under_way:
                 self._exit_ways.leave()
         if run is self.shown:
@@ -315,7 +319,8 @@ class Display(Looks):
     def why_not(self, name: str) -> str:
         """Why an action makes no sense now; empty where it does."""
         shown = self.shown
-        if name == "start" and (why := self.desk.why_not_start()):
+        begins = name == "start" or (name == "resume" and self.place == "history")
+        if begins and (why := self.desk.why_not_start()):
             return why
         if name in STEERING:
             return self.desk.why_not_steer(name)

@@ -210,6 +210,8 @@ class ShownRun:
             if record.ended.pruned:
                 return Status("pruned", "muted")
             return Status("interrupted", "warning")
+        if self.source.finished and self.source.kind == "replay":
+            return Status("stopped", "muted")
         if self.source.finished:
             return Status(told or "interrupted", "success" if told == "done" else "warning")
         if self.asked:

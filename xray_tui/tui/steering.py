@@ -38,6 +38,9 @@ class Steering:
         run = self._desk.steered
         if run is None:
             return
+        if run.source.kind == "replay":  # nothing is lost
+            self._ask(run, "stop")
+            return
 
         def answered(answer: str | None) -> None:
             if answer == "stop" and run.live:
@@ -75,5 +78,7 @@ class Steering:
         except OSError as error:
             self._app.notify(f"The run cannot be asked: {error}", severity="error", markup=False)
             return
-        run.asked = None if run.source.kind == "replay" else control
+        # Taken back before the engine saw it, nobody tells of either.
+        unseen = control == "resume" and run.asked == "pause" and not run.paused
+        run.asked = None if run.source.kind == "replay" or unseen else control
         self._changed()

@@ -109,7 +109,11 @@ class Field(Horizontal):
 
 
 class FormPane(VerticalScroll, can_focus=False):
-    """Six fields of the next run's settings, each with its verdict below it."""
+    """Six fields of the next run's settings, each with its verdict below it.
+
+    Args:
+        why_not: why no run can be started now; empty where one can.
+    """
 
     HELP = (
         "What the next run learns from, and how. The folder holds train/ and test/ (and perhaps val/), with "
@@ -121,10 +125,13 @@ class FormPane(VerticalScroll, can_focus=False):
     class Submitted(Message):
         """The person pressed enter in a field, or the check that they waited for has ended well."""
 
-    def __init__(self, values: NextRun, checks: Checks, **named: Any) -> None:
+    def __init__(
+        self, values: NextRun, checks: Checks, why_not: Callable[[], str] = str, **named: Any
+    ) -> None:
         super().__init__(**named)
         self._values = values
         self._checks = checks
+        self._why_not = why_not
         self._problems: dict[str, str] = {}
         self._looking = False
         self._eager = False
@@ -297,13 +304,20 @@ class FormPane(VerticalScroll, can_focus=False):
         colour = palette.error if problem else palette.success if found else palette.faint
         self.query_one(f"#{_id(path)}-verdict", Static).update(Text(harmless(problem or verdict), colour))
         self.query_one(f"#{_id(path)}").set_class(bool(problem), "-wrong")
-        foot = Text()
-        if self._problems:
+        self.show_foot()
+
+    def show_foot(self) -> None:
+        """Say whether the run can be started."""
+        palette, foot, keys = Palette.of(self.app), Text(), KeyMap.of(self.app)
+        if why := self._why_not():
+            foot.append(keys.fill(why), palette.warning)
+        elif self._problems:
             wrong = ", ".join(FIELDS[path].lower() for path in FIELDS if path in self._problems)
             foot.append("not ready: ", palette.muted).append(wrong, palette.error)
         else:
-            key = KeyMap.of(self.app).shown_key("start")
-            foot.append(f" {key} ", f"bold {palette.primary}").append("starts the run", palette.text)
+            foot.append(f" {keys.shown_key('start')} ", f"bold {palette.primary}").append(
+                "starts the run", palette.text
+            )
         foot.append("     tab ", f"bold {palette.primary}").append("goes through the fields", palette.muted)
         self.query_one("#form-foot", Static).update(foot)
 

@@ -274,7 +274,7 @@ class RowList(ScrollView, Still, Bare, can_focus=True, inherit_bindings=False):
         height, index = self.scrollable_content_region.height - 1, self._in_sight
         if height <= 0 or index is None:
             return
-        top = round(self.scroll_target_y)
+        top = round(self.scroll_y)  # where it was to scroll to may be no place of it any more
         if index < top:
             self.scroll_to(y=index, animate=False)
         elif index >= top + height:

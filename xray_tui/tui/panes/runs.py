@@ -102,7 +102,7 @@ class RunsPane(Vertical, Clear):
             run = self.shown[index]
             path = run.directory.path
             selected = colours[path.name] if path in self._selected else None
-            return run_row(run, newest, palette, selected=selected, on_desk=path == self.on_desk)
+            return run_row(run, newest, palette, selected=selected, on_desk=path.absolute() == self.on_desk)
 
         cursor = places.get(self._chosen, 0) if self._chosen else 0
         rows.show_rows(len(places), row, cursor=cursor if places else None)

@@ -129,7 +129,7 @@ A deleted run goes to the trash folder in the runs folder; nothing is erased."""
 
     def show(self, run: ShownRun | None) -> None:
         directory = run.source.directory if run is not None else None
-        before, self._on_desk = self._on_desk, directory.path if directory is not None else None
+        before, self._on_desk = self._on_desk, directory.path.absolute() if directory else None
         if self._built and before != self._on_desk:
             self._list.on_desk = self._on_desk
             self._list.lay_out()

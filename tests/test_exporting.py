@@ -147,9 +147,12 @@ def test_the_card_tells_what_it_is_and_how_it_did(
     assert LOAD_ONNX.replace("FILE", "the model.onnx") in card
 
 
-@pytest.mark.parametrize("size", [(48, 40), (38, 51), (301, 200)])
+@pytest.mark.parametrize(
+    ("size", "read"),
+    [((48, 40), "40 48"), ((38, 51), "51 38"), ((602, 480), "60 76")],  # 57 is the short side wanted
+)
 def test_the_snippet_of_the_readme_needs_none_of_this(
-    size: tuple[int, int], trained: Trained, onnx: Exported, tmp_path: Path
+    size: tuple[int, int], read: str, trained: Trained, onnx: Exported, tmp_path: Path
 ) -> None:
     snippet = next(
         code for code in re.findall(r"```python\n(.*?)```", README.read_text(), re.S) if "onnxruntime" in code
@@ -158,9 +161,11 @@ def test_the_snippet_of_the_readme_needs_none_of_this(
     shutil.copy(onnx.file, tmp_path / "model.onnx")
     film = write_image(tmp_path / "film.jpeg", size=size, seed=3)
     blocked = "import sys; sys.modules['xray_tui'] = sys.modules['torch'] = None\n"
-    said = subprocess.run(
-        [sys.executable, "-c", blocked + snippet], cwd=tmp_path, check=True, capture_output=True, text=True
-    ).stdout
+    code = [sys.executable, "-c", f"{blocked}{snippet}print(*image.size)"]
+    said, seen = subprocess.run(
+        code, cwd=tmp_path, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    assert seen == read, "a large JPEG is decoded at an eighth, as in training"
     (wanted,) = predict(trained, [film])
     found = json.loads(said.replace("'", '"'))
     assert list(found) == CLASSES

@@ -41,22 +41,39 @@ BY_HAND: Scored = (
 
 
 @pytest.mark.parametrize(
-    ("rule", "threshold"),
+    ("rule", "scores"),
     [
-        ("likeliest", None),
-        ("youden", 0.8),  # 2/4 + 4/4 = 3/4 + 3/4 = 4/4 + 2/4: the highest of equals
-        ("sensitivity:0.5", 0.8),
-        ("sensitivity:0.51", 0.6),
-        ("sensitivity:1", 0.4),
-        ("specificity:1.0", 0.8),
-        ("specificity:0.75", 0.6),
-        ("specificity:.5", 0.4),
-        ("specificity:0.0", 0.2),
+        ("youden", (0.8, 0.7)),  # 2/4 + 4/4 = 3/4 + 3/4 = 4/4 + 2/4: the highest of equals
+        ("sensitivity:0.5", (0.8, 0.7)),
+        ("sensitivity:0.51", (0.6, 0.5)),
+        ("sensitivity:1", (0.4, 0.3)),
+        ("specificity:1.0", (0.8, 0.7)),
+        ("specificity:0.75", (0.6, 0.5)),
+        ("specificity:.5", (0.4, 0.3)),
+        ("specificity:0.0", (0.2, 0.2)),  # the lowest: no score is below
     ],
 )
-def test_rules_by_hand(rule: str, threshold: float | None) -> None:
-    expected = threshold if threshold is None else float(np.float32(threshold))
-    assert metrics.operating_threshold(rule, *BY_HAND) == expected
+def test_rules_by_hand(rule: str, scores: tuple[float, float]) -> None:
+    odds = np.prod([score / (1 - score) for score in scores]) ** 0.5
+    assert metrics.operating_threshold(rule, *BY_HAND) == pytest.approx(odds / (1 + odds), rel=1e-6)
+    assert metrics.operating_threshold("likeliest", *BY_HAND) is None
+
+
+def test_a_score_that_is_computed_once_more_stays_on_its_side() -> None:
+    scores, is_positive = BY_HAND
+    again = np.concatenate([scores * np.float32(1 - 1e-3), scores * np.float32(1 + 1e-3)])
+    for rule in ("youden", "sensitivity:0.75", "specificity:0.75"):
+        threshold = metrics.operating_threshold(rule, scores, is_positive)
+        assert threshold is not None
+        assert ((again >= threshold).reshape(2, -1) == (scores >= threshold)).all()
+
+
+@pytest.mark.parametrize("scores", [(0.0, 1.0), (0.0, 1e-30), (1 - 6e-8, 1.0)])
+def test_thresholds_at_the_ends(scores: tuple[float, float]) -> None:
+    images = np.array(scores, np.float32), np.array([False, True])
+    threshold = metrics.operating_threshold("sensitivity:1", *images)
+    assert threshold is not None
+    assert rates(images, threshold) == (1.0, 1.0)
 
 
 def test_what_no_threshold_gives() -> None:
@@ -64,7 +81,8 @@ def test_what_no_threshold_gives() -> None:
     assert metrics.operating_threshold("specificity:0.5", scores, is_positive) is None
     below = np.array([0.5, 0.7, 0.9], np.float32)
     threshold = metrics.operating_threshold("specificity:0.5", below, is_positive)
-    assert threshold == np.nextafter(np.float32(0.9), np.float32(1)), "none is called"
+    assert threshold is not None
+    assert 0.9 < threshold < 1, "none is called"
 
 
 @pytest.mark.parametrize("rule", ["youden", "sensitivity:0.9", "specificity:0.9"])
@@ -89,7 +107,8 @@ def test_the_highest_threshold_that_is_sensitive_enough(images: Scored, wanted: 
     threshold = metrics.operating_threshold(f"sensitivity:{wanted}", *images)
     assert threshold is not None
     assert rates(images, threshold)[0] >= wanted
-    higher = images[0][images[0] > threshold]
+    called = images[0][images[0] >= threshold]
+    higher = called[called > called.min()] if called.size else called
     if wanted > 0 and higher.size:
         assert rates(images, float(higher.min()))[0] < wanted
 

@@ -17,7 +17,9 @@ from PIL import Image, ImageOps
 
 network = onnxruntime.InferenceSession("FILE")
 card = json.loads(network.get_modelmeta().custom_metadata_map["xray_tui"])
-side, image = card["image_size"], ImageOps.exif_transpose(Image.open("film.jpeg")).convert("L")
+side, image = card["image_size"], Image.open("film.jpeg")
+image.draft("L", [card["resize"]] * 2)  # a large JPEG: a half of it, a quarter or an eighth
+image = ImageOps.exif_transpose(image).convert("L")
 box = [(edge + sign * min(image.size) * side / card["resize"]) / 2 for sign in (-1, 1) for edge in image.size]
 pixels = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box))[None, None]
 print(dict(zip(card["classes"], network.run(None, {"images": pixels})[0][0].tolist())))
@@ -31,7 +33,9 @@ from PIL import Image, ImageOps
 extra = {"xray_tui.json": ""}
 network = torch.export.load("FILE", extra_files=extra).module()
 card = json.loads(extra["xray_tui.json"])
-side, image = card["image_size"], ImageOps.exif_transpose(Image.open("film.jpeg")).convert("L")
+side, image = card["image_size"], Image.open("film.jpeg")
+image.draft("L", [card["resize"]] * 2)  # a large JPEG: a half of it, a quarter or an eighth
+image = ImageOps.exif_transpose(image).convert("L")
 box = [(edge + sign * min(image.size) * side / card["resize"]) / 2 for sign in (-1, 1) for edge in image.size]
 pixels = np.array(image.resize((side, side), Image.Resampling.BILINEAR, box))[None, None]
 print(dict(zip(card["classes"], network(torch.from_numpy(pixels))[0].tolist())))

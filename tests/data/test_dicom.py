@@ -45,6 +45,41 @@ def test_monochrome1_is_inverted(tmp_path: Path) -> None:
     assert inverted == [255, 127, 0]
 
 
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed"])
+@pytest.mark.parametrize("window", [{}, {"WindowCenter": 2040, "WindowWidth": 4081}], ids=["", "window"])
+def test_padding_is_background_and_sets_no_range(
+    tmp_path: Path, kind: str, signed: bool, window: dict[str, int]
+) -> None:
+    low, fill = (-4000, -32768) if signed else (0, 65535)
+    pixels = STORED.astype(np.int16 if signed else np.uint16) + np.array(
+        low, np.int16 if signed else np.uint16
+    )
+    pixels[0, :8] = fill  # the eight darkest
+    darkest, brightest = low + 128, low + 4080
+    if window:
+        window = window | {"WindowCenter": window["WindowCenter"] + low}
+    found = shown(
+        tmp_path,
+        pixels,
+        fill,
+        darkest,
+        brightest,
+        PixelPaddingValue=fill,
+        PhotometricInterpretation=kind,
+        **window,
+    )
+    ends = (8, 255) if window else (0, 255)
+    assert found == [0, *(255 - end if kind == "MONOCHROME1" else end for end in ends)]
+
+
+def test_padding_may_be_a_range(tmp_path: Path) -> None:
+    limits = {"PixelPaddingValue": 4000, "PixelPaddingRangeLimit": 4080}
+    assert shown(tmp_path, STORED, 0, 3984, 4000, 4080, **limits) == [0, 255, 0, 0]
+    everything = {"PixelPaddingValue": 0, "PixelPaddingRangeLimit": 4080}
+    assert shown(tmp_path, STORED, 0, 4080, **everything) == [0, 0]
+
+
 @pytest.mark.parametrize(
     ("function", "expected"),
     [

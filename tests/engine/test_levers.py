@@ -90,12 +90,16 @@ def test_all_levers_together_and_a_resumed_run_is_the_same(
             assert all(torch.equal(one[key], other[key]) for key in one), (place, name)
 
 
+class _Piece(nn.Sequential):
+    """Cannot be cut."""
+
+
 def test_what_has_no_groups_is_not_unfrozen_group_by_group(
     chest: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def of_one_piece(name: str, weights: str, *, seed: int, image_size: int = 32) -> Backbone:
         found = tiny_backbone(name, weights, seed=seed, image_size=image_size)
-        return replace(found, body=nn.Sequential(found.body))
+        return replace(found, body=nn.Sequential(_Piece(*found.body.children())))
 
     monkeypatch.setattr(plan, "load_backbone", of_one_piece)
     with pytest.raises(UserError, match="no groups to unfreeze one by one"):

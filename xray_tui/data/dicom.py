@@ -33,6 +33,7 @@ _DEPTH = ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "Plan
 _LOOKS = (
     *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
     *("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
+    *("PixelPaddingValue", "PixelPaddingRangeLimit"),
 )
 _PIXELS = ("PixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 _GREY = ("MONOCHROME1", "MONOCHROME2")
@@ -163,9 +164,13 @@ def _grey(found: "Dataset", header: "Dataset") -> NDArray[np.uint8]:
     stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
     codes = np.arange(2 ** (8 * stored.itemsize), dtype=np.uint32)
     unsigned = codes.astype(f"u{stored.itemsize}")
-    table = _seen(found, unsigned.view(stored.dtype).astype(np.float64), stored)
+    values = unsigned.view(stored.dtype).astype(np.float64)
+    padding = _padding(found, values)
+    film = stored[~padding[stored.view(unsigned.dtype)]]
+    table = _seen(found, values, film if film.size else stored)
     if header.PhotometricInterpretation == "MONOCHROME1":
         table = 1 - table
+    table[padding] = 0
     eight: NDArray[np.uint8] = np.rint(255 * table).astype(np.uint8)
     shown: NDArray[np.uint8] = eight[stored.view(unsigned.dtype)]
     return shown
@@ -226,7 +231,7 @@ def _seen(found: "Dataset", values: NDArray[np.float64], stored: NDArray[Any]) -
 
     Args:
         values: in the order of their codes.
-        stored: the pixels.
+        stored: the pixels that are of the film.
     """
     little_endian = found.original_encoding[1] is not False
     if found.get("ModalityLUTSequence"):
@@ -248,6 +253,24 @@ def _seen(found: "Dataset", values: NDArray[np.float64], stored: NDArray[Any]) -
     shown = values[np.arange(int(stored.min()), int(stored.max()) + 1)]  # -1 has the last code
     low, high = float(shown.min()), float(shown.max())
     return np.clip((values - low) / max(high - low, 1e-12), 0, 1)
+
+
+def _padding(found: "Dataset", values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which stored values are no film but what fills the image up (DICOM PS3.3 C.7.5.1.1.2): background."""
+    ends = [_number(found, name) for name in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+    if ends[0] is None:
+        return np.zeros(len(values), np.bool_)
+    # The codes of both: a negative value may be told as one without a sign.
+    told = [values[end % len(values)] for end in ends if end is not None]
+    padding: NDArray[np.bool_] = (values >= min(told)) & (values <= max(told))
+    return padding
+
+
+def _number(found: "Dataset", name: str) -> int | None:
+    value = found.get(name)
+    if isinstance(value, bytes):  # of one of two kinds, and the file does not tell which
+        return int.from_bytes(value, "little" if found.original_encoding[1] is not False else "big")
+    return None if value in (None, "") else int(value)
 
 
 def _window(values: NDArray[np.float64], centre: float, width: float, function: str) -> NDArray[np.float64]:

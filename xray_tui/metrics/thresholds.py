@@ -1,6 +1,8 @@
-"""Where positive is called from: a threshold is always one of the scores, as float32 has it.
+"""Where positive is called from.
 
-An image whose score is the threshold or more is called positive, as :func:`predicted_at` does.
+An image whose score is the threshold or more is called positive, as :func:`predicted_at` does. A threshold
+lies halfway between two scores, in logits: computed once more, in another batch or another precision, a
+score differs in its last bits, and an image whose own score were the threshold might change sides.
 """
 
 from dataclasses import dataclass
@@ -9,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xray_tui.metrics.ranking import can_rank
+
+_LEAST = 1e-12
+"""Of a probability, for its logit: one of exactly 0 has none."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,25 @@ class _Ladder:
         # Divisions of counts, as a rate is: a wanted 0.95 is met by 19 of 20.
         return cls(np.append(above, ranked[last]), called / called[-1], (alarms[-1] - alarms) / alarms[-1])
 
+    def between(self, rung: int) -> float:
+        """What calls the same images as that threshold, halfway to the next lower score; of the lowest there
+        is none."""
+        own = self.thresholds[rung]
+        if rung + 1 == len(self.thresholds):
+            return float(own)
+        lower = self.thresholds[rung + 1]
+        upper = own if rung or lower >= 1 else np.float32(1)
+        ends = np.clip(np.array([lower, upper], np.float64), _LEAST, 1 - _LEAST)
+        odds = np.sqrt(np.prod(ends / (1 - ends)))
+        middle = np.float32(odds / (1 + odds))
+        return float(middle if lower < middle <= upper else upper)
+
 
 def youden(scores: NDArray[np.float32], is_positive: NDArray[np.bool_]) -> float | None:
     """The threshold with the largest sensitivity + specificity - 1 (Youden 1950); the highest of equals.
 
     Args:
-        scores: (N,), higher means more positive; images at the threshold or above are called positive.
+        scores: (N,), probabilities; images at the threshold or above are called positive.
         is_positive: (N,).
     """
     ladder = _Ladder.of(scores, is_positive)
@@ -45,7 +63,7 @@ def youden(scores: NDArray[np.float32], is_positive: NDArray[np.bool_]) -> float
         return None
     # Not the first, which calls none: it is no better than the last, which calls all.
     together = (ladder.sensitivity + ladder.specificity)[1:]
-    return float(ladder.thresholds[1:][np.argmax(together)])
+    return ladder.between(1 + int(np.argmax(together)))
 
 
 def operating_threshold(
@@ -57,7 +75,7 @@ def operating_threshold(
         rule: as the setting ``evaluation.operating_point`` has it: ``likeliest``, ``youden``,
             ``sensitivity:X`` (the highest threshold whose sensitivity is X or more) or ``specificity:X``
             (the lowest whose specificity is X or more).
-        scores: (N,), higher means more positive.
+        scores: (N,), probabilities.
         is_positive: (N,).
 
     Returns:
@@ -78,8 +96,8 @@ def operating_threshold(
     if ladder is None:
         return None
     if name == "sensitivity":
-        return float(ladder.thresholds[np.argmax(ladder.sensitivity >= float(wanted))])
-    lowest = float(ladder.thresholds[np.flatnonzero(ladder.specificity >= float(wanted))[-1]])
+        return ladder.between(int(np.argmax(ladder.sensitivity >= float(wanted))))
+    lowest = ladder.between(int(np.flatnonzero(ladder.specificity >= float(wanted))[-1]))
     return lowest if lowest <= 1 else None
 
 

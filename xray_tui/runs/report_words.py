@@ -111,9 +111,9 @@ def limits(started: RunStarted, record: RunRecord, judged: Sequence[Judged]) -> 
         found.append("There are no numbers of images that had no part in choosing.")
     found += [
         "All images are of one data folder: what another hospital, device or age would give is not known.",
-        "Labels are what the folders say; nobody checked them here.",
-        "Which images are of one patient is known from file names alone"
-        + ("; an image whose name tells none counts as a patient." if started.patients else "."),
+        "Labels are what the data folder says; nobody checked them here.",
+        "Which images are of one patient is known only from file names, a table's column or DICOM headers; an "
+        "image of which nothing tells it counts as a patient.",
         "It is one run with one seed: intervals tell of the images, not of the chance in training.",
     ]
     if limit := started.settings.get("data", {}).get("limit"):

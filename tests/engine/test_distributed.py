@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim import SGD
+from torch.optim import SGD, Adam
 
 from tests.conftest import write_folder
 from tests.engine.conftest import SMALL, essence, resume
@@ -28,6 +28,7 @@ from xray_tui.engine.batches import Batches
 from xray_tui.engine.controls import Controls
 from xray_tui.engine.distributed import Ranks
 from xray_tui.engine.features import Features
+from xray_tui.engine.guard import Guard
 from xray_tui.engine.objective import Objective
 from xray_tui.engine.passes import Passes
 from xray_tui.engine.reading import Reader
@@ -207,6 +208,27 @@ def test_steps_are_those_of_one_process(ways: dict[int, list[dict[str, Any]]]) -
             np.testing.assert_allclose(value, alone[name], rtol=1e-4, atol=1e-5, err_msg=name)
     for name, value in ways[3][0]["parameters"].items():
         assert all(np.array_equal(value, found["parameters"][name]) for found in ways[3]), name
+
+
+def one_step(world: World) -> tuple[bool, list[float]]:
+    """Of a rank 1 whose images are so far off that the variance overflows, and the loss does not."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 2)).train()
+    optimizer = Adam(model.parameters(), lr=0.1, fused=True)
+    guard = Guard(model, optimizer, world)
+    guard.begin()
+    images = torch.tensor([[1.0, 2.0], [3.0, 5.0]]) * (1e20 if world.rank else 1)
+    loss = model(images).sum() / 4
+    loss.backward()
+    parameters = list(model.parameters())
+    left_out = guard.step(world.add_up(loss, parameters), parameters)
+    return bool(left_out), [value for parameter in parameters for value in parameter.flatten().tolist()]
+
+
+def test_all_ranks_leave_out_what_one_of_them_must() -> None:
+    one, other = in_ranks(2, one_step)
+    assert one == other
+    assert one[0]
 
 
 # The whole recipe, through what the command calls.

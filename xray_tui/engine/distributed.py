@@ -103,6 +103,13 @@ class Ranks(World):
         whole: Tensor = pieces[0]
         return whole.view(())
 
+    def of_any(self, flag: Tensor) -> Tensor:
+        if flag.is_cuda:  # what SyncBatchNorm computes is the same in all
+            return flag
+        found = flag.to(torch.uint8)
+        dist.all_reduce(found, dist.ReduceOp.MAX)
+        return found.bool()
+
     def gather(self, mine: Tensor, shares: Sequence[int]) -> Tensor:
         pieces = [mine.new_empty((images, *mine.shape[1:])) for images in shares]
         pieces[self.rank] = mine.contiguous()

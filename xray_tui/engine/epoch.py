@@ -94,7 +94,7 @@ def train_epoch(
     """
     model.train()
     parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
-    guard = Guard(model, optimizer)
+    guard = Guard(model, optimizer, world)
     try:
         for number, batch in enumerate(times.waiting("waiting for batches", batches), so_far.batches):
             guard.begin()

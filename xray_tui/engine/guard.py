@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
+from xray_tui.engine.world import ALONE, World
+
 _LAG = 2
 """Batches that a GPU may be behind the host when it is asked."""
 
@@ -35,10 +37,12 @@ class Guard:
     Args:
         model: in the mode of the pass.
         optimizer: a fused Adam.
+        world: whose ranks leave a batch out together.
     """
 
-    def __init__(self, model: nn.Module, optimizer: Optimizer) -> None:
+    def __init__(self, model: nn.Module, optimizer: Optimizer, world: World = ALONE) -> None:
         self._optimizer = optimizer
+        self._world = world
         learning = (module for module in model.modules() if module.training)
         self._statistics = [buffer for module in learning for buffer in module.buffers(recurse=False)]
         self._before = [statistic.clone() for statistic in self._statistics]
@@ -65,6 +69,7 @@ class Guard:
         # An image may be so far off that its variance overflows, and the loss does not.
         moved = [statistic for statistic in self._statistics if statistic.is_floating_point()]
         left_out = (loss.detach() + get_total_norm([*gradients, *moved])).isfinite().logical_not()
+        left_out = self._world.of_any(left_out)
         self._optimizer.found_inf = left_out.float()  # type: ignore[attr-defined]
         self._optimizer.step()
         for before, statistic in zip(self._before, self._statistics, strict=True):

@@ -77,6 +77,10 @@ class World:
         """Make gradients those of the whole batch; the loss of the whole batch is returned."""
         return loss
 
+    def of_any(self, flag: Tensor) -> Tensor:
+        """Whether a batch's flag is set in any rank, where their BatchNorms see other images: bool ()."""
+        return flag
+
     def gather(self, mine: Tensor, shares: Sequence[int]) -> Tensor:
         """What all ranks have made of their images, one below the other.
 

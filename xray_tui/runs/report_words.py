@@ -112,8 +112,8 @@ def limits(started: RunStarted, record: RunRecord, judged: Sequence[Judged]) -> 
     found += [
         "All images are of one data folder: what another hospital, device or age would give is not known.",
         "Labels are what the data folder says; nobody checked them here.",
-        "Which images are of one patient is known only from file names, a table's column or DICOM headers; an "
-        "image of which nothing tells it counts as a patient.",
+        "Which images are of one patient is known only from file names, a table's column or DICOM headers; "
+        "an image of which none tells it is a patient of its own.",
         "It is one run with one seed: intervals tell of the images, not of the chance in training.",
     ]
     if limit := started.settings.get("data", {}).get("limit"):

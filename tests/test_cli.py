@@ -122,7 +122,7 @@ def test_runs_list_and_show(call: Call, chest: Path) -> None:
         ),
         (["runs", "show", "zzz"], "error: no run 'zzz'"),
         (["watch"], "error: no runs in runs"),
-        (["resume"], "error: no runs in runs"),
+        (["resume"], "error: no interrupted run in runs"),
         (["resume", "zzz"], "error: no run 'zzz'"),
         (["watch", "--replay", "fast"], "error: "),
     ],

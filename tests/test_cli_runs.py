@@ -2,16 +2,23 @@
 
 import io
 import json
+import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.runs.making import NOON, keep, validated
 from xray_tui.cli import main
+from xray_tui.errors import UserError
 from xray_tui.runs.directory import RunDirectory, list_runs
+from xray_tui.runs.index import find_resumable
+from xray_tui.runs.state import State, Status
 
 GOOD = [True] * 37 + [False] * 3
 POOR = [True] * 25 + [False] * 15
@@ -225,3 +232,54 @@ def test_looking_at_runs_imports_no_torch(tmp_path: Path, arguments: list[str], 
         check=False,
     )
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_a_runs_folder_may_lie_at_home(
+    call: Call, two: tuple[RunDirectory, RunDirectory], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path / "runs")
+    for given in (("--runs-dir", "~/runs"), ()):
+        assert two[0].name in call("list", *given)[1]
+        monkeypatch.setenv("XRAY_TUI_RUNS_DIR", "~/runs")
+
+
+def test_the_environment_names_no_run(
+    call: Call, two: tuple[RunDirectory, RunDirectory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XRAY_TUI_NAME", "other")
+    code, _, err = call("rename", two[0].name)
+    assert code == 2
+    assert "NAME requires an argument" in err
+
+
+def test_a_device_or_a_pipe_is_not_replaced(
+    call: Call, two: tuple[RunDirectory, RunDirectory], tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "nothing.csv").symlink_to("/dev/null")
+    for name, kind in (("pipe.csv", "a named pipe"), ("nothing.csv", "a device")):
+        code, _, err = call("export", name)
+        assert code == 2
+        assert f"cannot write {name}: it is {kind}" in err
+    assert (tmp_path / "pipe.csv").is_fifo()
+
+
+def test_the_newest_run_that_can_go_on_is_found(tmp_path: Path) -> None:
+    names: dict[str, str] = {}
+    stati: tuple[Status, ...] = ("failed", "interrupted", "running", "done")
+    for number, status in enumerate(stati):
+        run = validated(tmp_path, GOOD, at=NOON + 60 * number)
+        (run.checkpoints / "last.safetensors").touch()
+        living = (os.getpid(), socket.gethostname(), time.time())
+        pid, host, heartbeat = living if status == "running" else (1, "elsewhere", 0.0)
+        told = State(status=status, pid=pid, host=host, heartbeat=heartbeat)
+        run.state.write_bytes(msgspec.json.encode(told))
+        names[status] = run.name
+    found = find_resumable(tmp_path)
+    assert found.name == names["interrupted"]
+    (found.checkpoints / "last.safetensors").unlink()
+    assert find_resumable(tmp_path).name == names["failed"]
+    (tmp_path / names["failed"] / "checkpoints" / "last.safetensors").unlink()
+    with pytest.raises(UserError, match="no interrupted run"):
+        find_resumable(tmp_path)

@@ -160,7 +160,7 @@ def resume(
     """Go on exactly where an interrupted run stopped; end with the published table.
 
     Args:
-        run: what the run is called, its folder, or how that begins (default: the newest).
+        run: what the run is called, its folder, or how that begins (default: the newest interrupted one).
         json: print each new event as a line of JSON instead.
         take_over: for the process that a run is handed over to.
     """
@@ -168,12 +168,12 @@ def resume(
     from xray_tui.engine.distributed import join
     from xray_tui.runs.claim import check_resumable
     from xray_tui.runs.follow import read
-    from xray_tui.runs.index import find
+    from xray_tui.runs.index import find, find_resumable
 
     with join() as world:
         if not world.main:
             return see_another_through(world)
-        directory = find(runs_dir, run)
+        directory = find_resumable(runs_dir) if run is None else find(runs_dir, run)
         check_resumable(directory, handed_over=take_over)
         begin = partial(launch.resume, directory, take_over=take_over, world=world)
         return see_through(begin, world, json=json, past=read(directory), has_terminal=not take_over)
@@ -231,8 +231,9 @@ def board(*, port: int | None = None, host: str = "127.0.0.1", runs_dir: RunsDir
         host: the address to listen on; any but this machine's own lets others see radiographs and results.
     """
     from xray_tui.board.server import Board
+    from xray_tui.files import state_folder
 
-    server = Board(runs_dir, runs_dir / "tensorboard.log", port, host)
+    server = Board(runs_dir, state_folder() / "tensorboard.log", port, host)
     if exposed := server.exposed:
         talk(
             f"warning: with --host {host} everybody on that network sees the radiographs and the results of "

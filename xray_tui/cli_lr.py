@@ -106,7 +106,7 @@ def _weights_of(run: str, stages: list[Stage], settings: Settings) -> Path:
 
     if "unfrozen" not in stages:
         raise UserError("--run: the frozen stage begins with a new head", "use --stage unfrozen, or no --run")
-    directory = find(Path(settings.run.runs_dir), run)
+    directory = find(Path(settings.run.runs_dir).expanduser(), run)
     kept = config.load_kept(directory.config).model
     if (kept.backbone, kept.hidden) != (settings.model.backbone, settings.model.hidden):
         raise UserError(

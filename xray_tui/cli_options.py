@@ -1,11 +1,11 @@
 """The options that several commands share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, ArgumentCollection, Parameter, Token
+from cyclopts import App, Argument, ArgumentCollection, Parameter, Token
 from cyclopts.config import Env
 
 from xray_tui import config, settings_file
@@ -125,10 +125,16 @@ class RunOptions:
 
 
 class Environment(Env):
-    """Options from ``XRAY_TUI_…`` variables; notes in ``from_environment`` which ones those were."""
+    """Options from ``XRAY_TUI_…`` variables; notes in ``from_environment`` which ones those were.
+
+    What is named without an option (a run, a folder of data) is of this command line alone.
+    """
 
     def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
         super().__call__(app, commands, arguments)
+        for argument in arguments:
+            meant = [token for token in argument.tokens if self._is_meant(token, argument)]
+            argument.tokens[:] = map(self._read, meant)
         note = next((argument for argument in arguments if argument.name == "--from-environment"), None)
         if note is None:
             return
@@ -136,6 +142,19 @@ class Environment(Env):
             if any(token.source == self.source for token in argument.tokens):
                 name = argument.name.removeprefix("--").replace("-", "_")
                 note.append(Token(value=name, source=self.source, index=len(note.tokens)))
+
+    def _is_meant(self, token: Token, argument: Argument) -> bool:
+        return token.source != self.source or argument.name.startswith("-")
+
+    def _read(self, token: Token) -> Token:
+        """``XRAY_TUI_NO_EXPLAIN=1`` is ``--no-explain``, and cyclopts reads it as ``--explain``."""
+        no = token.source == self.source and (token.keyword or "").startswith(f"{self.prefix}NO_")
+        return token.evolve(value=_OPPOSITE.get(token.value.lower(), token.value)) if no else token
+
+
+_OPPOSITE = dict.fromkeys(("1", "true", "yes", "on"), "false") | dict.fromkeys(
+    ("0", "false", "no", "off"), "true"
+)
 
 
 def runs_folder_of_user(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -149,7 +168,11 @@ def runs_folder_of_user(app: App, commands: tuple[str, ...], arguments: Argument
         option.append(Token(keyword="run.runs_dir", value=loaded.settings.run.runs_dir, source=str(file)))
 
 
-RunsDir = Annotated[Path, Parameter(help=describe("run.runs_dir"))]
+def _expanded(type_: object, tokens: Sequence[Token]) -> Path:
+    return Path(tokens[0].value).expanduser()
+
+
+RunsDir = Annotated[Path, Parameter(help=describe("run.runs_dir"), converter=_expanded)]
 RUNS = Path("runs")
 Ascii = Annotated[
     bool | None,

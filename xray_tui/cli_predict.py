@@ -12,6 +12,7 @@ from xray_tui.cli_headless import signals
 from xray_tui.cli_options import RUNS, RunsDir
 from xray_tui.errors import UserError
 from xray_tui.files import replacing
+from xray_tui.regular_files import check_replaceable
 from xray_tui.talking import talk
 
 Format = Literal["table", "csv", "jsonl"]
@@ -109,8 +110,7 @@ def _written(path: Path | None) -> Iterator[TextIO | None]:
     if path is None:
         yield None
         return
-    if path.is_dir():
-        raise UserError(f"cannot write {path}: it is a folder", "name a file with --output")
+    check_replaceable(path)
     try:
         with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
             yield file

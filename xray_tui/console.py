@@ -25,6 +25,7 @@ from xray_tui.events import (
     TestUnsealed,
     Warning,
 )
+from xray_tui.printing import results_console
 from xray_tui.runs.index import Summary
 from xray_tui.runs.record import RunRecord
 from xray_tui.words import SELECTED_ON_TEST, count, duration, harmless, looked_at, number, percent
@@ -161,7 +162,7 @@ class ConsoleReporter:
 
     def print_results(self) -> None:
         """The published table, then test."""
-        out = Console(highlight=False)
+        out = results_console()
         table = Table(*_PUBLISHED, box=None, pad_edge=False)
         best = self._record.best
         for e in self._record.epochs:

@@ -1,6 +1,5 @@
 """A checked data folder without a screen: progress on standard error, the report on standard output."""
 
-import sys
 from collections.abc import Iterator
 
 import msgspec
@@ -21,11 +20,11 @@ from rich.text import Text
 from xray_tui.data.checks import DataReport, RoleCount, sizes_in_words
 from xray_tui.data.fetching import Listener
 from xray_tui.data.findings import MARKS, Finding, Severity
+from xray_tui.printing import results_console
 from xray_tui.words import bytes_in_words, count, harmless, percent
 
 _STYLES: dict[Severity, str] = {"spoils": "bold red", "look": "bold yellow", "note": "bold"}
 _BAR = 24
-_FILE_WIDTH = 160
 _MOST_GROUPS = 3
 _MOST_FILES = 2
 
@@ -101,7 +100,7 @@ def print_json(report: DataReport) -> None:
 
 def print_report(report: DataReport) -> None:
     """The report for a person; where no terminal sets a width, as wide as file names need."""
-    out = Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
+    out = results_console()
     out.print(Text(harmless(report.root), "bold"), soft_wrap=True)
     out.print(Text(harmless(f"{count(report.files)} images; split {report.split_note}")))
     out.print()

@@ -1,6 +1,5 @@
 """What the doctor found, on standard output; what it is about, on standard error."""
 
-import sys
 from collections.abc import Iterable
 
 import msgspec
@@ -11,6 +10,7 @@ from rich.text import Text
 
 from xray_tui.doctor.checks import MARKS, Check, Placed, Verdict, worst
 from xray_tui.drawing.ascii import in_ascii
+from xray_tui.printing import results_console
 from xray_tui.words import harmless
 
 _STYLES: dict[Verdict, str] = {
@@ -20,7 +20,6 @@ _STYLES: dict[Verdict, str] = {
     "problem": "bold red",
 }
 _NAME_WIDTH = 15
-_FILE_WIDTH = 160
 _VERDICTS: dict[Verdict, str] = {
     "ok": "All is well.",
     "note": "All is well.",
@@ -38,7 +37,7 @@ class DoctorPrinter:
 
     def __init__(self, *, ascii_only: bool) -> None:
         # Where no terminal sets a width, as wide as paths need.
-        self._out = Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
+        self._out = results_console()
         self._ascii_only = ascii_only
         self._section = ""
         self._waiting: Status | None = None

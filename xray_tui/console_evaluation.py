@@ -5,18 +5,20 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import msgspec
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from xray_tui import metrics
 from xray_tui.metrics import Metrics
+from xray_tui.printing import results_console
 from xray_tui.runs.evaluated import Evaluated, to_tree
 from xray_tui.words import ABSENT, SELECTED_ON_TEST, count, harmless, looked_at, number, percent
 
 if TYPE_CHECKING:
     from xray_tui.trained import Trained
 
+_WIDEST = 1000
+"""In a file: a number is not cut, however many classes there are."""
 _NAMES = {"auc": "AUC", "f1": "F1", "mcc": "MCC", "brier": "Brier score"}
 _IN_PERCENT = ("accuracy", "balanced_accuracy", "sensitivity", "specificity")
 
@@ -28,7 +30,7 @@ def print_json(found: Evaluated) -> None:
 
 def print_evaluated(found: Evaluated) -> None:
     """A table for a person."""
-    out = Console(highlight=False)
+    out = results_console(_WIDEST)
     for line in _about(found):
         out.print(escape(harmless(line)), soft_wrap=True)
     table = Table(

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from rich.console import Console
 from rich.table import Table
 
 from xray_tui import events
 from xray_tui.console import Bar, warning_line
 from xray_tui.events import PRUNER, Event, Warning
+from xray_tui.printing import results_console
 from xray_tui.sweep.findings import Findings
 from xray_tui.sweep.space import Metric, Value
 from xray_tui.sweep.study import Tried
@@ -71,7 +71,7 @@ class SweepReporter:
 
 def print_findings(found: Findings) -> None:
     """The best trials beside each other, what mattered, how many were tried, where the best one is kept."""
-    out = Console(highlight=False, markup=False)
+    out = results_console(markup=False)
     if found.ranked:
         out.print(_best_table(found))
         if found.selected_on_test:

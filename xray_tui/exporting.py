@@ -22,6 +22,7 @@ import xray_tui
 from xray_tui.errors import UserError
 from xray_tui.exported_card import card
 from xray_tui.models.weights import first_line
+from xray_tui.regular_files import check_replaceable
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.trained import Trained, load
 
@@ -100,6 +101,7 @@ def export(
             be exported, or the folder cannot be written.
     """
     _check_extra(form)
+    check_replaceable(output)
     if not output.parent.is_dir():
         raise UserError(f"there is no folder {output.parent}", "make it, or name another file with --output")
     places = [output, output.with_name(f"{output.name}.md")]

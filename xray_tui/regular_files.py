@@ -11,6 +11,8 @@ import stat
 from io import BufferedReader, FileIO
 from pathlib import Path
 
+from xray_tui.errors import UserError
+
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
@@ -37,6 +39,20 @@ class NotRegular(OSError):
 def kind_of(mode: int) -> str:
     """What a mode of ``stat`` is, in words."""
     return _KINDS.get(stat.S_IFMT(mode), "no regular file")
+
+
+def check_replaceable(path: Path) -> None:
+    """Before what a person named is replaced by a file. A link is replaced, not followed.
+
+    Raises:
+        UserError: it is, or leads to, a folder, a device, a pipe or a socket.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # there is nothing; else whoever writes is told why that cannot be
+        return
+    if not stat.S_ISREG(mode):
+        raise UserError(f"cannot write {path}: it is {kind_of(mode)}", "name a file")
 
 
 def open_regular(path: Path, *, follow: bool = True, buffer_bytes: int = 1 << 16) -> BufferedReader:

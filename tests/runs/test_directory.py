@@ -48,6 +48,16 @@ def test_find(tmp_path: Path) -> None:
         RunDirectory.find(tmp_path, old.name[:8])
     with pytest.raises(UserError, match="no run 'zzz'"):
         RunDirectory.find(tmp_path, "zzz")
+    with pytest.raises(UserError, match="its name is empty"):
+        RunDirectory.find(tmp_path, "")  # as of a shell's variable that is not set
+
+
+def test_the_folder_one_is_in_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = RunDirectory.create(config.load({"run.runs_dir": str(tmp_path)}))
+    monkeypatch.chdir(made.path)
+    assert RunDirectory.find(Path("runs"), ".").name == made.name
+    monkeypatch.chdir(made.checkpoints)
+    assert RunDirectory.find(Path("runs"), "..").name == made.name
 
 
 def test_requests_are_taken_once_and_in_order(tmp_path: Path) -> None:

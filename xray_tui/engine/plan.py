@@ -115,6 +115,9 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False, world: Worl
     cache = settings.data.cache
     if cache not in ("auto", "off"):
         cache = str(Path(cache).expanduser().absolute())
+    weights = settings.model.weights
+    if weights not in ("auto", "none"):
+        weights = str(Path(weights).expanduser().absolute())
     resolved = config.replace(
         settings,
         {
@@ -123,6 +126,7 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False, world: Worl
             "data.positive": positive,
             "training.augment_views": views,
             "data.cache": cache,
+            "model.weights": weights,
             "hardware.device": chosen.settings.device,
             "hardware.precision": chosen.settings.precision,
             "hardware.threads": chosen.settings.threads,

@@ -26,7 +26,10 @@ class Claim:
 
     def __init__(self, directory: RunDirectory, patience_seconds: float = _PATIENCE_SECONDS) -> None:
         is_new = not directory.journal.exists()
-        self.journal = directory.journal.open("ab", buffering=0)
+        try:
+            self.journal = directory.journal.open("ab", buffering=0)
+        except OSError as error:
+            raise UserError(f"cannot write into {directory.path}: {error.strerror}") from None
         if is_new:
             keep_names(directory.path)
         deadline = time.monotonic() + patience_seconds

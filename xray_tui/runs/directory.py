@@ -150,6 +150,8 @@ class RunDirectory:
             UserError: there is none, or more than one begins like that.
         """
         runs = list_runs(runs_dir)
+        if name == "":
+            raise UserError("no run is named: its name is empty", "see `xray-tui runs list`")
         if name is None:
             if not runs:
                 raise UserError(
@@ -158,7 +160,7 @@ class RunDirectory:
             return runs[0]
         for path in (Path(name), runs_dir / name):
             if _has_settings(path):
-                return cls(path)
+                return cls(path if path.name not in ("", "..") else path.resolve())
         matching = [run for run in runs if run.name.startswith(name)]
         if len(matching) == 1:
             return matching[0]

@@ -113,6 +113,19 @@ def find(runs_dir: Path, name: str | None = None) -> RunDirectory:
         raise
 
 
+def find_resumable(runs_dir: Path) -> RunDirectory:
+    """The newest run that was cut short; neither one that lives nor one that a sweep gave up.
+
+    Raises:
+        UserError: there is none.
+    """
+    for found in summaries(runs_dir):
+        checkpoint = found.directory.checkpoints / "last.safetensors"
+        if found.status in ("interrupted", "failed") and checkpoint.is_file():
+            return found.directory
+    raise UserError(f"no interrupted run in {runs_dir}", "see `xray-tui runs list`, or name --runs-dir")
+
+
 def summary(directory: RunDirectory) -> Summary:
     """A line about one run; a journal that cannot be read shows as ``unreadable``."""
     return _summary(directory, state.read(directory).status, _facts(directory))

@@ -14,6 +14,7 @@ import msgspec
 
 from xray_tui.errors import UserError
 from xray_tui.files import replace_bytes
+from xray_tui.regular_files import check_replaceable
 from xray_tui.runs import about, state
 from xray_tui.runs.claim import Claim
 from xray_tui.runs.directory import RunDirectory, list_runs
@@ -154,6 +155,7 @@ def export(summaries: Sequence[Summary], file: Path) -> None:
 
 def _write(file: Path, text: str) -> None:
     # A file name of another encoding, in the path of the runs folder, is no text.
+    check_replaceable(file)
     replace_bytes(file, text.encode("utf-8", "replace"))
 
 

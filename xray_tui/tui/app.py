@@ -15,6 +15,7 @@ from xray_tui import config
 from xray_tui.config import Origin
 from xray_tui.drawing.ascii import wants_ascii
 from xray_tui.engine import process
+from xray_tui.errors import UserError
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.settings import Settings
 from xray_tui.settings_file import existing_user_file, read_dashboard
@@ -334,13 +335,15 @@ def run_dashboard(
         ascii_only: draw without unicode; ``None`` is as the config file says, else as the terminal can.
 
     Raises:
-        UserError: a config file's keys do not fit, or its theme is not there; or this is one of several
-            processes.
+        UserError: there is no terminal; a config file's keys do not fit, or its theme is not there; or this
+            is one of several processes.
 
     Returns:
         The exit code: 0, or 1 where the run failed, or 128 and the signal that ended it.
     """
     process.be_alone()
+    if not all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stderr__)):
+        raise UserError("the dashboard needs a terminal", "without one: `xray-tui train DATA`")
     process.collect_seldom()
     files = [found for found in (existing_user_file(), file) if found is not None]
     source: Source | None = None

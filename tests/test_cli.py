@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,29 @@ def test_resume_prints_new_events_as_json(call: Call, chest: Path) -> None:
     found = [event_lines.decode(line) for line in out.splitlines()]
     assert isinstance(found[0], Resumed)
     assert isinstance(found[-1], RunEnded)
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize("lost", ["a full disk", "a closed pipe"])
+def test_a_run_ends_well_whoever_listens(
+    call: Call, chest: Path, monkeypatch: pytest.MonkeyPatch, quick: None, lost: str, stream: str
+) -> None:
+    if lost == "a full disk":
+        write = os.open("/dev/full", os.O_WRONLY)
+    else:
+        read, write = os.pipe()
+        os.close(read)
+    nobody = os.fdopen(write, "w")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, stream, nobody)
+        code, _, err = call("train", str(chest), "--json", *SMALL, "--runs-dir=runs")
+    with suppress(OSError):
+        nobody.close()
+    assert code == 0
+    (run,) = list_runs(Path("runs"))
+    assert state.read(run).status == "done"
+    if stream == "stdout":
+        assert err.count("nothing more can be printed") == 1
 
 
 def test_a_run_whose_terminal_hangs_up_is_handed_over(

@@ -1,9 +1,13 @@
 """A run without a screen: progress on standard error, results on standard output."""
 
 import errno
+import io
+import os
 import shutil
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
+from typing import IO
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
@@ -28,6 +32,7 @@ from xray_tui.events import (
 from xray_tui.printing import results_console
 from xray_tui.runs.index import Summary
 from xray_tui.runs.record import RunRecord
+from xray_tui.talking import NO_ROOM, talk
 from xray_tui.words import SELECTED_ON_TEST, count, duration, harmless, looked_at, number, percent
 
 _PUBLISHED = ("Epoch", "Training Loss", "Test Loss", "Accuracy")
@@ -57,7 +62,7 @@ class Bar:
     """
 
     def __init__(self, *, stderr: bool = True) -> None:
-        self._talk = Console(stderr=stderr, highlight=False)
+        self._talk = _Talk(stderr=stderr, highlight=False)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
@@ -89,7 +94,7 @@ class Bar:
         try:
             self._talk.print(markup, soft_wrap=True)
         except OSError as error:
-            _must_be_gone(error)
+            _let_go(self._talk.file, error)
 
     def show(self, progress: events.Progress, of: str = "") -> None:
         """
@@ -196,7 +201,10 @@ def print_json(event: Event) -> None:
             sys.stdout.write(event_lines.encode(event).decode() + "\n")
             sys.stdout.flush()
         except OSError as error:
-            _must_be_gone(error)
+            _let_go(sys.stdout, error)
+            if error.errno != errno.EIO:
+                why = f"nothing more can be printed ({error.strerror})"
+                talk(f"warning: {why}: the journal has it, and the run goes on")
 
 
 def test_line(test: TestEvaluated) -> str:
@@ -256,10 +264,23 @@ def _run_cells(s: Summary) -> tuple[str, ...]:
     )
 
 
-def _must_be_gone(error: OSError) -> None:
-    """A terminal that has hung up is no reason for a run to end: a signal says so too, a moment later."""
-    if error.errno != errno.EIO:
+class _Talk(Console):
+    def on_broken_pipe(self) -> None:
+        raise  # rich would end the process
+
+
+def _let_go(stream: IO[str], error: OSError) -> None:
+    """A reader who has gone, or a disk without room for what is said, is no reason for a run to end.
+
+    A terminal that has hung up is known by a signal too, a moment later.
+    """
+    if error.errno not in (errno.EIO, errno.EPIPE, *NO_ROOM):
         raise error
+    if error.errno != errno.EIO:
+        with suppress(io.UnsupportedOperation):  # else what it still holds would be an error at the end
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 def _epoch_line(e: EpochEnded) -> str:

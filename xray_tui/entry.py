@@ -21,14 +21,18 @@ def main() -> None:
     if words in (["--help"], ["-h"]):
         end_with(_print_front_page, debug=False)
     if words == ["--version"]:
-        print(__version__)
-        sys.exit()
+        end_with(_print_version, debug=False)
     if is_bare(words, os.environ):
         process.set_up()
         end_with(partial(open_dashboard, words), debug=False)
     from xray_tui import cli
 
     cli.main(words)
+
+
+def _print_version() -> int:
+    print(__version__)
+    return 0
 
 
 def _print_front_page() -> int:

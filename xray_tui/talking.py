@@ -1,19 +1,28 @@
 """How the program talks beside its results, and how it ends."""
 
+import errno
 import io
 import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 from xray_tui.errors import UserError
 from xray_tui.words import harmless
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says where a disk is full, or a person's share of it."""
+
 
 def talk(text: str) -> None:
-    """Say something that is no result: standard output belongs to those."""
-    print(harmless(text), file=sys.stderr, flush=True)
+    """Say something that is no result: standard output belongs to those.
+
+    Where nobody hears it any more, or its log has no room, it is lost: what is being done goes on.
+    """
+    with suppress(OSError):
+        print(harmless(text), file=sys.stderr, flush=True)
 
 
 def print_error(error: UserError) -> None:
@@ -57,6 +66,9 @@ def end_with(run: Callable[[], int], *, debug: bool) -> NoReturn:
         sys.stderr.close()  # nobody reads; Python would complain while shutting down
         sys.exit(1)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            print_error(UserError(f"{error.filename or 'the output'} cannot be written: {error.strerror}"))
+            sys.exit(1)
         if debug:
             raise
         talk(f"this is a bug in xray-tui: {type(error).__name__}: {error}")

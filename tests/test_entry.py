@@ -11,6 +11,7 @@ import xray_tui
 from xray_tui import cli, entry
 from xray_tui.entry import is_bare
 from xray_tui.front_page import FRONT_PAGE
+from xray_tui.talking import end_with
 
 
 @pytest.mark.parametrize(
@@ -100,3 +101,22 @@ def test_the_version_is_the_one_of_the_command_line(
             answer()
         assert not ended.value.code
     assert capsys.readouterr().out.split() == [xray_tui.__version__] * 2
+
+
+def test_a_stream_that_is_closed_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(SystemExit) as ended:
+        end_with(lambda: int(sys.stdout.isatty()), debug=False)
+    assert ended.value.code == 0
+    sys.stdout.close()
+
+
+def test_ctrl_c_while_the_program_is_read_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(words: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["xray-tui", "runs", "list"])
+    monkeypatch.setattr("xray_tui.cli.main", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert ended.value.code == 130

@@ -3,6 +3,7 @@ of the time to its first frame, and the first page of help needs nothing at all.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -17,6 +18,13 @@ _NO_OPTIONS = {"XRAY_TUI_STATE_DIR", "XRAY_TUI_CONFIG_DIR", "XRAY_TUI_CACHE_DIR"
 
 def main() -> None:
     """What ``xray-tui`` runs."""
+    try:
+        _run()
+    except KeyboardInterrupt:  # while the program is still being read
+        sys.exit(128 + signal.SIGINT)
+
+
+def _run() -> None:
     words = sys.argv[1:]
     if words in (["--help"], ["-h"]):
         end_with(_print_front_page, debug=False)

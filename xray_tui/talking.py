@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 import signal
 import sys
 import traceback
@@ -50,6 +51,9 @@ def end_with(run: Callable[[], int], *, debug: bool) -> NoReturn:
     Args:
         debug: show the traceback too.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # whoever started this has closed it
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without unicode shows ? for ★, and goes on
             stream.reconfigure(errors="replace")

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from rich.console import Console
 from rich.segment import Segment, Segments
 from rich.style import Style
 from rich.table import Table
@@ -15,7 +16,6 @@ from xray_tui.drawing.ascii import in_ascii
 from xray_tui.drawing.axes import draw_axes
 from xray_tui.drawing.raster import DOTS_ACROSS, DOTS_DOWN, Raster
 from xray_tui.drawing.ticks import log_ticks, nice_step, nice_ticks, tick_labels
-from xray_tui.printing import results_console
 from xray_tui.words import ABSENT
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def print_curves(curves: Sequence["RateCurve"], as_set: Mapping[str, float], *, 
     Args:
         as_set: the settings' learning rate of each stage.
     """
-    out = results_console()
+    out = Console(highlight=False)  # as wide as is said: it is drawn
     rows = min(_MOST_ROWS, max(_LEAST_ROWS, (out.height - _OTHER_ROWS) // len(curves)))
     for curve in curves:
         out.print(_title(curve), soft_wrap=True)

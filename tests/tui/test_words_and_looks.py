@@ -1,5 +1,6 @@
 """Texts, charts' arithmetic, and what importing the dashboard costs."""
 
+import io
 import os
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
+from xray_tui import config
 from xray_tui.drawing.ticks import nice_ticks, whole_ticks
+from xray_tui.errors import UserError
 from xray_tui.tui.panes.mistakes import short_names
 from xray_tui.tui.text import bar, clean, fit, set_in, shorten
 from xray_tui.words import duration, harmless, number, percent
@@ -132,3 +135,11 @@ def test_a_line_is_set_as_rich_sets_it(words: str, own: str, spans: list[tuple[i
 
 def cells(segments: Iterable[Segment]) -> list[tuple[str, Style | None]]:
     return [(character, segment.style) for segment in segments for character in segment.text]
+
+
+def test_without_a_terminal_the_dashboard_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from xray_tui.tui.app import run_dashboard
+
+    monkeypatch.setattr(sys, "__stdin__", io.StringIO())
+    with pytest.raises(UserError, match="needs a terminal"):
+        run_dashboard(settings=config.load({}))

@@ -342,8 +342,6 @@ def run_dashboard(
         The exit code: 0, or 1 where the run failed, or 128 and the signal that ended it.
     """
     process.be_alone()
-    if not all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stderr__)):
-        raise UserError("the dashboard needs a terminal", "without one: `xray-tui train DATA`")
     process.collect_seldom()
     files = [found for found in (existing_user_file(), file) if found is not None]
     source: Source | None = None
@@ -363,6 +361,8 @@ def run_dashboard(
         ascii_only=plain,
         keymap=read_keymap(files),
     )
+    if not all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stderr__)):
+        raise UserError("the dashboard needs a terminal", "without one: `xray-tui train DATA`")
     code = app.run()
     if app.desk.main is not None and (words := last_words(app.desk.main)):
         print(f"xray-tui: {words}", file=sys.stderr)

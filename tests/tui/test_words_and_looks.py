@@ -142,4 +142,4 @@ def test_without_a_terminal_the_dashboard_says_so(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(sys, "__stdin__", io.StringIO())
     with pytest.raises(UserError, match="needs a terminal"):
-        run_dashboard(settings=config.load({}))
+        run_dashboard(settings=config.load({}), origins={})

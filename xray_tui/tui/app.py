@@ -351,6 +351,9 @@ def run_dashboard(
     theme = next((look.theme for look in looks if look.theme), "")
     asked = [ascii_only, *(look.ascii for look in looks)]
     plain = next((wish for wish in asked if wish is not None), wants_ascii())
+    keymap = read_keymap(files)
+    if not all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stderr__)):
+        raise UserError("the dashboard needs a terminal", "without one: `xray-tui train DATA`")
     app = XrayApp(
         settings,
         origins=origins,
@@ -359,10 +362,8 @@ def run_dashboard(
         parts=Parts(picture=half_block_picture() if plain else probed_picture()),
         theme=theme,
         ascii_only=plain,
-        keymap=read_keymap(files),
+        keymap=keymap,
     )
-    if not all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stderr__)):
-        raise UserError("the dashboard needs a terminal", "without one: `xray-tui train DATA`")
     code = app.run()
     if app.desk.main is not None and (words := last_words(app.desk.main)):
         print(f"xray-tui: {words}", file=sys.stderr)

@@ -33,7 +33,10 @@ GPU: dict[str, Any] = {
     "training.unfrozen.epochs": 2,
 }
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here"),
+    pytest.mark.usefixtures("released"),  # as the program does it: what a run had there is asked for again
+]
 
 
 @pytest.fixture(scope="module")

@@ -152,9 +152,8 @@ class Environment(Env):
         return token.evolve(value=_OPPOSITE.get(token.value.lower(), token.value)) if no else token
 
 
-_OPPOSITE = dict.fromkeys(("1", "true", "yes", "on"), "false") | dict.fromkeys(
-    ("0", "false", "no", "off"), "true"
-)
+_YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+_OPPOSITE = dict.fromkeys(_YES, "false") | dict.fromkeys(_NO, "true")
 
 
 def runs_folder_of_user(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:

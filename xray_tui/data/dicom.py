@@ -166,7 +166,7 @@ def _grey(found: "Dataset", header: "Dataset") -> NDArray[np.uint8]:
     unsigned = codes.astype(f"u{stored.itemsize}")
     values = unsigned.view(stored.dtype).astype(np.float64)
     padding = _padding(found, values)
-    film = stored[~padding[stored.view(unsigned.dtype)]]
+    film = stored[~padding[stored.view(unsigned.dtype)]] if padding.any() else stored
     table = _seen(found, values, film if film.size else stored)
     if header.PhotometricInterpretation == "MONOCHROME1":
         table = 1 - table

@@ -95,7 +95,8 @@ def check_head(folder: Path, classes: int, hidden: int) -> None:
     """
     file = folder / BEST
     with _open(file) as opened:
-        shapes = [opened.get_slice(name).get_shape() for name in opened.keys() if name.startswith("head.")]  # noqa: SIM118  # as below
+        names = list(opened.keys())
+        shapes = [opened.get_slice(name).get_shape() for name in names if name.startswith("head.")]
     if [classes, hidden] not in shapes:
         raise UserError(f"{file} does not fit this model: its head is another one")
 

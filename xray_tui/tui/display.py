@@ -72,13 +72,7 @@ class Display(Looks):
     """
 
     CSS_PATH = "xray.tcss"
-    TAB_STYLES: ClassVar[tuple[str, ...]] = (
-        "train.tcss",
-        "mistakes.tcss",
-        "history.tcss",
-        "data.tcss",
-        "settings.tcss",
-    )
+    TAB_STYLES: ClassVar = ("train.tcss", "mistakes.tcss", "history.tcss", "data.tcss", "settings.tcss")
     """Of the tabs; read after the first frame where that is the form, which has no use for them."""
     TITLE = "xray-tui"
     AUTO_FOCUS = None
@@ -297,10 +291,8 @@ class Display(Looks):
             if failure and not self._exit_ways.under_way:
                 self.notify(failure.message, title="the run failed", severity="error", markup=False)
             for page in self._pages.made:
-                if isinstance(page, Tab):
+                if isinstance(page, Tab | FormPane):
                     page.runs_changed()
-                elif isinstance(page, FormPane):
-                    page.show_foot()
             if self._exit_ways.under_way:
                 self._exit_ways.leave()
         if run is self.shown:
@@ -319,8 +311,7 @@ class Display(Looks):
     def why_not(self, name: str) -> str:
         """Why an action makes no sense now; empty where it does."""
         shown = self.shown
-        begins = name == "start" or (name == "resume" and self.place == "history")
-        if begins and (why := self.desk.why_not_start()):
+        if name in ("start", "resume") and (why := self.desk.why_not_start()):
             return why
         if name in STEERING:
             return self.desk.why_not_steer(name)

@@ -19,6 +19,9 @@ _MOST_EPOCHS = 400
 _AT_ONCE = 16
 """Epochs read between two looks at the screen."""
 
+_ENDS = {"lower": 0.0, "raise_": 1.0}
+"""Thresholds from which these actions lead nowhere."""
+
 
 class Reading:
     """
@@ -122,6 +125,18 @@ class Reading:
         if work.threshold is not None:
             return name, f"from p ≥ {work.threshold:.2f}"
         return name, "from p ≥ 0.50" if len(work.classes) == 2 else "where it is the likeliest"
+
+    def why_not(self, action: str) -> str:
+        """Why an action makes no sense on it; empty where it does."""
+        if action == "heat" and self.path is None:
+            return "No radiograph is in sight."
+        if action == "export" and not self.work.listed_mistakes.size:
+            return "No mistake is listed: there is nothing to write."
+        if action in _ENDS and self.work.threshold == _ENDS[action]:
+            return "The threshold is at its end."
+        if action == "reset" and self.work.threshold == self.work.own:
+            return "The threshold is where the run has it."
+        return ""
 
 
 def own_threshold(point: OperatingPoint | None, classes: int) -> float | None:

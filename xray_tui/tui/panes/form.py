@@ -304,9 +304,13 @@ class FormPane(VerticalScroll, can_focus=False):
         colour = palette.error if problem else palette.success if found else palette.faint
         self.query_one(f"#{_id(path)}-verdict", Static).update(Text(harmless(problem or verdict), colour))
         self.query_one(f"#{_id(path)}").set_class(bool(problem), "-wrong")
-        self.show_foot()
+        self._show_foot()
 
-    def show_foot(self) -> None:
+    def runs_changed(self) -> None:
+        """The run that was in the way may have ended."""
+        self._show_foot()
+
+    def _show_foot(self) -> None:
         """Say whether the run can be started."""
         palette, foot, keys = Palette.of(self.app), Text(), KeyMap.of(self.app)
         if why := self._why_not():

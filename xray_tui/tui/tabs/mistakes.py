@@ -40,7 +40,6 @@ _LOW = 36
 _THRESHOLD_ROWS = {False: 8, True: 7}
 _SETTLE_SECONDS = 0.1
 
-_ENDS = {"lower": 0.0, "raise_": 1.0}
 _OF_LIST = ("heat", "curves", "direction", "filter", "sort", "reverse", "lower", "raise_", "reset", "export")
 
 
@@ -310,16 +309,10 @@ is shown."""
         reading, run = self._reading, self._run
         if reading is None or run is None:
             return "No mistakes are in sight."
-        if action == "heat" and reading.path is None:
-            return "No radiograph is in sight."
+        if why := reading.why_not(action):
+            return why
         if action == "heat" and not run.record.checkpoints:
             return "No weights are kept yet: Grad-CAM asks those of the best epoch."
-        if action == "export" and not reading.work.listed_mistakes.size:
-            return "No mistake is listed: there is nothing to write."
-        if action in _ENDS and reading.work.threshold == _ENDS[action]:
-            return "The threshold is at its end."
-        if action == "reset" and reading.work.threshold == reading.work.own:
-            return "The threshold is where the run has it."
         return ""
 
     def do_heat(self) -> None:

@@ -236,6 +236,14 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     return call
 
 
+@pytest.mark.parametrize(("value", "explained"), [("1", False), ("false", True)])
+def test_the_environment_can_say_no(
+    opened: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, value: str, explained: bool
+) -> None:
+    monkeypatch.setenv("XRAY_TUI_NO_EXPLAIN", value)
+    assert opened("/data")["settings"].evaluation.explain is explained
+
+
 def test_environment_and_command_line_are_told_apart(
     opened: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from torch import nn
 
 from tests.conftest import short
 from tests.engine.conftest import Run, essence, resume, tiny_backbone
+from xray_tui import config
 from xray_tui.engine import checkpoints, plan, reporting
 from xray_tui.engine.batches import _balanced
 from xray_tui.engine.controls import Controls
@@ -88,6 +89,14 @@ def test_all_levers_together_and_a_resumed_run_is_the_same(
             one, other = (load_file(run.directory.checkpoints / name) for run in (first, whole))
             assert one.keys() == other.keys()
             assert all(torch.equal(one[key], other[key]) for key in one), (place, name)
+
+
+def test_a_file_of_weights_is_kept_by_its_whole_path(
+    chest: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = recipe(chest, {"model.weights": "weights of mine.pt", "training.unfrozen.epochs": 0})
+    assert config.load_kept(run.directory.config).model.weights == str(tmp_path / "weights of mine.pt")
 
 
 class _Piece(nn.Sequential):

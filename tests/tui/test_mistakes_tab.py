@@ -242,6 +242,8 @@ async def test_the_threshold_moves_everything_together_and_backspace_resets(run:
         await pilot.click(Slider, offset=(slider.size.width - 1, 4))
         assert "from p ≥ 1.00" in title(app, "#threshold")
         assert "0.0 %" in words(app, RatesPane)
+        await pilot.press("right_square_bracket")
+        assert toasts(app)[-1] == "The threshold is at its end."
         await pilot.mouse_down(Slider, offset=(slider.size.width - 1, 4))
         await pilot.hover(Slider, offset=(0, 4))
         await pilot.mouse_up(Slider, offset=(0, 4))

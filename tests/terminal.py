@@ -118,7 +118,7 @@ class Terminal:
     def wait(self, seconds: float = 30) -> int:
         """The exit code; what was said until then is on the screen."""
         code = self.process.wait(seconds)
-        self._reader.join(1)
+        self._reader.join(10)
         return code
 
     def _read(self) -> None:

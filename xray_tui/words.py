@@ -69,7 +69,3 @@ def bytes_in_words(size: float) -> str:
             return f"{size:.0f} {unit}" if unit in ("B", "kB", "MB") else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
-
-
-def millions(value: int) -> str:
-    return f"{value / 1e6:.1f}"

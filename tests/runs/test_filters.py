@@ -9,7 +9,7 @@ from making import NOON, summary
 from xray_tui.errors import UserError
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.fields import FIELDS, ordered
-from xray_tui.runs.filters import parse, quoted
+from xray_tui.runs.filters import parse
 from xray_tui.runs.index import Summary
 
 DAY = time.strftime("%Y-%m-%d", time.localtime(NOON))
@@ -244,6 +244,9 @@ def test_and_narrows_or_widens(one: str, other: str) -> None:
 
 @given(st.text(min_size=1))
 def test_a_quoted_text_is_looked_for_as_it_is(text: str) -> None:
+    def quoted(words: str) -> str:
+        return '"' + words.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
     run: Summary = summary(name=text)
     assert parse(quoted(text)).matches(run)
     assert parse(f"name={quoted(text)}").matches(run)

@@ -135,6 +135,19 @@ async def test_all_mistakes_of_the_newest_epoch_worst_first(run: KeptRun) -> Non
         assert f"patient{worst}" in subtitle(app, "#verdict")
 
 
+async def test_in_how_many_of_a_hundred_epochs_is_not_cut(tmp_path: Path) -> None:
+    run = kept_run(tmp_path, epochs=120)
+    app = opened(told_by(run))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.shown is not None and app.shown.record.ended is not None)
+        await pilot.press("2")
+        await until(pilot, lambda: "epoch 119 " in title(app, "#list-pane"))
+        worst = int(by_loss(run, 119)[0][-4:])
+        times = sum(worst in run.wrong(epoch) for epoch in range(120))
+        assert times >= 100
+        await until(pilot, lambda: under_cursor(app).split()[-1] == str(times))
+
+
 async def test_arrows_go_through_the_epochs_and_the_image_stays(run: KeptRun) -> None:
     first_wrong_last_right = next(image for image in run.wrong(0) if image not in run.wrong(LAST))
     app = opened(told_by(run))

@@ -118,7 +118,7 @@ def test_an_image_that_becomes_right_stays_until_another_is_looked_at(work: Work
     work.looked_at = 1
     work.move_threshold(0.15)
     assert work.listed.tolist() == [0, 1, 2]
-    assert work.is_right(1)
+    assert work.predicted[1] == work.images.actual[1]
     assert work.mistakes == 2
     assert work.listed_mistakes.tolist() == [0, 2]
     work.looked_at = 2
@@ -132,7 +132,7 @@ def test_the_same_image_is_looked_at_in_another_epoch(work: Worklist) -> None:
     assert work.listed.tolist() == [5, 2]
     work.look_at(predictions([0.1, 0.9, 0.7, 0.9, 0.1, 0.9]))
     assert work.listed.tolist() == [2, 5]
-    assert work.is_right(5)
+    assert work.predicted[5] == work.images.actual[5]
 
 
 def test_a_filter_brings_another_image_where_it_leaves_this_one_out(work: Worklist) -> None:

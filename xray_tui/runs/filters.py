@@ -48,11 +48,6 @@ def parse(text: str) -> Filter:
     return Filter(text, _Parser(text).whole())
 
 
-def quoted(text: str) -> str:
-    """The text as one word of a filter, whatever is in it."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
 @dataclass(frozen=True)
 class _Token:
     at: int

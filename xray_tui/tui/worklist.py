@@ -125,9 +125,6 @@ class Worklist:
         mistakes: NDArray[np.int64] = self.listed[wrong]
         return mistakes
 
-    def is_right(self, image: int) -> bool:
-        return bool(self.predicted[image] == self.images.actual[image])
-
     def probability(self, image: int) -> float:
         """Of the predicted class."""
         assert self.found is not None

@@ -170,7 +170,7 @@ def _row(work: Worklist, image: int, names: Sequence[str], epochs: int, width: i
         Text(number(_known(work.probability(image)), 2), palette.text),
         Text(number(_known(loss), 2), palette.muted),
         Text(
-            f"{wrong}/{epochs}" if epochs else "",
+            _of(wrong, epochs),
             palette.error if epochs and wrong == epochs else palette.muted,
         ),
     )

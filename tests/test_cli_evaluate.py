@@ -46,7 +46,10 @@ def record_of(run: Run) -> RunRecord:
     return RunRecord.of(follow.read(run.directory))
 
 
-def test_what_the_run_kept_is_read_and_test_is_left_alone(call: Call, chest: Path, tmp_path: Path) -> None:
+def test_what_the_run_kept_is_read_and_test_is_left_alone(
+    call: Call, chest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XRAY_TUI_OPERATING_POINT", "likeliest")  # for runs to come: this one has its own
     run = run_recipe(chest, tmp_path / "runs", YOUDEN)
     journal = run.directory.journal.read_bytes()
     (test,) = run.of(TestEvaluated)

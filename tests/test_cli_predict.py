@@ -69,6 +69,16 @@ def rows_of(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
+def test_what_the_environment_says_of_runs_asks_for_no_overlays(
+    call: Call, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XRAY_TUI_EXPLAIN", "1")
+    code, out, _ = call("scans")
+    assert code == 0
+    assert "film 0.png" in out
+    assert {path.name for path in tmp_path.iterdir()} == {"scans"}
+
+
 def test_a_row_an_image_at_the_operating_point_of_the_run(
     call: Call, scans: Path, trained: Trained, run: RunDirectory
 ) -> None:

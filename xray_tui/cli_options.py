@@ -127,7 +127,8 @@ class RunOptions:
 class Environment(Env):
     """Options from ``XRAY_TUI_…`` variables; notes in ``from_environment`` which ones those were.
 
-    What is named without an option (a run, a folder of data) is of this command line alone.
+    What is named without an option (a run, a folder of data) is of this command line alone, and so is an
+    option that bears a setting's name and asks for something else.
     """
 
     def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -137,6 +138,9 @@ class Environment(Env):
             argument.tokens[:] = map(self._read, meant)
         note = next((argument for argument in arguments if argument.name == "--from-environment"), None)
         if note is None:
+            for argument in arguments:
+                if argument.name in _OF_A_RUN:
+                    argument.tokens[:] = [token for token in argument.tokens if token.source != self.source]
             return
         for argument in arguments:
             if any(token.source == self.source for token in argument.tokens):
@@ -152,6 +156,8 @@ class Environment(Env):
         return token.evolve(value=_OPPOSITE.get(token.value.lower(), token.value)) if no else token
 
 
+_OF_A_RUN = ("--explain", "--operating-point")
+"""To `predict` the first is a folder, to `evaluate` the second a question about a run that has its own."""
 _YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 _OPPOSITE = dict.fromkeys(_YES, "false") | dict.fromkeys(_NO, "true")
 

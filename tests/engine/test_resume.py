@@ -103,7 +103,10 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
                 return
         (directory,) = list_runs(runs)
         if name not in left:
-            left[name] = shutil.copytree(directory.path, runs.parent / f"{runs.name}-left" / name)
+            # Progress is written all the time, into a file that then takes the place of the one before.
+            unfinished = shutil.ignore_patterns("*.part")
+            copy = runs.parent / f"{runs.name}-left" / name
+            left[name] = shutil.copytree(directory.path, copy, ignore=unfinished)
 
     return Whole(run_recipe(data, runs, CHANGES, react), left)
 

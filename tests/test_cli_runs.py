@@ -110,6 +110,11 @@ def test_notes_are_written_printed_and_taken_away(call: Call, two: tuple[RunDire
     assert call("note", name) == (0, "", f"no note about {name}\n")
     assert call("note", name, "one\ntwo \x1b[2J") == (0, "", "")
     assert call("note", name) == (0, "one\ntwo ␛[2J\n", "")
+    for command in ("note", "rename"):
+        code, _, err = call(command, name, "\udcff")
+        assert code == 2
+        assert "not UTF-8" in err
+    assert call("note", name)[1] == "one\ntwo ␛[2J\n"
     call("note", name, "")
     assert call("note", name)[1] == ""
 

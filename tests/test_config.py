@@ -64,6 +64,8 @@ def test_every_preset_is_valid() -> None:
         ({"hardware.device": "gpu"}, "--device gpu"),
         ({"data.split": "random"}, "--split random"),
         ({"preset": "best"}, "--preset best"),
+        ({"run.name": "n\udcff"}, "--name n\udcff: not UTF-8"),
+        ({"data.root": "d\udcff"}, "data.root d\udcff: not UTF-8"),
         # A bound above 1 would never crop: torchvision falls back silently.
         ({"training.augmentation.scale": 1.1}, "training.augmentation.scale 1.1: expected a number <= 1"),
     ],

@@ -184,6 +184,8 @@ def test_nothing_is_replaced_unless_that_is_wanted(run: RunDirectory, tmp_path: 
     assert sorted(each.name for each in tmp_path.iterdir()) == ["model.pt2", "model.pt2.md"]
     with pytest.raises(UserError, match="there is no folder"):
         export(run, "pt2", tmp_path / "nowhere" / "model.pt2")
+    with pytest.raises(UserError, match="not UTF-8"):
+        export(run, "pt2", tmp_path / "\udcff.pt2")
 
 
 def test_what_is_off_is_not_written(

@@ -17,6 +17,7 @@ from xray_tui.settings_file import SECTIONS, leaves, nearest, read_settings
 from xray_tui.settings_file import DashboardSettings as DashboardSettings
 from xray_tui.settings_file import read_dashboard as read_dashboard
 from xray_tui.settings_file import read_keys as read_keys
+from xray_tui.words import is_text
 
 Origin = Literal[
     "default",
@@ -215,6 +216,9 @@ def _validated(tree: dict[str, Any], where: str = "", origins: Mapping[str, Orig
         if isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:
             name = path if where else option_of(path) or path
             raise UserError(f"{name} {value:.6g}: no such number makes sense{where}", describe(path))
+        if isinstance(value, str) and not is_text(value):
+            name = option_of(path) or path
+            raise UserError(f"{name} {value}: not UTF-8, which is what settings are kept in", "rename it")
     return settings
 
 

@@ -25,6 +25,7 @@ from xray_tui.models.weights import first_line
 from xray_tui.regular_files import check_replaceable
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.trained import Trained, load
+from xray_tui.words import is_text
 
 Format = Literal["onnx", "pt2"]
 
@@ -101,6 +102,8 @@ def export(
             be exported, or the folder cannot be written.
     """
     _check_extra(form)
+    if not is_text(str(output)):  # torch, which ends the whole process over it
+        raise UserError(f"{output}: not UTF-8", "name another file with --output")
     check_replaceable(output)
     if not output.parent.is_dir():
         raise UserError(f"there is no folder {output.parent}", "make it, or name another file with --output")

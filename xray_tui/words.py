@@ -31,6 +31,15 @@ def harmless(words: str) -> str:
     return "".join(shown)
 
 
+def is_text(words: str) -> bool:
+    """Whether it can be kept as UTF-8: a file name from a command line can be any bytes."""
+    try:
+        words.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def percent(fraction: float | None, digits: int = 1) -> str:
     return ABSENT if fraction is None else f"{100 * fraction:.{digits}f} %"
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 from xray_tui.errors import UserError
 from xray_tui.files import replace_bytes
 from xray_tui.runs.directory import RunDirectory
+from xray_tui.words import is_text
 
 _MOST_BYTES = 1 << 20
 
@@ -57,8 +58,10 @@ def write(directory: RunDirectory, about: About) -> None:
     """Keep it.
 
     Raises:
-        UserError: the run directory cannot be written.
+        UserError: it is no text, or the run directory cannot be written.
     """
+    if not is_text(about.name + about.note):
+        raise UserError("not UTF-8, which is what names and notes are kept in", "nothing was changed")
     try:
         replace_bytes(directory.path / "about.json", msgspec.json.encode(about))
     except OSError as error:

@@ -8,6 +8,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,19 @@ def test_whatever_changes_the_pixels_changes_the_key(root: Path, change: str) ->
             where = root.parent / "link"
             where.symlink_to(root)
     assert key_of(where, paths, form) != before
+
+
+@pytest.mark.parametrize("decoder", ["pillow", "pydicom"])
+def test_another_release_of_a_decoder_reads_again(
+    root: Path, cache: PixelCache, monkeypatch: pytest.MonkeyPatch, decoder: str
+) -> None:
+    train(root, cache)
+    seen = decodings(monkeypatch)
+    train(root, cache)
+    assert seen == []
+    monkeypatch.setattr(pixels, "version", lambda name: "99" if name == decoder else version(name))
+    train(root, cache)
+    assert len(seen) == COUNT
 
 
 def test_a_mended_file_is_read_again(root: Path, cache: PixelCache) -> None:

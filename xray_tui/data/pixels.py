@@ -4,17 +4,16 @@ import copy
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar, overload
 
 import numpy as np
-import PIL
 import psutil
 import torch
-import torchvision
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
@@ -28,7 +27,7 @@ from xray_tui.data.unreadable import Unreadable
 from xray_tui.errors import UserError
 
 # Another release may decode or resize a pixel otherwise, and a cache must not show.
-_MADE_BY = f"Pillow {PIL.__version__}, torch {torch.__version__}, torchvision {torchvision.__version__}"
+_MADERS = ("pillow", "torch", "torchvision", "pydicom", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg")
 
 _File = TypeVar("_File")
 _Read = TypeVar("_Read")
@@ -241,9 +240,17 @@ def _read(reading: _Reading, progress: Callable[[int], None], cache: PixelCache 
     return _in_memory(reading, progress) if cache is None else _on_disk(reading, progress, cache)
 
 
+def _made_by() -> str:
+    releases = {}
+    for name in _MADERS:
+        with suppress(PackageNotFoundError):  # those of an extra
+            releases[name] = version(name)
+    return f"{releases}"
+
+
 def _on_disk(reading: _Reading, progress: Callable[[int], None], cache: PixelCache) -> Pixels:
     files = reading.files
-    key = key_of(reading.root, (file.place for file in files), f"{reading.form}, {_MADE_BY}")
+    key = key_of(reading.root, (file.place for file in files), f"{reading.form}, {_made_by()}")
     kept = cache.find(key)
     if kept is not None:
         progress(len(files))

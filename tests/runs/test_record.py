@@ -1,5 +1,6 @@
 """What a run has come to, folded from its events."""
 
+import msgspec
 from invented import epoch, run, stage, started
 
 from xray_tui.events import Control, ControlUsed, Progress, Resumed, RunEnded
@@ -35,8 +36,23 @@ def test_before_an_epoch_has_ended_its_speed_says_what_is_the_least() -> None:
     assert record.later == Later(0.0, certain=False)
 
 
-def test_the_time_left_of_a_stage_is_counted_from_its_newest_epoch() -> None:
-    record = run([0.5, 0.4])
+def test_the_time_left_of_a_stage_is_counted_from_end_to_end_of_its_newest_epochs() -> None:
+    record = run([0.5])
+    record.apply(training(1))
+    assert record.eta_seconds == 2600 / 400 + 8 * 13.0, "one alone says how long it took itself"
+    first = record.epochs[0]
+    ends = [first.t + seconds for seconds in (15, 30, 600, 615, 631)]  # somebody paused the third for a while
+    for number, t in enumerate(ends, 1):
+        record.apply(msgspec.structs.replace(first, epoch=number, t=t))
+    record.apply(training(6))
+    assert record.eta_seconds == 2600 / 400 + 3 * 15.0
+
+
+def test_the_time_until_a_run_was_resumed_is_no_epochs() -> None:
+    record = run([0.5])
+    first = record.epochs[0]
+    record.apply(Resumed(t=first.t + 5000, epoch=1, stage="frozen"))
+    record.apply(msgspec.structs.replace(first, epoch=1, t=first.t + 5013))
     record.apply(training(2))
     assert record.eta_seconds == 2600 / 400 + 7 * 13.0
 

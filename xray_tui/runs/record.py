@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -29,6 +31,9 @@ from xray_tui.events import (
 from xray_tui.runs.mistakes import MistakesByEpoch, UnreadMistakes
 
 _E = TypeVar("_E", bound=Event)
+
+_PACE = 5
+"""Epochs that say how long the next ones take."""
 
 
 class Later(NamedTuple):
@@ -181,7 +186,9 @@ class RunRecord:
         if rest is None:
             return None
         if last is not None and last.stage == stage.stage:
-            return rest + (slow_left if last.epoch < slow_end < end else left) * last.seconds
+            slow = last.epoch < slow_end
+            pace = self._seconds_an_epoch(stage.first_epoch if slow else slow_end)
+            return rest + (slow_left if slow and slow_end < end else left) * pace
         if slow_end < end and progress.phase == "train":  # the head alone: its speed says nothing of an epoch
             return None
         # Before the first epoch of the stage has ended, validation is counted at the speed of training.
@@ -189,6 +196,17 @@ class RunRecord:
         validation = sum(images.get("validation", {}).values())
         assert speed is not None
         return rest + (validation + slow_left * (progress.total + validation)) / speed
+
+    def _seconds_an_epoch(self, since: int) -> float:
+        """From end to end, with what is written in between: the middle one of the newest, for a single epoch
+        may have waited for somebody.
+
+        Args:
+            since: the first epoch that says something about those to come; one of them has ended.
+        """
+        newest = [ended for ended in self.epochs[-_PACE - 1 :] if ended.epoch >= since]
+        known = [b.t - a.t for a, b in pairwise(newest) if b.epoch not in self.resumed]
+        return median(known) if known else newest[-1].seconds
 
     def _slow_epochs(self, stage: StageStarted) -> int:
         """How many epochs of a stage, its first ones, run the whole network: others may know its features."""

@@ -14,7 +14,7 @@ from xray_tui.drawing.ticks import log_labels, log_limits, log_ticks
 from xray_tui.events import Control, ControlUsed, EpochEnded, Event, Resumed
 from xray_tui.runs.record import RunRecord
 from xray_tui.tui.app import XrayApp
-from xray_tui.tui.panes.chart import Chart, Points, thin
+from xray_tui.tui.panes.chart import Chart, Points, side_by_side, thin
 from xray_tui.tui.panes.charts import CurvePane, smooth
 from xray_tui.tui.panes.notches import _asked
 
@@ -74,6 +74,19 @@ def test_thinning_loses_no_peak() -> None:
     assert min(column[2] for column in piece) == min(value for _, value in points if value is not None)
     assert piece[0][1] == points[0][1]
     assert piece[-1][4] == points[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "places"),
+    [
+        ([3, 3, 3, 4, 8], [3, 4, 5, 6, 8]),
+        ([1, 9, 9, 9], [2, 7, 8, 9]),
+        ([2] * 9, [1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        ([], []),
+    ],
+)
+def test_marks_stand_side_by_side_in_their_order(wanted: list[int], places: list[int]) -> None:
+    assert side_by_side(wanted, 2, 9) == places
 
 
 def drawn(raster: Raster) -> list[str]:

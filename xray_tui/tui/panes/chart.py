@@ -190,16 +190,12 @@ class _Frame:
         )
 
     def _draw_notches(self) -> None:
-        """Where several fall on one place they stand side by side."""
-        taken: set[int] = set()
-        for notch in self.drawing.notches:
-            x = int(self._x(notch.epoch))
-            beside = (x, x + 1, x - 1, x + 2, x - 2, x + 3, x - 3)
-            for place in beside:
-                if place not in taken and self.left < place <= self.left + self.width:
-                    taken.add(place)
-                    self.raster.put(place, self.height, notch.character, notch.colour)
-                    break
+        notches = sorted(self.drawing.notches, key=lambda notch: notch.epoch)
+        wanted = [int(self._x(notch.epoch)) for notch in notches]
+        places = side_by_side(wanted, self.left + 1, self.left + self.width)
+        for place, notch in zip(places, notches, strict=True):
+            if place > self.left:
+                self.raster.put(place, self.height, notch.character, notch.colour)
 
     def _curve(self, curve: Curve) -> None:
         """Straight from column of dots to column of dots; within one, from the highest to the lowest."""
@@ -243,6 +239,20 @@ class _Frame:
         if key not in self.thinned:
             self.thinned[key] = points, thin(points, start, slope, 0.0 if self.drawing.log else -math.inf)
         return self.thinned[key][1]
+
+
+def side_by_side(wanted: Sequence[int], first: int, last: int) -> list[int]:
+    """Places in the same order, each where it is wanted or as near behind it as there is room.
+
+    Args:
+        wanted: rising.
+        first: the first place there is.
+        last: the last one; what does not fit goes before the first.
+    """
+    places: list[int] = []
+    for place in wanted:
+        places.append(max(place, places[-1] + 1 if places else first))
+    return [min(place, last - after) for after, place in enumerate(reversed(places))][::-1]
 
 
 def thin(points: Points, start: float, slope: float, above: float = -math.inf) -> Thinned:

@@ -1,5 +1,6 @@
 """The epoch table: sorted by any column, the epoch under way below, and a row always means its own epoch."""
 
+import itertools
 import re
 
 import msgspec
@@ -7,7 +8,7 @@ import pytest
 from textual.pilot import Pilot
 from tui_support import Script, dashboard, recorded, training, until, until_epoch
 
-from xray_tui.events import EpochEnded, Event
+from xray_tui.events import EpochEnded, Event, Progress, StageEnded
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.panes.rows import Row, RowList
 
@@ -176,3 +177,25 @@ async def test_three_thousand_epochs_sort_and_scroll_to_their_best() -> None:
         await until(pilot, lambda: "▸3000" in rows(app)[-1])
         await pilot.press("o", "o", "o", "o")
         assert numbers(app)[:3] == [99, 199, 299]
+
+
+async def test_an_epoch_that_has_ended_is_not_under_way_too() -> None:
+    told = [event for event in until_epoch(6) if not isinstance(event, Progress)]
+    script = Script([*told, msgspec.structs.replace(training(5, done=624), phase="validation")])
+    app = dashboard(script)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shown(app, pilot, 6)
+        await until(pilot, lambda: "▸" in rows(app)[-1])
+        assert rows(app)[-1].split()[0] == "▸"
+        assert rows(app)[-1].split()[1] == "6", "the next one, at its beginning"
+        assert "0 %" in rows(app)[-1]
+        assert "validation" not in rows(app)[-1]
+
+
+async def test_after_the_last_epoch_of_a_stage_none_is_under_way() -> None:
+    frozen = itertools.takewhile(lambda event: not isinstance(event, StageEnded), recorded())
+    app = dashboard(Script([*frozen, training(9)]))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shown(app, pilot, 10)
+        assert numbers(app) == list(range(10))
+        assert not any("▸" in row for row in rows(app))

@@ -494,6 +494,25 @@ async def test_where_it_is_small_the_panes_take_turns(
         await until(pilot, lambda: len(seen()) == 4)
 
 
+async def test_of_many_classes_the_verdict_has_what_it_is_and_what_it_was_called(tmp_path: Path) -> None:
+    classes = [f"class {letter}" for letter in "abcdefghijklmn"]
+    run = kept_run(tmp_path, images=80, epochs=EPOCHS, classes=classes, positive="class n")
+    app = opened(told_by(run))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await to_mistakes(pilot, app)
+        for name in by_loss(run, LAST)[:10]:
+            await until(pilot, lambda name=name: under_cursor(app).split()[0] == name)
+            verdict, worst = words(app, VerdictPane), int(name[-4:])
+            lines = verdict.splitlines()
+            bars = [line for line in lines if "━" in line or "─" in line]
+            called = classes[run.probabilities[LAST, worst].argmax()]
+            assert any(line.startswith(f"✓ {classes[run.actual[worst]]}") for line in bars)
+            assert any(line.startswith(f"  {called}") for line in bars)
+            assert f"and {14 - len(bars)} more" in verdict
+            assert "epochs" in verdict, "how often it was wrong is not left out"
+            await pilot.press("down")
+
+
 async def test_foreign_names_are_shown_harmlessly(tmp_path: Path) -> None:
     run = kept_run(tmp_path, epochs=EPOCHS, classes=("[bold]N\x1b[31m", "P\u202e[/]"))
     app = opened(told_by(run))

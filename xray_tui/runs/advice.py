@@ -240,7 +240,7 @@ def class_imbalance(record: RunRecord) -> Advice | None:
             ]
         words = (
             f"{count(counts[most])} {much} to {count(counts[least])} {little}: "
-            f"{names[0]}{percent(rates[0])}, {names[1]}{percent(rates[1])}"
+            f"{names[0]}{percent(rates[0])}, {names[1]}{percent(rates[1])} in the best epoch"
         )
     return Advice(
         "class imbalance",

@@ -246,10 +246,16 @@ class EpochsPane(Sized, Vertical, Framed):
 
 
 def _under_way(run: ShownRun) -> Progress | None:
-    """Where the epoch under way stands, while there is one."""
+    """Where the epoch under way stands, while there is one; the next one's beginning where one has ended."""
     progress = run.record.progress if run.live else None
-    known = progress is not None and progress.epoch is not None and progress.stage is not None
-    return progress if known else None
+    if progress is None or progress.epoch is None or progress.stage is None:
+        return None
+    if run.record.epoch(progress.epoch) is None:
+        return progress
+    stage, following = run.record.stages.get(progress.stage), progress.epoch + 1
+    if stage is None or following >= stage.first_epoch + stage.epochs:
+        return None
+    return Progress(t=progress.t, phase="train", stage=progress.stage, epoch=following)
 
 
 def _row(epoch: EpochEnded, palette: Palette, *, best: bool) -> Row:

@@ -23,6 +23,8 @@ _ROWS, _LEAST_ROWS = 10, 6
 _MOST_BARS = 6
 """Classes that room is made for."""
 _BORDER = 2
+_BESIDE_BARS = 4
+"""Rows that are never left out: the sentence, the strip of epochs with its marks, its words."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class VerdictPane(Framed, Printed):
             return Text("Nothing is listed.", palette.faint)
         spare = size.height - (len(verdict.classes) + 5)
         head = [_sentence(verdict, palette, size.width)]
-        bars = _bars(verdict, palette, size.width, size.height - 3)
+        bars = _bars(verdict, palette, size.width, size.height - _BESIDE_BARS)
         fates = strip(
             verdict.fates,
             size.width,
@@ -122,11 +124,14 @@ def _sentence(verdict: Verdict, palette: Palette, width: int) -> Text:
 
 
 def _bars(verdict: Verdict, palette: Palette, width: int, most: int) -> list[Text]:
-    """The classes in their order, or the likeliest where there is no room for all."""
-    shown = list(range(len(verdict.classes)))
-    if len(shown) > max(1, most):
-        likeliest = sorted(shown, key=lambda index: -verdict.probabilities[index])[: max(1, most)]
-        shown = sorted(likeliest)
+    """The classes in their order; where there is no room for all, what it is, what it was called, and the
+    likeliest of the others."""
+    shown, left_out = list(range(len(verdict.classes))), 0
+    if len(shown) > most:
+        named = (verdict.actual, verdict.predicted)
+        shown.sort(key=lambda index: (index not in named, -verdict.probabilities[index]))
+        left_out = len(shown) - max(2, most - 1)
+        shown = sorted(shown[: max(2, most - 1)])
     names = {index: harmless(verdict.classes[index]) for index in shown}
     label = min(_NAME, max(len(name) for name in names.values()))
     cells = max(3, width - label - _PERCENT - 3)
@@ -143,6 +148,8 @@ def _bars(verdict: Verdict, palette: Palette, width: int, most: int) -> list[Tex
         line.append("━" * filled, colour).append("─" * (cells - filled), palette.hairline)
         line.append(percent(probability).rjust(_PERCENT), palette.text)
         lines.append(line)
+    if left_out > 0:
+        lines.append(Text(f"  and {left_out} more", palette.faint))
     return lines
 
 

@@ -222,11 +222,12 @@ async def test_d_hands_over_and_goes_on_watching(tmp_path: Path) -> None:
         await until(pilot, lambda: seen.source.kind == "watch")
         assert epochs(app) == 3
         assert seen.epoch == 1
-        assert "frozen 3/10" in header(app)
+        assert "starting" in header(app)
         assert "It goes on without this dashboard" in toasts(app)[-1]
         with directory.journal.open("ab") as journal:
             journal.write(encode(Resumed(epoch=2, stage="frozen"), 99) + b"\n")
         await until(pilot, lambda: epochs(app) == 2)
+        assert "frozen 2/10" in header(app)
         await pilot.press("space")
         assert [file.name.partition("-")[2] for file in directory.control.iterdir()] == ["pause"]
         await pilot.press("q")
@@ -350,6 +351,24 @@ async def test_a_run_is_resumed_from_history(tmp_path: Path) -> None:
         assert "frozen 2/10" in header(app)
         await pilot.press("x", "x")
         await until(pilot, lambda: engine.used == ["stop"])
+
+
+async def test_until_a_killed_run_goes_on_its_clock_stands_still(tmp_path: Path) -> None:
+    told = until_epoch(3)[:-1]
+    directory, hour_later = keep(tmp_path, told), told[-1].t + 3600
+    now = [hour_later]
+    engine = FakeEngine([Progress(t=hour_later, phase="weights")])
+    app = dashboard(resume=engine, clock=lambda: now[0])
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.post_message(HistoryTab.Resume(directory))
+        await until(pilot, lambda: "loading weights" in header(app))
+        run = app.shown
+        assert run is not None
+        assert run.seconds == told[-1].t - told[0].t
+        now[0] += 10
+        run.apply([Resumed(t=hour_later + 7, epoch=3, stage="frozen")])
+        assert run.seconds == told[-1].t - told[0].t + 3
+        assert run.status.words == "frozen 3/10"
 
 
 async def test_what_cannot_be_resumed_says_why(tmp_path: Path) -> None:

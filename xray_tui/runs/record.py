@@ -67,9 +67,10 @@ class RunRecord:
     paused: bool = False
     first_t: float | None = None
     last_t: float | None = None
+    told_t: float | None = None
+    """Of the last event that was no progress."""
     idle_seconds: float = field(default=0.0, init=False, repr=False)
     """Between what one process told last and another one's going on with the run, or evaluating it."""
-    _told_t: float | None = field(default=None, init=False, repr=False)
     _by_number: dict[int, EpochEnded] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
@@ -82,9 +83,9 @@ class RunRecord:
     def apply(self, event: Event) -> None:
         self.first_t = event.t if self.first_t is None else self.first_t
         if not isinstance(event, Progress):
-            if (isinstance(event, Resumed) or self.ended) and self._told_t is not None:
-                self.idle_seconds += event.t - self._told_t
-            self._told_t = event.t
+            if (isinstance(event, Resumed) or self.ended) and self.told_t is not None:
+                self.idle_seconds += event.t - self.told_t
+            self.told_t = event.t
         self.last_t = event.t
         match event:
             case Progress():

@@ -127,6 +127,13 @@ class ShownRun:
         return not self.source.finished and self.record.ended is None
 
     @property
+    def begins_again(self) -> bool:
+        """Whether all that it has told is of another process, and the one that goes on with it has said nothing
+        of that yet."""
+        told = self.record.told_t
+        return not self.source.finished and told is not None and told <= self.told_until
+
+    @property
     def paused(self) -> bool:
         if isinstance(self.source, ReplaySource):
             return self.source.held
@@ -150,7 +157,11 @@ class ShownRun:
             return record.ended.seconds
         if record.first_t is None or record.last_t is None:
             return None
-        until = self.clock() if self.live and self.source.kind != "replay" else record.last_t
+        until = record.last_t
+        if self.begins_again:
+            until = record.told_t or until
+        elif self.live and self.source.kind != "replay":
+            until = self.clock()
         return until - record.first_t - record.idle_seconds
 
     @property
@@ -204,6 +215,8 @@ class ShownRun:
         record, told = self.record, self.source.status
         if self.failure:
             return Status("failed", "error")
+        if self.begins_again and not self.asked:
+            return self._preparing or Status("starting", "muted", moving=True)
         if record.ended:
             if record.ended.outcome == "done":
                 return Status("done", "success")
@@ -220,15 +233,22 @@ class ShownRun:
             return Status(_ASKED["detach"], "warning", moving=True)
         if self.paused:
             return Status("paused", "warning")
-        progress = record.progress
-        if progress and progress.phase in _PHASES:
-            tone: Tone = "warning" if progress.phase in ("waiting", "full") else "muted"
-            return Status(_PHASES[progress.phase], tone, moving=tone == "muted")
+        if self._preparing:
+            return self._preparing
         stage = record.stages.get(record.stage) if record.stage else None
         if stage is None:
             return Status("starting", "muted", moving=True)
         ended = sum(1 for epoch in record.epochs if epoch.stage == stage.stage)
         return Status(f"{stage.stage} {ended}/{stage.epochs}", stage.stage, moving=True)
+
+    @property
+    def _preparing(self) -> Status | None:
+        """What is done between epochs, where that takes its time."""
+        progress = self.record.progress
+        if progress is None or progress.phase not in _PHASES:
+            return None
+        tone: Tone = "warning" if progress.phase in ("waiting", "full") else "muted"
+        return Status(_PHASES[progress.phase], tone, moving=tone == "muted")
 
     @property
     def learning_rate(self) -> float | None:

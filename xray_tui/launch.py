@@ -134,6 +134,7 @@ def _resume(
         raise
     if not take_over:
         directory.drop_requests()
+    directory.drop_unfinished()
     if opened is not None:
         opened(directory)
     ended = _train(directory, claim, planned, emit, controls, standing=standing, past=past, news=news)

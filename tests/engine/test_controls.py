@@ -95,6 +95,18 @@ def test_a_learning_rate_between_the_stages_is_dropped() -> None:
     assert (rates, used.all) == ([1e-3], [])
 
 
+def test_what_is_asked_of_a_stage_before_one_begins_waits_for_it() -> None:
+    controls, used, rates = Controls(), Used(), [1e-3]
+    controls.learning_rate(3e-4)
+    controls.unfreeze()
+    controls.obey(used, can_unfreeze=False, early=True)
+    assert used.all == []
+    with pytest.raises(UnfreezeNow):
+        controls.obey(used, can_unfreeze=True, set_rate=rates.append)
+    assert rates == [1e-3, 3e-4]
+    assert used.all == [("learning_rate", "a person"), ("unfreeze", "a person")]
+
+
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf"), None])
 def test_what_is_no_learning_rate_is_refused(value: float | None) -> None:
     with pytest.raises(ValueError, match="positive"):

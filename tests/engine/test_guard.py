@@ -161,5 +161,6 @@ def test_rollback_goes_on_from_the_checkpoint_with_half_the_rate(
 
 def test_rollback_gives_up_where_it_does_not_help(chest: Path, recipe: Recipe, poison: Poison) -> None:
     poison(lambda batch: batch >= 4)
-    with pytest.raises(UserError, match="is not a finite number"):
+    with pytest.raises(UserError, match="is not a finite number") as told:
         recipe(chest, UNFROZEN | {"training.on_nan": "rollback"})
+    assert "--on-nan" not in told.value.hint, "it did that already"

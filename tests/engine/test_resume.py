@@ -205,12 +205,14 @@ def test_resumed_again_and_again(whole: Whole, start: Start) -> None:
 
 
 def killed(whole: Whole, after: str, tmp_path: Path) -> RunDirectory:
-    """The run as a kill left it, in the middle of writing a line."""
+    """The run as a kill left it, in the middle of writing a line and a checkpoint."""
     directory = RunDirectory(shutil.copytree(whole.left[after], tmp_path / "killed"))
     gone = state.State(status="running", pid=2**22 + 1, host=socket.gethostname(), heartbeat=time.time())
     directory.state.write_bytes(msgspec.json.encode(gone))
     with directory.journal.open("ab") as journal:
         journal.write(b'{"v":1,"seq":77,"t":1.0,"type":"epoch_e')
+    directory.checkpoints.mkdir(exist_ok=True)
+    (directory.checkpoints / ".last.safetensors.4194305.part").write_bytes(b"half of it")
     return directory
 
 
@@ -228,6 +230,7 @@ def test_killed_and_resumed_equals_never_killed(whole: Whole, after: str, tmp_pa
         assert f"last {best.epoch + 1}" == after
     resume(directory)
     assert_equal(directory, whole.directory)
+    assert not list(directory.path.rglob("*.part"))
     for line in directory.journal.read_text().splitlines():
         json.loads(line)
 

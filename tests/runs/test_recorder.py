@@ -280,6 +280,32 @@ def test_the_eta_is_of_the_stage() -> None:
     assert record.eta_seconds == pytest.approx(40 / 10 + 15)
 
 
+def test_one_thread_at_a_time_replaces_the_state(
+    directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The heart beats in a thread of its own while the run is paused and resumed."""
+    write, writing, met = state.write, threading.Lock(), threading.Event()
+
+    def slow(where: RunDirectory, status: state.Status) -> None:
+        if not writing.acquire(blocking=False):
+            met.set()
+            return
+        time.sleep(0.01)
+        write(where, status)
+        writing.release()
+
+    monkeypatch.setattr("xray_tui.runs.recorder._TICK_SECONDS", 0.001)
+    monkeypatch.setattr("xray_tui.runs.recorder._HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr(state, "write", slow)
+    recorder = Recorder(directory, lambda *request: None, lambda trouble: None)
+    for control in ("pause", "resume") * 10:
+        recorder(ControlUsed(control=control, stage="frozen", epoch=0))
+    recorder(RunEnded(outcome="done", why="", best_epoch=None, seconds=1.0))
+    recorder.close()
+    assert not met.is_set()
+    assert state.read(directory).status == "done"
+
+
 def test_writers_do_not_wait_for_the_disk_between_batches(
     directory: RunDirectory, recorder: Recorder
 ) -> None:

@@ -337,6 +337,27 @@ async def test_a_watched_handover_shows(tmp_path: Path) -> None:
         await until(pilot, lambda: "interrupted" in header(app))
 
 
+async def test_a_watched_run_that_another_process_resumes_is_live_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from xray_tui.tui import sources
+
+    monkeypatch.setattr(sources, "_LOOK_AGAIN_SECONDS", 0.02)
+    directory = keep(tmp_path, until_epoch(3))
+    says(directory, "interrupted")
+    app = dashboard(sources.FollowSource(directory))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "interrupted" in header(app))
+        assert "pause" not in keys(app)
+        with directory.journal.open("ab") as journal:
+            journal.write(encode(Resumed(epoch=2, stage="frozen"), 99) + b"\n")
+        says(directory, "running")
+        await until(pilot, lambda: "frozen 2/10" in header(app))
+        assert "pause" in keys(app)
+        await pilot.press("space")
+        assert len(list(directory.control.iterdir())) == 1
+
+
 async def test_a_run_is_resumed_from_history(tmp_path: Path) -> None:
     told = [*until_epoch(3), RunEnded(outcome="interrupted", why="stopped", best_epoch=2, seconds=9)]
     directory = keep(tmp_path, told)

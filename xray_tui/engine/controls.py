@@ -101,7 +101,12 @@ class Controls:
         return taken
 
     def obey(
-        self, used: Used, *, can_unfreeze: bool, set_rate: Callable[[float], None] | None = None
+        self,
+        used: Used,
+        *,
+        can_unfreeze: bool,
+        set_rate: Callable[[float], None] | None = None,
+        early: bool = False,
     ) -> None:
         """Between two batches: wait while paused, then do or raise what was asked.
 
@@ -110,6 +115,7 @@ class Controls:
             can_unfreeze: whether "unfreeze now" means anything here; else the request is dropped.
             set_rate: gives the stage under way another learning rate; where there is none to give it to,
                 the request is dropped.
+            early: no stage is under way yet, in this process: what is asked of one waits for it.
 
         Raises:
             Stop, Detach, UnfreezeNow: as asked.
@@ -117,7 +123,8 @@ class Controls:
         if self._pause and not self._leaving:
             used("pause", self._pause)
             while self._pause and not self._leaving:
-                self._change_rate(used, set_rate)
+                if not early:
+                    self._change_rate(used, set_rate)
                 self._wait()
             if not self._leaving:
                 used("resume", self._resume)
@@ -127,6 +134,8 @@ class Controls:
         if self._detach:
             used("detach", self._detach)
             raise Detach(self._detach)
+        if early:
+            return
         self._change_rate(used, set_rate)
         why, self._unfreeze = self._unfreeze, ""
         if why and can_unfreeze:

@@ -341,9 +341,11 @@ class Recipe:
             self.emit(not_finite)
             if self.plan.settings.training.on_nan == "stop" or went_back == _MOST_GOING_BACK:
                 self._save_last(at)
+                goes_back = self.plan.settings.training.on_nan == "rollback"
                 raise UserError(
                     not_finite.message,
-                    "a lower learning rate may help, or --on-nan rollback; a resume goes on after that batch",
+                    f"start anew with a lower learning rate{'' if goes_back else ', or --on-nan rollback'}: "
+                    "a resume goes on after that batch at the same rate",
                 )
             went_back += 1
             slower = at.learner.learning_rate / 2

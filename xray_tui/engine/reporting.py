@@ -49,7 +49,9 @@ class Reporter:
                     phase=phase, stage=stage, epoch=epoch, done=done, total=total, images_per_second=speed
                 )
                 self._emit(self._now)
-            self._controls.obey(self._used, can_unfreeze=stage == "frozen", set_rate=set_rate)
+            self._controls.obey(
+                self._used, can_unfreeze=stage == "frozen", set_rate=set_rate, early=stage is None
+            )
             began += time.monotonic() - now  # what obeying took was a pause
 
         return step

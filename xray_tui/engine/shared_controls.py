@@ -25,18 +25,23 @@ class SharedControls(Controls):
         self.stop(why)
 
     def obey(
-        self, used: Used, *, can_unfreeze: bool, set_rate: Callable[[float], None] | None = None
+        self,
+        used: Used,
+        *,
+        can_unfreeze: bool,
+        set_rate: Callable[[float], None] | None = None,
+        early: bool = False,
     ) -> None:
         ranks = self._ranks
         if ranks.apart:
             if ranks.main:
-                super().obey(used, can_unfreeze=can_unfreeze, set_rate=set_rate)
+                super().obey(used, can_unfreeze=can_unfreeze, set_rate=set_rate, early=early)
             return
         if not ranks.any(self.asked):
             return
         self._take_stops()
         if ranks.main:
-            self._lead(used, can_unfreeze, set_rate)
+            self._lead(used, can_unfreeze, set_rate, early)
             return
         while (told := ranks.tell(_NOTHING_YET)) is None:
             self._take_stops()
@@ -47,7 +52,9 @@ class SharedControls(Controls):
         if request is not None:
             raise request
 
-    def _lead(self, used: Used, can_unfreeze: bool, set_rate: Callable[[float], None] | None) -> None:
+    def _lead(
+        self, used: Used, can_unfreeze: bool, set_rate: Callable[[float], None] | None, early: bool
+    ) -> None:
         rates: list[float] = []
         request: Stop | UnfreezeNow | None = None
 
@@ -57,7 +64,8 @@ class SharedControls(Controls):
                 rates.append(value)
 
         try:
-            super().obey(used, can_unfreeze=can_unfreeze, set_rate=set_and_note if set_rate else None)
+            noted = set_and_note if set_rate else None
+            super().obey(used, can_unfreeze=can_unfreeze, set_rate=noted, early=early)
         except (Stop, UnfreezeNow) as asked:
             request = asked
         obeyed: _Obeyed | None = rates, request

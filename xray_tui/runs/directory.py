@@ -205,6 +205,13 @@ class RunDirectory:
         for _ in self.take_requests(lambda trouble: None):
             pass
 
+    def drop_unfinished(self) -> None:
+        """Delete what processes that were killed had begun to write: as much as a whole checkpoint each."""
+        for folder in (self.checkpoints, self.predictions):
+            if not folder.is_symlink():  # nothing elsewhere is ours to delete
+                for part in folder.glob(".*.part"):
+                    part.unlink(missing_ok=True)
+
     def sources(self, file: Path | None = None) -> list[tuple[str, str, str]]:
         """The images (path, actual class, patient) of a table, in the order of their predictions.
 

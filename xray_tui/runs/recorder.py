@@ -48,6 +48,8 @@ class Recorder:
         self._keep = JournalWriter(directory, claim)
         self._status: Status = "running"
         self._progress: Progress | None = None
+        self._one_state = threading.Lock()
+        """The file is replaced by way of another one, which two threads would take from each other."""
         self._ending = threading.Event()
         state.write(directory, self._status)
         self._thread = threading.Thread(target=self._beat, name="recorder", daemon=True)
@@ -81,8 +83,9 @@ class Recorder:
         self._directory.progress.unlink(missing_ok=True)
 
     def _enter(self, status: Status) -> None:
-        self._status = status
-        state.write(self._directory, status)
+        with self._one_state:
+            self._status = status
+            state.write(self._directory, status)
 
     def _beat(self) -> None:
         written: Progress | None = None
@@ -96,6 +99,8 @@ class Recorder:
                 if progress is not written and progress is not None:
                     replace_bytes(self._directory.progress, event_lines.encode(progress))
                     written = progress
-                if time.monotonic() - beaten > _HEARTBEAT_SECONDS and self._status in ("running", "paused"):
-                    state.write(self._directory, self._status)
+                if time.monotonic() - beaten > _HEARTBEAT_SECONDS:
+                    with self._one_state:
+                        if self._status in ("running", "paused"):
+                            state.write(self._directory, self._status)
                     beaten = time.monotonic()

@@ -128,8 +128,7 @@ class ShownRun:
 
     @property
     def begins_again(self) -> bool:
-        """Whether all that it has told is of another process, and the one that goes on with it has said nothing
-        of that yet."""
+        """Whether all that it has told is of an earlier process: the one that goes on has told nothing yet."""
         told = self.record.told_t
         return not self.source.finished and told is not None and told <= self.told_until
 

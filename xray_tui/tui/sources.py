@@ -33,6 +33,7 @@ from xray_tui.settings import Settings
 from xray_tui.tui import remembered
 
 _FOLLOW_SECONDS = 0.25
+_LOOK_AGAIN_SECONDS = 2.0
 """A followed run writes its progress at most four times a second."""
 _FRAME_SECONDS = 0.1
 _CAN_WAIT = (Progress, EpochEnded, Best, CheckpointSaved)
@@ -234,7 +235,10 @@ class LiveSource(Source):
 
 
 class FollowSource(Source):
-    """A run of another process, live or finished, read from its directory."""
+    """A run of another process, live or finished, read from its directory.
+
+    What has finished may be gone on with: that is looked for until nobody looks any more.
+    """
 
     kind = "watch"
 
@@ -251,14 +255,13 @@ class FollowSource(Source):
         while not self._closed.is_set():
             found = state.read(self.directory)  # before the journal: what it says is then all in it
             events = follower.poll()
-            told = found.status != self.status
+            told = found.status != self.status or self.finished == found.live
             self.status = found.status
             self.put_quietly(events)  # a whole journal comes at once: it stirs the app once
+            self.finished = not found.live
             if told or any(not isinstance(event, Progress) for event in events):
                 self._stirred()
-            if not found.live:
-                return
-            self._closed.wait(_FOLLOW_SECONDS)
+            self._closed.wait(_FOLLOW_SECONDS if found.live else _LOOK_AGAIN_SECONDS)
 
 
 class ReplaySource(Source):

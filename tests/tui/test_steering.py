@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from listed_runs import listed
-from textual.widgets import Input
+from textual.widgets import Input, Static
 from tui_support import (
     FakeEngine,
     Script,
@@ -139,6 +139,24 @@ async def test_a_run_of_a_relative_folder_is_known_again_in_history(
         await until(pilot, lambda: app.place == "train")
         assert app.desk.opened is None
         assert "detach" in keys(app)
+
+
+async def test_what_is_asked_of_a_run_that_is_not_seen_names_it(tmp_path: Path) -> None:
+    ended = RunEnded(outcome="done", why="x", best_epoch=2, seconds=9)
+    earlier, behind = keep(tmp_path / "a", [*until_epoch(3), ended]), keep(tmp_path / "b", until_epoch(3))
+    app = dashboard(source := Script(until_epoch(3)))
+    source.directory = behind
+    async with app.run_test(size=(160, 40)) as pilot:
+        await until(pilot, lambda: epochs(app) == 3)
+        await pilot.press("space")
+        assert not any("behind" in words for words in toasts(app))
+        app.post_message(HistoryTab.Opened(earlier))
+        await until(pilot, lambda: "done" in header(app))
+        await pilot.press("u")
+        assert source.asked == ["pause", "unfreeze"]
+        assert toasts(app)[-1] == f"{behind.name}, which goes on behind this one"
+        await pilot.press("x")
+        assert behind.name in "".join(str(part.render()) for part in app.screen.query(Static))
 
 
 async def test_beside_a_live_run_nothing_is_offered_that_would_start_another(tmp_path: Path) -> None:

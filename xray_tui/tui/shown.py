@@ -22,7 +22,7 @@ from xray_tui.tui.sources import Failure, ReplaySource, Source
 
 Tone = Literal["frozen", "unfrozen", "success", "warning", "error", "muted"]
 
-_ASKED: dict[Control, str] = {
+ASKED: dict[Control, str] = {
     "pause": "pausing …",
     "resume": "resuming …",
     "unfreeze": "unfreezing after this batch …",
@@ -128,7 +128,7 @@ class ShownRun:
 
     @property
     def begins_again(self) -> bool:
-        """Whether all that it has told is of an earlier process: the one that goes on has told nothing yet."""
+        """Whether all that it has told is of an earlier process: the one that goes on is silent yet."""
         told = self.record.told_t
         return not self.source.finished and told is not None and told <= self.told_until
 
@@ -227,9 +227,9 @@ class ShownRun:
         if self.source.finished:
             return Status(told or "interrupted", "success" if told == "done" else "warning")
         if self.asked:
-            return Status(_ASKED[self.asked], "warning")
+            return Status(ASKED[self.asked], "warning")
         if told == "handover":
-            return Status(_ASKED["detach"], "warning", moving=True)
+            return Status(ASKED["detach"], "warning", moving=True)
         if self.paused:
             return Status("paused", "warning")
         if self._preparing:

@@ -10,7 +10,8 @@ from xray_tui.tui.desk import Desk
 from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.screens.ask import Answer, AskScreen
 from xray_tui.tui.screens.rate import RateScreen, read_rate
-from xray_tui.tui.shown import ShownRun
+from xray_tui.tui.shown import ASKED, ShownRun
+from xray_tui.words import harmless
 
 
 class Steering:
@@ -47,6 +48,8 @@ class Steering:
                 self._ask(run, "stop")
 
         words = "It ends after the batch under way. History can resume it from there."
+        if not self._is_seen(run):
+            words = f"{_name(run)}, the live run behind the one that is seen. {words}"
         key = KeyMap.of(self._app).first("stop")
         answers = [Answer("stop", key, "stop it"), Answer("stay", "escape", "go on")]
         self._app.push_screen(AskScreen("Stop the run?", words, answers), answered)
@@ -81,4 +84,15 @@ class Steering:
         # Taken back before the engine saw it, nobody tells of either.
         unseen = control == "resume" and run.asked == "pause" and not run.paused
         run.asked = None if run.source.kind == "replay" or unseen else control
+        if not self._is_seen(run):
+            self._app.notify(
+                f"{_name(run)}, which goes on behind this one", title=ASKED[control], markup=False
+            )
         self._changed()
+
+    def _is_seen(self, run: ShownRun) -> bool:
+        return run is self._desk.shown
+
+
+def _name(run: ShownRun) -> str:
+    return harmless(run.source.directory.name if run.source.directory else run.source.about)

@@ -134,9 +134,7 @@ def test_what_has_no_interval_is_missing() -> None:
 def test_not_a_number() -> None:
     probabilities, losses, actual = invented(50)
     losses[3], probabilities[3] = np.nan, np.nan
-    found = metrics.bootstrap(probabilities, losses, actual, 1, alone(50))
-    assert found.keys().isdisjoint({"loss", "auc", "average_precision", "brier", "calibration_error"})
-    assert "sensitivity" in found
+    assert metrics.bootstrap(probabilities, losses, actual, 1, alone(50)) == {}
 
 
 def test_many_images_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,10 +138,24 @@ def test_all_scores_alike() -> None:
     assert found.calibration_error == pytest.approx(0.25)
 
 
-def test_not_a_number() -> None:
-    found = evaluated(two([float("nan"), 0.2, 0.9]), [1, 0, 1])
-    for name in ("loss", "auc", "average_precision", "brier", "calibration_error"):
-        assert getattr(found, name) is None, name
+@pytest.mark.parametrize("threshold", [None, 0.3])
+@pytest.mark.parametrize("positive", [0, 1])
+@pytest.mark.parametrize("scores", [[np.nan, 0.2, 0.9], [np.nan] * 3, [np.inf, 0.2, 0.9]])
+def test_not_a_number(scores: list[float], positive: int, threshold: float | None) -> None:
+    found = asdict(evaluated(two(scores), [1, 0, 1], positive, threshold))
+    assert found.pop("confusion") == [[0, 0], [0, 0]]
+    found.pop("loss")  # of the losses that are given
+    assert set(found.values()) == {None}
+    predicted = metrics.predicted_at(two(scores), positive, threshold)
+    assert predicted[0] == metrics.UNCALLED
+    rates = metrics.rate(predicted, np.array([1, 0, 1]), positive, 2)
+    assert (rates.accuracy, rates.sensitivity, rates.specificity) == (None, None, None)
+    assert rates.confusion == [[0, 0], [0, 0]]
+
+
+def test_not_a_number_among_three_classes() -> None:
+    for found in metrics.per_class(np.where(np.eye(4, 3, -1) > 0, np.nan, THREE), np.array([0, 1, 2, 2])):
+        assert (found.sensitivity, found.confusion) == (None, [[0, 0], [0, 0]])
 
 
 def test_nothing() -> None:

@@ -72,6 +72,14 @@ def test_how_often_each_image_was_wrong(run: KeptRun, kept: KeptPredictions) -> 
     assert wrong.tolist() == [sum(image in run.wrong(number) for number in (0, 2)) for image in range(20)]
 
 
+def test_an_epoch_without_numbers_is_no_fate(run: KeptRun, kept: KeptPredictions) -> None:
+    run.lose_numbers(2)
+    kept.learn_fates(range(4))
+    assert [fate.epoch for fate in kept.fates(5, range(4))] == [0, 1, 3]
+    wrong, _ = kept.times_wrong(range(4))
+    assert wrong.tolist() == [sum(image in run.wrong(number) for number in (0, 1, 3)) for image in range(20)]
+
+
 def test_an_epoch_done_again_replaces_its_fates(run: KeptRun, kept: KeptPredictions) -> None:
     kept.learn_fates(range(4))
     rewritten = (run.directory.predictions / "0003.npz").read_bytes()

@@ -38,6 +38,8 @@ from xray_tui.regular_files import NotRegular
 from xray_tui.runs import upkeep
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.index import summary
+from xray_tui.runs.judged import Kept
+from xray_tui.runs.predictions import Images
 from xray_tui.runs.recorder import Recorder
 from xray_tui.runs.report import report_of, write_report
 from xray_tui.runs.report_words import NO_DEVICE
@@ -326,6 +328,14 @@ def test_grad_cams_stand_beside_their_radiographs(tmp_path: Path) -> None:
     )
     (directory.explanations / "frozen" / "01.png").write_bytes(b"\x89PNG broken")
     assert "mistakes.png" not in written(directory)[1]
+
+
+def test_an_image_without_numbers_is_no_mistake() -> None:
+    probabilities = both(np.where(np.arange(10) == 0, np.nan, PNEUMONIA))
+    images = Images([f"{number}.png" for number in range(10)], ACTUAL, [""] * 10)
+    kept = Kept(images, probabilities, probabilities, losses(probabilities))
+    worst, total = kept.worst(1, 0.65, 8)
+    assert ([mistake.path for mistake in worst], total) == (["5.png", "6.png", "7.png"], 3)
 
 
 def test_a_mistake_leads_nowhere_but_into_the_data_folder(tmp_path: Path) -> None:

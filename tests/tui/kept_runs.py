@@ -40,6 +40,15 @@ class KeptRun:
     def wrong(self, epoch: int) -> list[int]:
         return np.flatnonzero(self.probabilities[epoch].argmax(1) != self.actual).tolist()
 
+    def lose_numbers(self, epoch: int) -> None:
+        """As if the weights had run away before that epoch: only what was kept of it, not what was told."""
+        shape = self.probabilities[epoch].shape
+        np.savez(
+            self.directory.predictions_of(epoch),
+            probabilities=np.full(shape, np.nan, np.float32),
+            loss=np.full(shape[:1], np.nan, np.float32),
+        )
+
 
 def kept_run(
     folder: Path,

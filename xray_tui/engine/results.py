@@ -32,8 +32,8 @@ def mistakes(stage: Stage, epoch: int, found: Predictions, validation: Pixels) -
     Args:
         found: of the validation images, in their order.
     """
-    predicted = found.probabilities.argmax(1)
-    wrong = np.flatnonzero(predicted != found.actual)
+    predicted = metrics.predicted_at(found.probabilities, 0, None)
+    wrong = np.flatnonzero((predicted != found.actual) & (predicted != metrics.UNCALLED))
     # A loss that is not a number counts as the worst.
     worst = wrong[np.argsort(-np.nan_to_num(found.losses[wrong], nan=np.inf), kind="stable")][:WORST]
     images = [validation.images[int(i)][0].numpy() for i in worst]

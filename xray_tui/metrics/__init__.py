@@ -12,7 +12,7 @@ from xray_tui.metrics.calibration import (
     temperature,
     tempered,
 )
-from xray_tui.metrics.counting import Rates, predicted_at, proportions, rate
+from xray_tui.metrics.counting import UNCALLED, Rates, predicted_at, proportions, rate
 from xray_tui.metrics.evaluation import UNKNOWN, Metrics, evaluate, macro, per_class
 from xray_tui.metrics.intervals import auc_interval, interval, mcnemar
 from xray_tui.metrics.ranking import Curve, auc, average_precision, precision_recall, roc
@@ -20,6 +20,7 @@ from xray_tui.metrics.resampling import bootstrap
 from xray_tui.metrics.thresholds import operating_threshold, sensitivity_at, specificity_at, youden
 
 __all__ = [
+    "UNCALLED",
     "UNKNOWN",
     "Curve",
     "Metrics",

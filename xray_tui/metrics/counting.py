@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+UNCALLED = -1
+"""In place of a class: the image's probabilities are not numbers, so it is called nothing."""
+
 
 @dataclass(frozen=True)
 class Rates:
@@ -21,7 +24,7 @@ def rate(predicted: NDArray[np.int64], actual: NDArray[np.int64], positive: int,
     """Count how predicted classes meet actual ones.
 
     Args:
-        predicted: class numbers, (N,).
+        predicted: class numbers, (N,); where one is :data:`UNCALLED`, nothing is counted.
         actual: likewise.
         positive: the class that sensitivity and specificity speak of.
     """
@@ -40,19 +43,23 @@ def predicted_at(
 ) -> NDArray[np.int64]:
     """The predicted classes, (N,), where the positive one is called from a threshold on.
 
+    :data:`UNCALLED` of an image whose probabilities are not all finite numbers.
+
     Args:
         probabilities: (N, C).
         threshold: positive is called where its probability is this or more, else the likeliest of the
             other classes; ``None`` calls the likeliest of all, as training does.
     """
     if threshold is None:
-        likeliest: NDArray[np.int64] = probabilities.argmax(1)
-        return likeliest
-    others = probabilities.copy()
-    others[:, positive] = -1.0
-    # As float32, for a threshold taken from the probabilities themselves must meet its own image.
-    called = probabilities[:, positive] >= np.float32(threshold)
-    return np.where(called, positive, others.argmax(1))
+        predicted = probabilities.argmax(1)
+    else:
+        others = probabilities.copy()
+        others[:, positive] = -1.0
+        # As float32, for a threshold taken from the probabilities themselves must meet its own image.
+        called = probabilities[:, positive] >= np.float32(threshold)
+        predicted = np.where(called, positive, others.argmax(1))
+    # Of a row of NaN, argmax is the first class.
+    return np.where(np.isfinite(probabilities).all(1), predicted, UNCALLED)
 
 
 def proportions(confusion: Sequence[Sequence[int]], positive: int) -> dict[str, tuple[int, int]]:
@@ -75,7 +82,12 @@ def proportions(confusion: Sequence[Sequence[int]], positive: int) -> dict[str, 
 
 
 def confusion_of(predicted: NDArray[np.int64], actual: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """Images by actual class (rows) and predicted class (columns), (C, C)."""
+    """Images by actual class (rows) and predicted class (columns), (C, C).
+
+    Zeros where an image is :data:`UNCALLED`: rates of the others would be of fewer images than they seem.
+    """
+    if (predicted == UNCALLED).any():
+        return np.zeros((classes, classes), np.int64)
     table: NDArray[np.int64] = np.bincount(actual * classes + predicted, minlength=classes**2)
     return table.reshape(classes, classes)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xray_tui.metrics.calibration import brier, calibration_error
-from xray_tui.metrics.counting import confusion_of, defined, mean, predicted_at, rates_of
+from xray_tui.metrics.counting import UNCALLED, confusion_of, defined, mean, predicted_at, rates_of
 from xray_tui.metrics.ranking import auc, average_precision
 
 
@@ -38,7 +38,8 @@ class Metrics:
     calibration_error: float | None
     """Of the positive class's probability; see :func:`calibration_error`."""
     confusion: list[list[int]]
-    """Images by actual class (rows) and predicted class (columns)."""
+    """Images by actual class (rows) and predicted class (columns); zeros where a probability is not finite,
+    and the rates are undefined."""
 
 
 NUMBERS = tuple(field.name for field in fields(Metrics) if field.name != "confusion")
@@ -89,9 +90,8 @@ def per_class(
     for of in range(probabilities.shape[1]):
         own = probabilities[:, of]
         against_rest = np.stack([1 - own, own], 1)
-        found.append(
-            _metrics(against_rest, None, (actual == of).astype(int), (predicted == of).astype(int), 1)
-        )
+        called = np.where(predicted == UNCALLED, UNCALLED, predicted == of)
+        found.append(_metrics(against_rest, None, (actual == of).astype(int), called, 1))
     return found
 
 

@@ -42,11 +42,12 @@ def bootstrap(
         threshold: rates are at it; ``None`` calls the likeliest class.
 
     Returns:
-        Low and high, by the metric's name in :class:`Metrics`. A metric is missing where fewer than nine
+        Low and high, by the metric's name in :class:`Metrics`; nothing where a probability is not finite, as
+        :func:`evaluate` then has no rates. A metric is missing where fewer than nine
         rounds in ten define it, and where all agree, as of a classifier without a mistake: mistakes it has
         not made yet are not among the images that are drawn (Wilson's :func:`interval` allows for them).
     """
-    if not actual.size:
+    if not actual.size or not np.isfinite(probabilities).all():
         return {}
     names, patient_of = np.unique(np.asarray(patients), return_inverse=True)
     generator = np.random.default_rng(seed)

@@ -45,7 +45,7 @@ class Kept:
 
         actual = self.images.actual
         predicted = metrics.predicted_at(self.probabilities, positive, threshold)
-        wrong = np.flatnonzero(predicted != actual)
+        wrong = np.flatnonzero((predicted != actual) & (predicted != metrics.UNCALLED))
         # A loss that is not a number counts as the worst.
         worst = wrong[np.argsort(-np.nan_to_num(self.losses[wrong], nan=np.inf), kind="stable")][:most]
         return [
@@ -78,7 +78,7 @@ class Judged:
 
     @property
     def images(self) -> int:
-        return sum(map(sum, self.metrics.confusion))
+        return len(self.kept.images) if self.kept else sum(map(sum, self.metrics.confusion))
 
 
 def judge(record: RunRecord, directory: RunDirectory | None = None) -> list[Judged]:

@@ -14,6 +14,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from xray_tui import metrics
 from xray_tui.errors import UserError
 from xray_tui.files import replacing
 from xray_tui.regular_files import open_regular
@@ -140,17 +141,24 @@ class KeptPredictions:
         return learnt
 
     def fates(self, image: int, numbers: Iterable[int]) -> list[Fate]:
-        """How an image fared in those of the epochs that are known, in their order."""
+        """How an image fared in those of the epochs that are known, in their order.
+
+        Left out is an epoch that gave it no numbers: it was neither right nor wrong.
+        """
         known = [(number, self._fates[number]) for number in numbers if number in self._fates]
-        return [Fate(number, bool(right[image]), float(p[image])) for number, (_, p, right) in known]
+        return [
+            Fate(number, not wrong[image], float(p[image]))
+            for number, (_, p, wrong) in known
+            if np.isfinite(p[image])
+        ]
 
     def times_wrong(self, numbers: Iterable[int]) -> tuple[NDArray[np.int64], int]:
         """In how many of those epochs each image was wrong, (N,), and how many of them are known."""
         known = [self._fates[number][2] for number in numbers if number in self._fates]
-        wrong = np.zeros(len(self.images()), np.int64)
-        for right in known:
-            wrong += ~right
-        return wrong, len(known)
+        times = np.zeros(len(self.images()), np.int64)
+        for wrong in known:
+            times += wrong
+        return times, len(known)
 
     def _stamp(self, number: int) -> _Stamp:
         try:
@@ -167,9 +175,11 @@ class KeptPredictions:
         return EpochPredictions(number, *_read_arrays(self.directory, file, what, images, self.classes))
 
     def _keep_fates(self, stamp: _Stamp, found: EpochPredictions, images: Images) -> None:
-        of_actual = found.probabilities[np.arange(len(images)), images.actual]
-        right = found.probabilities.argmax(1) == images.actual
-        self._fates[found.epoch] = (stamp, of_actual.astype(np.float16), right)
+        predicted = metrics.predicted_at(found.probabilities, 0, None)
+        called = predicted != metrics.UNCALLED
+        of_actual = found.probabilities[np.arange(len(images)), images.actual].astype(np.float16)
+        of_actual[~called] = np.nan
+        self._fates[found.epoch] = (stamp, of_actual, called & (predicted != images.actual))
 
 
 def read_test(directory: RunDirectory, classes: Sequence[str]) -> Predictions:

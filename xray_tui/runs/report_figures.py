@@ -57,8 +57,9 @@ def draw(record: RunRecord, judged: Sequence[Judged], directory: RunDirectory) -
             best=record.best.epoch if record.best else None,
         )
     drawn |= _curves(record, judged)
-    if judged:
-        matrices: dict[str, list[list[int]]] = {found.role: found.metrics.confusion for found in judged}
+    counted = [found for found in judged if any(map(any, found.metrics.confusion))]
+    if counted:
+        matrices: dict[str, list[list[int]]] = {found.role: found.metrics.confusion for found in counted}
         drawn["confusion.png"] = figures.confusion(matrices, record.classes)
     if shown := _pictures(record, judged, directory):
         drawn["mistakes.png"] = figures.pictures(shown)

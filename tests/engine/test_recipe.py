@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from tests.conftest import write_folder, write_image
 from tests.engine.conftest import SMALL, Run, essence, read_whole
 from xray_tui import config
+from xray_tui.data.unsealings import ledger_file
 from xray_tui.engine import plan, reporting
 from xray_tui.engine.controls import Controls
 from xray_tui.engine.results import WORST
@@ -30,6 +31,7 @@ from xray_tui.events import (
     StageEnded,
     StageStarted,
     TestEvaluated,
+    TestUnsealed,
     Warning,
 )
 from xray_tui.models.classifier import Classifier
@@ -303,6 +305,13 @@ def test_a_validation_loss_that_is_not_a_number_is_null_and_warned_of(
     assert read_whole(run.directory) == [without_arrays(event) for event in run.journaled]
     assert [w.kind for w in run.of(Warning)] == ["not_a_number"] * 2
     assert run.ended.outcome == "done"
+    for ended in run.of(EpochEnded):
+        assert (ended.accuracy, ended.sensitivity, ended.confusion) == (None, None, [[0, 0], [0, 0]])
+    assert [(told.total, told.worst) for told in run.of(Mistakes)] == [(0, [])] * 2
+    (test,) = run.of(TestEvaluated)
+    assert test.skipped == "no epoch had a validation loss that is a number"
+    assert not run.of(TestUnsealed)
+    assert not ledger_file().exists(), "test stays sealed"
 
 
 @pytest.mark.parametrize(

@@ -250,7 +250,13 @@ class Recipe:
             self.evaluation.choose_operating_point(self.validation, self.best_epoch)
 
     def evaluate_test(self, run: str) -> None:
-        """Read test, for the first and only time, and evaluate the best epoch on it."""
+        """Read test, for the first and only time, and evaluate the best epoch on it.
+
+        It stays sealed where no epoch came to anything: a look at test would be spent on numbers of nothing.
+        """
+        if self.next_epoch and self.best_epoch is None:
+            self.emit(results.test_skipped("no epoch had a validation loss that is a number"))
+            return
         self.evaluation.evaluate_test(run, self.best_epoch, self.pixels)
 
     def _begin(self, stage: Stage, settings: StageSettings) -> StageUnderWay:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from invented import BALANCED, run, stage, started
 
@@ -36,9 +37,16 @@ def test_a_loss_that_is_no_number() -> None:
     alone = said(run([0.4, 0.3], [0.4, None]), "loss not a number")
     assert alone is not None
     assert alone.words.startswith("validation loss")
+    assert "What was best before is kept" in alone.meaning
+    never = said(run([0.4], [None], confusion=[[0, 0], [0, 0]]), "loss not a number")
+    assert never is not None
+    assert never.words.startswith("validation loss")
+    assert "kept" not in never.meaning, "there is no best epoch"
     recovered = run([0.4, None, 0.3], [0.4, None, 0.3])
     assert said(recovered, "loss not a number") is None
-    no_images = run([0.4, 0.3], [None, None], confusion=[])
+    begun = started()
+    unvalidated = msgspec.structs.replace(begun, images={"train": begun.images["train"]})
+    no_images = run([0.4, 0.3], [None, None], confusion=[], begun=unvalidated)
     assert said(no_images, "loss not a number") is None, "without validation images there is no loss to lose"
 
 

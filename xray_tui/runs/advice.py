@@ -44,22 +44,23 @@ def not_a_number(record: RunRecord) -> Advice | None:
     if not record.epochs:
         return None
     last = record.epochs[-1]
-    validated = sum(map(sum, last.confusion)) > 0
+    images = record.started.images.get("validation", {}) if record.started else {}
     lost = [
         name
         for name, loss, wanted in (
             ("training", last.train_loss, True),
-            ("validation", last.validation_loss, validated),
+            ("validation", last.validation_loss, any(images.values())),
         )
         if loss is None and wanted
     ]
     if not lost:
         return None
+    kept = "What was best before is kept; begin" if record.best else "Begin"
     return Advice(
         "loss not a number",
         f"{' and '.join(lost)} loss of epoch {last.epoch} is not a number",
-        "The weights have run away and will not come back by themselves. What was best before is kept; "
-        "begin again with a lower learning rate.",
+        "The weights have run away and will not come back by themselves. "
+        f"{kept} again with a lower learning rate.",
         "error",
         _while_live(record, "stop"),
     )

@@ -455,6 +455,22 @@ async def test_damaged_predictions_are_told_and_other_epochs_still_shown(run: Ke
         assert seen == by_loss(run, LAST - 1)[: len(seen)]
 
 
+async def test_an_epoch_without_numbers_has_neither_right_nor_wrong_images(run: KeptRun) -> None:
+    run.lose_numbers(LAST)
+    app = opened(told_by(run))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.shown is not None and app.shown.record.ended is not None)
+        await pilot.press("2")
+        await until(
+            pilot, lambda: "probabilities are no numbers" in str(app.query_one("#none-listed").render())
+        )
+        assert "0 of 40" in title(app, "#list-pane")
+        assert "accuracy          –" in words(app, RatesPane)
+        await pilot.press("left")
+        await until(pilot, lambda: f"epoch {LAST - 1} " in title(app, "#list-pane"))
+        await until(pilot, lambda: " 3 epochs" in words(app, VerdictPane))
+
+
 @pytest.mark.parametrize(
     ("size", "turns"),
     [

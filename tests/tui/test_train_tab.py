@@ -149,6 +149,23 @@ async def test_a_skipped_test_says_why() -> None:
         await until(pilot, lambda: "no folder plays test" in str(app.query_one("#test-result").render()))
 
 
+async def test_an_epoch_without_numbers_says_so_in_place_of_mistakes_and_confusion() -> None:
+    told: list[Event] = []
+    nothing = dict.fromkeys(("validation_loss", "accuracy", "auc", "sensitivity", "specificity"))
+    for event in until_epoch(2):
+        if isinstance(event, EpochEnded):
+            event = msgspec.structs.replace(event, **nothing, confusion=[[0, 0], [0, 0]])
+        elif isinstance(event, Mistakes):
+            event = msgspec.structs.replace(event, total=0, worst=[])
+        told.append(event)
+    app = dashboard(Script(told))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "are no numbers" in str(app.query_one("#no-mistakes").render()))
+        assert app.query_one(ConfusionPane).words().plain == (
+            "Probabilities of this epoch are no numbers: nothing can be counted."
+        )
+
+
 NASTY = "IM-[red]x[bold]\x1b[31m\u202eevil\n.jpeg"
 
 

@@ -152,6 +152,17 @@ def test_losses_that_are_no_numbers_stand_first(work: Worklist) -> None:
     assert work.listed.tolist() == [5, 0, 1, 2]
 
 
+def test_images_without_numbers_are_neither_right_nor_wrong(work: Worklist) -> None:
+    work.look_at(predictions([np.nan, *POSITIVE[1:]]))
+    assert (work.listed.tolist(), work.uncalled) == ([1, 2, 5], 1)
+    assert work.looked_at == 1, "the one that was looked at has nothing to say"
+    assert (work.rates.accuracy, work.rates.confusion) == (None, [[0, 0], [0, 0]])
+    work.look_at(predictions([np.nan] * 6))
+    work.move_threshold(0.3)
+    assert (work.listed.tolist(), work.mistakes, work.uncalled) == ([], 0, 6)
+    assert work.looked_at is None
+
+
 def test_the_table_holds_the_mistakes_as_listed(work: Worklist) -> None:
     work.show_filter(parse("virus"))
     rows = list(work.table())

@@ -55,7 +55,7 @@ class Worklist:
         """The number of the image under the cursor."""
         self.found: EpochPredictions | None = None
         self.predicted: NDArray[np.int64] = np.zeros(0, np.int64)
-        """At the threshold, (N,)"""
+        """At the threshold, (N,), as :func:`metrics.predicted_at` has it."""
         self.listed: NDArray[np.int64] = np.zeros(0, np.int64)
         """Image numbers, in the order of the list."""
         self.rates = Rates(None, None, None, [])
@@ -66,6 +66,8 @@ class Worklist:
         """Youden's."""
         self.mistakes = 0
         """At the threshold, whatever direction and filter."""
+        self.uncalled = 0
+        """Images whose probabilities are no numbers: they are neither right nor wrong."""
         self._names = [PurePosixPath(path).name.lower() for path in images.paths]
         self._rank = np.empty(len(images), np.int64)
         self._rank[np.argsort(np.array(self._names, np.str_), kind="stable")] = np.arange(len(images))
@@ -158,14 +160,16 @@ class Worklist:
         if self.found is None:
             return
         actual, predicted = self.images.actual, self.predicted
-        wrong = predicted != actual
+        called = predicted != metrics.UNCALLED
+        self.uncalled = int((~called).sum())
+        wrong = called & (predicted != actual)
         self.mistakes = int(wrong.sum())
         if self.direction == "missed":
             wrong &= actual == self.positive
         elif self.direction == "alarms":
             wrong &= predicted == self.positive
         if keep and self.looked_at is not None:
-            wrong[self.looked_at] = True
+            wrong[self.looked_at] = called[self.looked_at]
         chosen = np.flatnonzero(wrong)
         if self.filter.words:
             chosen = chosen[self.filter.matches(self._facts(chosen))]

@@ -11,6 +11,8 @@ from xray_tui.tui.text import fit, shorten
 from xray_tui.tui.themes import Palette
 from xray_tui.words import count, harmless, number, percent
 
+NO_NUMBERS = "Probabilities of this epoch are no numbers"
+"""Where it has no rates."""
 _PRECISION = "precision"
 _LABEL, _NARROW, _WIDE = 12, 9, 17
 """Cells of a class's name, and the least and most that a number's box takes."""
@@ -45,10 +47,12 @@ class ConfusionPane(Framed, Printed, can_focus=False):
         epoch = run.looked_at if run else None
         if run is None or epoch is None or not epoch.confusion:
             return Text("The first epoch has not ended yet.", palette.faint)
+        if not any(map(any, epoch.confusion)):
+            return Text(f"{NO_NUMBERS}: nothing can be counted.", palette.faint)
         size, classes = self.size, run.record.classes
         test = run.record.test
         grids = [("", epoch.confusion)]
-        if test is not None and test.confusion and 2 * _least_width(classes) + 3 <= size.width:
+        if test is not None and any(map(any, test.confusion)) and 2 * _least_width(classes) + 3 <= size.width:
             grids = [("validation", epoch.confusion), ("test", test.confusion)]
         width = (size.width - 3 * (len(grids) - 1)) // len(grids)
         blocks = [matrix(title, table, classes, width, size.height - 2, palette) for title, table in grids]
@@ -94,8 +98,8 @@ def matrix(
         blank = Text(" " * (label + 1))
         upper, lower, pad = start, blank.copy(), blank.copy()
         for predicted, images in enumerate(row):
-            share = images / total if total else 0.0
-            style = _shade(share, predicted == actual, palette)
+            share = images / total if total else None
+            style = _shade(share or 0.0, predicted == actual, palette)
             upper.append_text(_centred(count(images), box, f"bold {style}")).append(" ")
             lower.append_text(_centred(percent(share, 0), box, style)).append(" ")
             pad.append(" " * box, style).append(" ")

@@ -142,7 +142,12 @@ def next_direction(direction: Direction) -> Direction:
 
 def _nothing(work: Worklist) -> str:
     if not work.mistakes:
+        if work.uncalled == len(work.images):
+            return "This epoch's probabilities are no numbers: no image is right or wrong."
         where = "in this epoch" if work.threshold is None else "at this threshold"
+        if work.uncalled:
+            images = "1 image" if work.uncalled == 1 else f"{count(work.uncalled)} images"
+            return f"No mistakes {where}, but the probabilities of {images} are no numbers."
         return f"No mistakes {where}: every validation image is right."
     if work.filter.words:
         return "No mistake matches the filter: escape clears it."

@@ -12,6 +12,7 @@ from textual.containers import Horizontal
 from textual.widgets import Static
 
 from xray_tui.events import Mistake, Mistakes
+from xray_tui.tui.panes.confusion import NO_NUMBERS
 from xray_tui.tui.panes.frame import Framed
 from xray_tui.tui.panes.picture import PictureClass, RadiographView
 from xray_tui.tui.panes.rows import Column, Row, RowList
@@ -95,6 +96,8 @@ class MistakesPane(Sized, Horizontal, Framed):
             return "Images that the network gets wrong appear here after the first epoch."
         if run.mistakes is None:
             return "No list of mistakes was kept for this epoch."
+        if run.looked_at.accuracy is None:
+            return f"{NO_NUMBERS}."
         return "No mistakes in this epoch: every validation image is right."
 
     @on(RowList.Moved, "#mistakes")

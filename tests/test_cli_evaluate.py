@@ -22,6 +22,7 @@ from xray_tui.runs.evaluated import evaluated
 from xray_tui.runs.index import summary
 from xray_tui.runs.predictions import KeptPredictions, read_test
 from xray_tui.runs.record import RunRecord
+from xray_tui.words import probability
 
 Call = Callable[..., tuple[int, str, str]]
 SHORT = {"training.frozen.epochs": 0, "training.unfrozen.epochs": 1}
@@ -66,7 +67,7 @@ def test_what_the_run_kept_is_read_and_test_is_left_alone(
     assert (found["images"], found["patients"], found["of_classes"]) == (14, 14, {})
     code, out, _ = call(run.directory.name)
     assert "14 images of 14 patients; test looked at once" in out
-    assert f"PNEUMONIA is called from p ≥ {point.threshold:.4f} (youden, on validation)" in out
+    assert f"PNEUMONIA is called from p ≥ {probability(point.threshold)} (youden, on validation)" in out
     assert run.directory.journal.read_bytes() == journal
 
 

@@ -20,6 +20,7 @@ from xray_tui import trained as trained_module
 from xray_tui.cli import main
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.trained import Trained, load
+from xray_tui.words import probability
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -95,7 +96,7 @@ def test_a_row_an_image_at_the_operating_point_of_the_run(
         assert (row["positive"], row["unreadable"]) == (str(is_positive).lower(), "")
     assert len({row["predicted"] for row in rows[1:]}) == 2, "else the threshold is not tried"
     assert f"{run.name}, epoch {trained.epoch}" in err
-    assert f"PNEUMONIA is called from p ≥ {trained.threshold:.4f} (youden, on validation)" in err
+    assert f"PNEUMONIA is called from p ≥ {probability(trained.threshold)} (youden, on validation)" in err
     assert err.splitlines()[-1].startswith("5 images in 00:0")
     assert err.splitlines()[-1].endswith("; 1 cannot be read")
 

@@ -21,6 +21,7 @@ from xray_tui.exported_card import LOAD_ONNX
 from xray_tui.exporting import Exported, export
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.trained import Trained, judge, load, predict
+from xray_tui.words import probability
 
 README = Path(__file__).parents[1] / "README.md"
 CLASSES = ["NORMAL", "PNEUMONIA"]
@@ -133,7 +134,7 @@ def test_the_card_tells_what_it_is_and_how_it_did(
         "no medical device",
         "uint8 (N, 1, 32, 32)",
         "resized to 57 px",
-        f"from a probability of {trained.threshold:.6g} on",
+        f"from a probability of {probability(trained.threshold, 6)} on",
         f"divided by {trained.temperature:.4g}",
         "mirrored",
         "validation (60 images)",

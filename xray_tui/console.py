@@ -33,7 +33,16 @@ from xray_tui.printing import results_console
 from xray_tui.runs.index import Summary
 from xray_tui.runs.record import RunRecord
 from xray_tui.talking import NO_ROOM, talk
-from xray_tui.words import SELECTED_ON_TEST, count, duration, harmless, looked_at, number, percent
+from xray_tui.words import (
+    SELECTED_ON_TEST,
+    count,
+    duration,
+    harmless,
+    looked_at,
+    number,
+    percent,
+    probability,
+)
 
 _PUBLISHED = ("Epoch", "Training Loss", "Test Loss", "Accuracy")
 _RUN_COLUMNS = ("run", "status", "epochs", "loss", "accuracy", "AUC", "time", "name", "note")
@@ -221,7 +230,7 @@ def point_line(point: OperatingPoint) -> str:
     """Where positive is called, as a person reads it."""
     where = "the likeliest class is called"
     if point.threshold is not None:
-        where = f"positive is called from p ≥ {point.threshold:.4f}"
+        where = f"positive is called from p ≥ {probability(point.threshold)}"
     rates = f"sensitivity {percent(point.sensitivity)}, specificity {percent(point.specificity)}"
     heat = "" if point.temperature is None else f"; temperature {point.temperature:.3f}"
     return f"operating point ({point.rule}): {where}: {rates} on validation{heat}"

@@ -12,7 +12,7 @@ from xray_tui import metrics
 from xray_tui.metrics import Metrics
 from xray_tui.printing import results_console
 from xray_tui.runs.evaluated import Evaluated, to_tree
-from xray_tui.words import ABSENT, SELECTED_ON_TEST, count, harmless, looked_at, number, percent
+from xray_tui.words import ABSENT, SELECTED_ON_TEST, count, harmless, looked_at, number, percent, probability
 
 if TYPE_CHECKING:
     from xray_tui.trained import Trained
@@ -52,7 +52,8 @@ def called(found: "Evaluated | Trained") -> str:
     """Where positive is called, in words."""
     where = "the likeliest class is called"
     if found.threshold is not None:
-        where = f"{found.positive} is called from p ≥ {found.threshold:.4f} ({found.rule}, on validation)"
+        since = probability(found.threshold)
+        where = f"{found.positive} is called from p ≥ {since} ({found.rule}, on validation)"
     return where + (f"; calibrated, temperature {found.temperature:.3f}" if found.temperature else "")
 
 

@@ -10,6 +10,7 @@ from xray_tui.runs.judged import judge
 from xray_tui.runs.markdown import plain
 from xray_tui.runs.record import RunRecord
 from xray_tui.trained import Trained
+from xray_tui.words import probability
 
 LOAD_ONNX = """\
 import json, numpy as np, onnxruntime
@@ -120,8 +121,9 @@ def _interface(trained: Trained) -> Iterator[str]:
         yield "What to call: the likeliest class."
     else:
         yield (
-            f"What to call: {plain(trained.positive)} from a probability of {trained.threshold:.6g} on "
-            f"(`{plain(trained.rule)}`, chosen on validation), else the likeliest of the others."
+            f"What to call: {plain(trained.positive)} from a probability of "
+            f"{probability(trained.threshold, 6)} on (`{plain(trained.rule)}`, chosen on validation), "
+            "else the likeliest of the others."
         )
     if not trained.is_settled:
         yield "The run ended before it chose an operating point or a temperature, as its settings want."

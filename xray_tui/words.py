@@ -1,10 +1,14 @@
 """Numbers and foreign words, made fit to be read: the same on a screen, in a report, in a log."""
 
 import unicodedata
+from decimal import Decimal
 
 ABSENT = "–"
 SELECTED_ON_TEST = "selected on test"
 """Of numbers whose epoch was chosen on the very images that they are of: they are optimistic."""
+
+_PLAIN = 1e-6
+"""A smaller probability would be mostly zeros, and is written with an exponent."""
 
 # Characters that steer a terminal, reorder what stands around them, or are not seen: controls, formats (of
 # which many turn the direction of writing), halves of characters, separators of lines and paragraphs.
@@ -46,6 +50,21 @@ def percent(fraction: float | None, digits: int = 1) -> str:
 
 def number(value: float | None, digits: int = 3) -> str:
     return ABSENT if value is None else f"{value:.{digits}f}"
+
+
+def probability(value: float, digits: int = 4) -> str:
+    """A threshold as it can be read and used again: ``0.50``, ``0.3829``, ``0.00008979``, ``0.99999``.
+
+    Args:
+        digits: that count, the least number of them; as many more as tell it from 1.
+    """
+    while value < 1 and float(f"{value:.{digits}g}") == 1:
+        digits += 1
+    words = f"{value:.{digits}g}"
+    if 0 < value < _PLAIN:
+        return words
+    whole, _, rest = f"{Decimal(words):f}".partition(".")
+    return f"{whole}.{rest:0<2}"
 
 
 def count(value: int) -> str:

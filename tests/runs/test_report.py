@@ -252,12 +252,17 @@ def test_rates_are_at_the_operating_point(tmp_path: Path) -> None:
     text = report_of(predicted(tmp_path, point=chosen(0.65)))
     assert row(text, "sensitivity")[0] == "50.0 %"
     assert row(text, "specificity")[0] == "83.3 %"
-    assert "PNEUMONIA is called from a probability of 0.6500 on (`youden`, chosen on validation)." in text
+    assert "PNEUMONIA is called from a probability of 0.65 on (`youden`, chosen on validation)." in text
     assert row(text, "1")[1:3] == ["NORMAL", "PNEUMONIA"]
     assert "3 of 3 mistakes on validation." in text
 
 
 @pytest.mark.usefixtures("sketches")
+def test_a_small_threshold_is_told_as_it_is(tmp_path: Path) -> None:
+    text, _ = written(predicted(tmp_path, point=chosen(8.979e-05)))
+    assert "from a probability of 0.00008979 on" in text
+
+
 def test_calibrated_probabilities_are_what_is_judged(tmp_path: Path) -> None:
     plain, drawn = written(predicted(tmp_path / "plain"))
     text, figures = written(predicted(tmp_path / "calibrated", point=chosen(None, temperature=2.0)))

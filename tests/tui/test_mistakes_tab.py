@@ -291,6 +291,26 @@ async def test_the_threshold_begins_at_the_operating_point(run: KeptRun) -> None
         assert "from p ≥ 0.30" in title(app, "#threshold")
 
 
+@pytest.mark.parametrize(("own", "shown"), [(8.979e-05, "0.00008979"), (0.99999, "0.99999")])
+async def test_an_operating_point_at_an_end_is_not_rounded_to_it(
+    run: KeptRun, own: float, shown: str
+) -> None:
+    point = OperatingPoint(
+        epoch=LAST,
+        rule="youden",
+        threshold=own,
+        temperature=None,
+        accuracy=None,
+        sensitivity=None,
+        specificity=None,
+    )
+    app = opened(told_by(run, [*run.told[:-1], point, run.told[-1]]))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await to_mistakes(pilot, app)
+        assert f"from p ≥ {shown}" in title(app, "#threshold")
+        assert f"operating point is {shown}" in subtitle(app, "#threshold")
+
+
 async def test_grad_cam_is_laid_over_off_the_ui_thread_and_asked_once(run: KeptRun) -> None:
     explains = Explains()
     app = opened(told_by(run), explain=explains)

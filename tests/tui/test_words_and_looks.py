@@ -21,7 +21,7 @@ from xray_tui.drawing.ticks import nice_ticks, whole_ticks
 from xray_tui.errors import UserError
 from xray_tui.tui.panes.mistakes import short_names
 from xray_tui.tui.text import bar, clean, fit, set_in, shorten
-from xray_tui.words import duration, harmless, number, percent
+from xray_tui.words import duration, harmless, number, percent, probability
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,24 @@ def test_foreign_words_are_shown_harmlessly(foreign: str, shown: str) -> None:
 def test_numbers_are_written_alike_and_what_is_undefined_is_a_dash() -> None:
     assert [percent(0.8694), percent(None), number(0.3), number(None, 2)] == ["86.9 %", "–", "0.300", "–"]
     assert [duration(41), duration(3723), duration(None), duration(-5)] == ["00:41", "1:02:03", "–", "00:00"]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "shown"),
+    [
+        (0.0, "0.00"),
+        (0.5, "0.50"),
+        (0.38294, "0.3829"),
+        (8.979e-05, "0.00008979"),
+        (1.2346e-10, "1.235e-10"),
+        (0.99234, "0.9923"),
+        (0.99999234, "0.99999"),
+        (0.99999994, "0.9999999"),
+        (1.0, "1.00"),
+    ],
+)
+def test_a_threshold_is_not_rounded_to_another_one(threshold: float, shown: str) -> None:
+    assert probability(threshold) == shown
 
 
 @pytest.mark.parametrize("cells", [1, 4, 9, 40])

@@ -6,7 +6,7 @@ from xray_tui.events import ControlUsed, RunStarted
 from xray_tui.runs.judged import Judged
 from xray_tui.runs.markdown import plain
 from xray_tui.runs.record import RunRecord
-from xray_tui.words import SELECTED_ON_TEST, count, duration, number, percent
+from xray_tui.words import SELECTED_ON_TEST, count, duration, number, percent, probability
 
 NO_DEVICE = (
     "This is research software and no medical device. Nothing in this report is for diagnosis, and no "
@@ -75,8 +75,8 @@ def how_judged(record: RunRecord, judged: Sequence[Judged]) -> str:
         words += "The likeliest class is called. "
     else:
         rule = plain(point.rule)
-        words += f"{positive} is called from a probability of {point.threshold:.4f} on (`{rule}`, chosen on "
-        words += "validation). "
+        words += f"{positive} is called from a probability of {probability(point.threshold)} on "
+        words += f"(`{rule}`, chosen on validation). "
         if any(found.role == "validation" and found.threshold is None for found in judged):
             words += "Validation's rates are those of the likeliest class. "
     if point and point.temperature:

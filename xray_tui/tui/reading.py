@@ -12,7 +12,7 @@ from xray_tui.tui.panes.slider import Division
 from xray_tui.tui.panes.verdict import Verdict
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.worklist import Worklist
-from xray_tui.words import count, harmless
+from xray_tui.words import count, harmless, probability
 
 _MOST_EPOCHS = 400
 """Of longer runs so many epochs, evenly spread, tell how an image fared."""
@@ -123,7 +123,7 @@ class Reading:
         work = self.work
         name = harmless(work.classes[work.positive])
         if work.threshold is not None:
-            return name, f"from p ≥ {work.threshold:.2f}"
+            return name, f"from p ≥ {probability(work.threshold)}"
         return name, "from p ≥ 0.50" if len(work.classes) == 2 else "where it is the likeliest"
 
     def why_not(self, action: str) -> str:

@@ -17,7 +17,7 @@ from xray_tui.tui.panes.dragged import Dragged
 from xray_tui.tui.panes.printed import Printed
 from xray_tui.tui.text import fit, shorten
 from xray_tui.tui.themes import Palette
-from xray_tui.words import harmless
+from xray_tui.words import harmless, probability
 
 STEP = 0.01
 _FASTER = 4
@@ -168,7 +168,7 @@ class Slider(Dragged, Printed):
                 taken[start + place] = True
 
         if division.best is not None:
-            at, words = self._cell(division.best), f"{division.best:.2f} best"
+            at, words = self._cell(division.best), f"{probability(division.best, 2)} best"
             start = min(max(0, at), track - len(words) - 2)
             if start >= 0:
                 write(

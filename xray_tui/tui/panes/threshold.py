@@ -11,6 +11,7 @@ from xray_tui.tui.panes.frame import Framed
 from xray_tui.tui.panes.rates import RatesPane, RatesShown
 from xray_tui.tui.panes.slider import Division, Slider
 from xray_tui.tui.themes import Palette
+from xray_tui.words import probability
 
 
 class ThresholdPane(Horizontal, Framed):
@@ -37,5 +38,5 @@ class ThresholdPane(Horizontal, Framed):
         title = Text.assemble("threshold  ", (f"{name} ", palette.muted))
         title.append(since, palette.muted if division.threshold == own else palette.primary)
         where = "are at 0.5" if len(rates.classes) == 2 else "take the likeliest class"
-        own_rule = f"own numbers {where}" if own is None else f"operating point is {own:.2f}"
+        own_rule = f"own numbers {where}" if own is None else f"operating point is {probability(own)}"
         self.inscribe(title, f"view only; the run's {own_rule}")

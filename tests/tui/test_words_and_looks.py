@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
@@ -20,7 +21,7 @@ from xray_tui import config
 from xray_tui.drawing.ticks import nice_ticks, whole_ticks
 from xray_tui.errors import UserError
 from xray_tui.tui.panes.mistakes import short_names
-from xray_tui.tui.text import bar, clean, fit, set_in, shorten
+from xray_tui.tui.text import bar, clean, ending, fit, set_in, shorten
 from xray_tui.words import duration, harmless, number, percent, probability
 
 
@@ -84,6 +85,16 @@ def test_a_bar_and_a_fitted_text_have_the_width_they_are_asked_for(cells: int) -
 def test_a_long_name_loses_its_middle() -> None:
     assert shorten("person1946_bacteria_4874.jpeg", 15) == "person1…74.jpeg"
     assert shorten("short", 15) == "short"
+    assert shorten("肺炎 (pneumonia)", 12) == "肺炎 (…onia)"
+    assert shorten("胸部胸部胸部.png", 9) == "胸部….png"
+
+
+@given(st.text(), st.integers(0, 30))
+def test_shortened_words_are_never_wider_than_asked_and_those_that_fit_stay(words: str, cells: int) -> None:
+    assert cell_len(shorten(words, cells)) <= cells
+    assert cell_len(ending(words, cells)) <= cells
+    if cell_len(words) <= cells:
+        assert shorten(words, cells) == words
 
 
 def test_ticks_are_round_and_few() -> None:

@@ -20,7 +20,7 @@ def fit(text: Text, cells: int, *, right: bool = False) -> Text:
     """A copy exactly that many cells wide: cut with an ellipsis, or padded."""
     fitted = text.copy()
     if fitted.cell_len > cells:
-        fitted.truncate(max(0, cells), overflow="ellipsis")
+        fitted.truncate(max(0, cells), overflow="ellipsis" if cells > 0 else "crop")
     missing = cells - fitted.cell_len
     if missing > 0:
         if right:
@@ -55,7 +55,16 @@ def shorten(words: str, cells: int) -> str:
     if cells < 5:
         return fit(Text(words), cells).plain
     tail = (cells - 1) // 2
-    return f"{words[: cells - 1 - tail]}…{words[-tail:]}"
+    head = next(
+        words[:end] for end in range(cells - 1 - tail, -1, -1) if cell_len(words[:end]) < cells - tail
+    )
+    return f"{head}…{ending(words, tail)}"
+
+
+def ending(words: str, cells: int) -> str:
+    """As much of the end of words as fits."""
+    starts = range(max(0, len(words) - cells), len(words) + 1)
+    return next((words[start:] for start in starts if cell_len(words[start:]) <= cells), "")
 
 
 def bar(fraction: float, cells: int) -> str:

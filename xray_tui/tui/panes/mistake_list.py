@@ -19,6 +19,7 @@ from xray_tui.tui.panes.filter_line import FilterInput, FilterLine
 from xray_tui.tui.panes.frame import Framed
 from xray_tui.tui.panes.mistakes import short_names
 from xray_tui.tui.panes.rows import Column, Row, RowList
+from xray_tui.tui.text import ending
 from xray_tui.tui.themes import Palette
 from xray_tui.tui.worklist import DIRECTIONS, Direction, Listed, Order, Worklist
 from xray_tui.words import count, harmless, number
@@ -195,4 +196,4 @@ def _known(value: float) -> float | None:
 
 def _ending(name: str, cells: int) -> str:
     """A file name cut at its beginning: radiographs of one folder differ towards the end of theirs."""
-    return name if cell_len(name) <= cells else f"…{name[len(name) - cells + 1 :]}"
+    return name if cell_len(name) <= cells else f"…{ending(name, cells - 1)}"

@@ -20,8 +20,7 @@ from rich.text import Text
 from xray_tui import config
 from xray_tui.drawing.ticks import nice_ticks, whole_ticks
 from xray_tui.errors import UserError
-from xray_tui.tui.panes.mistakes import short_names
-from xray_tui.tui.text import bar, clean, ending, fit, set_in, shorten
+from xray_tui.tui.text import bar, clean, ending, fit, set_in, short_names, shorten
 from xray_tui.words import duration, harmless, number, percent, probability
 
 
@@ -111,6 +110,10 @@ def test_short_class_names_stay_apart() -> None:
     assert short_names(["NORMAL", "PNEUMONIA"]) == ["N", "P"]
     assert short_names(["BACTERIA", "BASE", "NORMAL"]) == ["BAC", "BAS", "NOR"]
     assert len(set(short_names(["class one", "class two", "class six"]))) == 3
+    assert short_names(["肺炎", "肺癌", "Atelectasis"]) == ["肺0", "肺1", "At2"]
+    many = short_names([f"Pneumo{number}" for number in range(14)])
+    assert len(set(many)) == 14
+    assert {cell_len(name) for name in many} == {3}
 
 
 def test_the_first_frame_comes_before_torch_and_the_other_heavy_parts(tmp_path: Path) -> None:

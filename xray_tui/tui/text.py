@@ -1,5 +1,7 @@
 """Words as the screen's text: never read as markup, cut to fit."""
 
+from collections.abc import Sequence
+
 from rich.cells import cell_len
 from rich.console import Console
 from rich.segment import Segment
@@ -9,6 +11,7 @@ from rich.text import Text
 from xray_tui.words import harmless
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
+_SHORT_CELLS = 3
 
 
 def clean(words: str, style: str = "") -> Text:
@@ -55,16 +58,30 @@ def shorten(words: str, cells: int) -> str:
     if cells < 5:
         return fit(Text(words), cells).plain
     tail = (cells - 1) // 2
-    head = next(
-        words[:end] for end in range(cells - 1 - tail, -1, -1) if cell_len(words[:end]) < cells - tail
-    )
-    return f"{head}…{ending(words, tail)}"
+    return f"{beginning(words, cells - 1 - tail)}…{ending(words, tail)}"
+
+
+def beginning(words: str, cells: int) -> str:
+    """As much of the beginning of words as fits."""
+    ends = range(min(len(words), cells), 0, -1)
+    return next((words[:end] for end in ends if cell_len(words[:end]) <= cells), "")
 
 
 def ending(words: str, cells: int) -> str:
     """As much of the end of words as fits."""
     starts = range(max(0, len(words) - cells), len(words) + 1)
     return next((words[start:] for start in starts if cell_len(words[start:]) <= cells), "")
+
+
+def short_names(classes: Sequence[str]) -> list[str]:
+    """Class names as short as they can be without two being the same: of three cells at most, which two
+    letters and a number take where names differ later."""
+    names = [harmless(name) for name in classes]
+    for cells in range(1, _SHORT_CELLS + 1):
+        short = [beginning(name, cells) for name in names]
+        if all(short) and len(set(short)) == len(short):
+            return short
+    return [f"{beginning(name, _SHORT_CELLS - len(str(at)))}{at}" for at, name in enumerate(names)]
 
 
 def bar(fraction: float, cells: int) -> str:

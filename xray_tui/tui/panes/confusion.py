@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from xray_tui.tui.panes.frame import Framed
 from xray_tui.tui.panes.printed import Printed
 from xray_tui.tui.shown import ShownRun
-from xray_tui.tui.text import fit, shorten
+from xray_tui.tui.text import fit, short_names, shorten
 from xray_tui.tui.themes import Palette
 from xray_tui.words import count, harmless, number, percent
 
@@ -15,7 +16,10 @@ NO_NUMBERS = "Probabilities of this epoch are no numbers"
 """Where it has no rates."""
 _PRECISION = "precision"
 _LABEL, _NARROW, _WIDE = 12, 9, 17
-"""Cells of a class's name, and the least and most that a number's box takes."""
+"""Cells of a class's name, and the least and most that a number's box takes beside another matrix."""
+_LEAST_LABEL, _LEAST_PITCH, _NAMED_PITCH = 3, 3, 6
+"""The least cells of a class's name and from column to column, and those from which columns are named in
+full."""
 
 
 class ConfusionPane(Framed, Printed, can_focus=False):
@@ -84,13 +88,19 @@ def matrix(
     palette: Palette,
 ) -> list[Text]:
     """The lines of one matrix, each at most ``width`` cells; where there is room, precision below it."""
-    names = [harmless(name) for name in classes]
-    label = min(_LABEL, max(map(len, [*names, title])))
-    box = max(5, min(_WIDE, (width - label - 1) // max(1, len(names)) - 1))
+    names = heads = [harmless(name) for name in classes]
+    columns, widest = max(1, len(names)), max(map(cell_len, [*names, title]))
+    label = min(_LABEL, widest, max(_LEAST_LABEL, width - 1 - _LEAST_PITCH * columns))
+    pitch = max(_LEAST_PITCH, (width - label - 1) // columns)
+    gap = " " * (pitch > _LEAST_PITCH)
+    box = min(_WIDE, pitch - len(gap))
+    if pitch < _NAMED_PITCH:
+        heads = short_names(classes)
     rows, paired = len(table), box >= 6
     head = fit(Text(title, f"bold {palette.text}"), label + 1)
-    for name in names:
-        head.append_text(_centred(shorten(name, box), box, palette.muted)).append(" ")
+    for place, name in enumerate(heads):
+        colour = palette.text if place % 2 and not gap else palette.muted
+        head.append_text(_centred(shorten(name, box), box, colour)).append(gap)
     lines = [head]
     for actual, row in enumerate(table):
         total = sum(row)
@@ -99,10 +109,11 @@ def matrix(
         upper, lower, pad = start, blank.copy(), blank.copy()
         for predicted, images in enumerate(row):
             share = images / total if total else None
-            style = _shade(share or 0.0, predicted == actual, palette)
-            upper.append_text(_centred(count(images), box, f"bold {style}")).append(" ")
-            lower.append_text(_centred(percent(share, 0), box, style)).append(" ")
-            pad.append(" " * box, style).append(" ")
+            stripe = bool(predicted % 2 and not gap)
+            style = _shade(share or 0.0, predicted == actual, palette, stripe=stripe)
+            upper.append_text(_centred(_count_in(images, box), box, f"bold {style}")).append(gap)
+            lower.append_text(_centred(percent(share, 0), box, style)).append(gap)
+            pad.append(" " * box, style).append(gap)
         if paired and height >= 1 + 5 * rows:
             lines += [pad, upper, lower, pad.copy(), blank]
         elif paired and height >= 1 + 3 * rows:
@@ -126,14 +137,21 @@ def _precision(table: Sequence[Sequence[int]], label: int, box: int, palette: Pa
     return line
 
 
-def _shade(share: float, right: bool, palette: Palette) -> str:
-    return palette.ground(palette.success if right else palette.error, 0.10 + 0.45 * share)
+def _shade(share: float, right: bool, palette: Palette, *, stripe: bool) -> str:
+    least = 0.18 if stripe else 0.10  # where numbers touch, columns are told apart by their grounds
+    return palette.ground(palette.success if right else palette.error, least + 0.45 * share)
+
+
+def _count_in(images: int, cells: int) -> str:
+    """A count in so many cells, rounded where it has no room: ``25k``."""
+    forms = (count(images), str(images), f"{images / 1e3:.0f}k", f"{images / 1e6:.1f}M".removeprefix("0"))
+    return next((form for form in forms if len(form) <= cells), f"{images / 1e6:.0f}M")
 
 
 def _centred(words: str, cells: int, style: str) -> Text:
-    spare = max(0, cells - len(words))
-    left = spare // 2
-    return Text(f"{' ' * left}{words}{' ' * (spare - left)}"[:cells], style)
+    text = Text(words, style)
+    text.align("center", cells)
+    return text
 
 
 def _beside(parts: Sequence[Text], width: int) -> Text:

@@ -17,16 +17,15 @@ from xray_tui.runs.predictions import write_mistakes
 from xray_tui.tui.image_filter import EXAMPLES
 from xray_tui.tui.panes.filter_line import FilterInput, FilterLine
 from xray_tui.tui.panes.frame import Framed
-from xray_tui.tui.panes.mistakes import short_names
 from xray_tui.tui.panes.rows import Column, Row, RowList
-from xray_tui.tui.text import ending
+from xray_tui.tui.text import ending, short_names
 from xray_tui.tui.themes import Palette
 from xray_tui.tui.worklist import DIRECTIONS, Direction, Listed, Order, Worklist
 from xray_tui.words import count, harmless, number
 
 _COLUMNS: Sequence[tuple[Column, Order | None]] = (
-    (Column("image", 12, flexible=True), "name"),
-    (Column("called", 6), None),
+    (Column("image", 11, flexible=True), "name"),
+    (Column("called", 7), None),
     (Column("p", 4, right=True), "confidence"),
     (Column("loss", 5, right=True), "loss"),
     (Column("wrong", 6, right=True, rank=1), "wrong"),

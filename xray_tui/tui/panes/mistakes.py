@@ -18,7 +18,7 @@ from xray_tui.tui.panes.picture import PictureClass, RadiographView
 from xray_tui.tui.panes.rows import Column, Row, RowList
 from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.shown import ShownRun
-from xray_tui.tui.text import clean, shorten
+from xray_tui.tui.text import clean, short_names, shorten
 from xray_tui.tui.themes import Palette
 from xray_tui.words import count, harmless, number
 
@@ -130,13 +130,3 @@ def _row(mistake: Mistake, names: list[str], palette: Palette) -> Row:
         Text(number(mistake.probability, 2), palette.text),
         Text(number(mistake.loss, 2), palette.muted),
     )
-
-
-def short_names(classes: list[str]) -> list[str]:
-    """Class names as short as they can be without two being the same (four letters, then numbers)."""
-    names = [harmless(name) for name in classes]
-    for letters in range(1, 5):
-        short = [name[:letters] for name in names]
-        if len(set(short)) == len(short):
-            return short
-    return [f"{name[:2]}{number}" for number, name in enumerate(names)]

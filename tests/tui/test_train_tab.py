@@ -188,7 +188,7 @@ async def test_names_with_markup_and_escapes_are_shown_harmlessly() -> None:
     app = dashboard(Script(with_nasty_names()), read=unreadable)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.shown is not None and len(app.shown.record.epochs) == 2)
-        await until(pilot, lambda: any("IM-[red]" in line for line in rows(app, "mistakes")))
+        await until(pilot, lambda: any("␛[31m" in line for line in rows(app, "mistakes")))
         await until(pilot, lambda: "cannot read" in str(app.query_one("#picture-words").render()))
         for size, keys_pressed in (((120, 40), ()), ((60, 24), ("tab", "tab", "tab"))):
             await pilot.resize_terminal(*size)
@@ -334,3 +334,28 @@ async def test_a_radiograph_is_fitted_without_asking_the_terminal(monkeypatch: p
         view = app.query_one(RadiographView)
         await until(pilot, lambda: getattr(view.children[0], "image", None) is not None)
         assert view.children[0].region.area
+
+
+async def test_names_of_mistakes_are_cut_at_their_beginning() -> None:
+    told = [
+        msgspec.structs.replace(
+            event,
+            worst=[
+                msgspec.structs.replace(
+                    mistake, path=f"test/NORMAL/a-name-that-all-of-them-have-{number:04}.jpeg"
+                )
+                for number, mistake in enumerate(event.worst)
+            ],
+        )
+        if isinstance(event, Mistakes)
+        else event
+        for event in until_epoch(3)
+    ]
+    app = dashboard(Script(told))
+    async with app.run_test(size=(120, 40)) as pilot:
+        rows = app.query_one("#mistakes", RowList)
+        await until(pilot, lambda: bool(rows.count))
+        for number in range(3):
+            name = rows.render_line(1 + number).text.split()[0]
+            assert name.startswith("…")
+            assert name.endswith(f"{number:04}")

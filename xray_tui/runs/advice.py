@@ -241,14 +241,14 @@ def class_imbalance(record: RunRecord) -> Advice | None:
             ]
         words = (
             f"{count(counts[most])} {much} to {count(counts[least])} {little}: "
-            f"{names[0]}{percent(rates[0])}, {names[1]}{percent(rates[1])} in the best epoch"
+            f"★ {names[0]}{percent(rates[0])}, {names[1]}{percent(rates[1])}"
         )
     return Advice(
         "class imbalance",
         words,
         f"The network sees {counts[most] / counts[least]:.1f} times as many images of {much} and leans that "
-        f"way: accuracy alone hides how many of {little} it misses. Read sensitivity and specificity, "
-        "and move the threshold (Mistakes) where one of them matters more.",
+        f"way: accuracy alone hides how many of {little} it misses (★: in the best epoch). Read "
+        "sensitivity and specificity, and move the threshold (Mistakes) where one of them matters more.",
         "note",
         "mistakes" if kept is not None else "data",
     )

@@ -1,6 +1,7 @@
 """Words as the screen's text: never read as markup, cut to fit."""
 
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -71,6 +72,12 @@ def ending(words: str, cells: int) -> str:
     """As much of the end of words as fits."""
     starts = range(max(0, len(words) - cells), len(words) + 1)
     return next((words[start:] for start in starts if cell_len(words[start:]) <= cells), "")
+
+
+def film_name(path: str, cells: int) -> str:
+    """The name of a radiograph, cut at its beginning: those of one folder differ towards the end."""
+    name = harmless(PurePosixPath(path).stem)
+    return name if cell_len(name) <= cells else f"…{ending(name, cells - 1)}"
 
 
 def short_names(classes: Sequence[str]) -> list[str]:

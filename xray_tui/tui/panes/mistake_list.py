@@ -2,10 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 from typing import Any
 
-from rich.cells import cell_len
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
@@ -18,7 +16,7 @@ from xray_tui.tui.image_filter import EXAMPLES
 from xray_tui.tui.panes.filter_line import FilterInput, FilterLine
 from xray_tui.tui.panes.frame import Framed
 from xray_tui.tui.panes.rows import Column, Row, RowList
-from xray_tui.tui.text import ending, short_names
+from xray_tui.tui.text import film_name, short_names
 from xray_tui.tui.themes import Palette
 from xray_tui.tui.worklist import DIRECTIONS, Direction, Listed, Order, Worklist
 from xray_tui.words import count, harmless, number
@@ -43,10 +41,6 @@ class MistakeRows(RowList):
     def __init__(self, **named: Any) -> None:
         super().__init__([column for column, _ in _COLUMNS], **named)
         self._bindings.key_to_bindings.pop("g", None)
-
-    def width_of(self, place: int) -> int:
-        """Cells of a column that is seen; 0 where it is not."""
-        return next((column.width for at, column in self.visible_columns if at == place), 0)
 
 
 class ListPane(Vertical, Framed):
@@ -165,8 +159,8 @@ def _row(work: Worklist, image: int, names: Sequence[str], epochs: int, width: i
         (names[said], palette.success if right else palette.error),
     )
     name = Text("✓ " if right else "", palette.success)
-    stem = harmless(PurePosixPath(work.images.paths[image]).stem)
-    name.append(_ending(stem, width - name.cell_len), palette.muted if right else palette.text)
+    stem = film_name(work.images.paths[image], width - name.cell_len)
+    name.append(stem, palette.muted if right else palette.text)
     loss = float(work.found.losses[image])
     wrong = work.times_wrong(image)
     return (
@@ -191,8 +185,3 @@ def _of(wrong: int, epochs: int) -> str:
 def _known(value: float) -> float | None:
     """What is no number shows as absent."""
     return value if value == value else None
-
-
-def _ending(name: str, cells: int) -> str:
-    """A file name cut at its beginning: radiographs of one folder differ towards the end of theirs."""
-    return name if cell_len(name) <= cells else f"…{ending(name, cells - 1)}"

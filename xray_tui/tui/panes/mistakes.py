@@ -18,7 +18,7 @@ from xray_tui.tui.panes.picture import PictureClass, RadiographView
 from xray_tui.tui.panes.rows import Column, Row, RowList
 from xray_tui.tui.panes.sized import Sized
 from xray_tui.tui.shown import ShownRun
-from xray_tui.tui.text import clean, short_names, shorten
+from xray_tui.tui.text import clean, film_name, short_names, shorten
 from xray_tui.tui.themes import Palette
 from xray_tui.words import count, harmless, number
 
@@ -70,7 +70,9 @@ class MistakesPane(Sized, Horizontal, Framed):
             self.query_one("#no-mistakes", Static).update(self._empty_words(run))
         palette, names = Palette.of(self.app), short_names(run.record.classes)
         rows.show_rows(
-            len(worst), lambda index: _row(worst[index], names, palette), cursor=cursor if worst else None
+            len(worst),
+            lambda index: _row(worst[index], names, rows.width_of(0), palette),
+            cursor=cursor if worst else None,
         )
         self._show_radiograph()
 
@@ -117,7 +119,7 @@ class MistakesPane(Sized, Horizontal, Framed):
         view.show(root / mistake.path if root else None)
 
 
-def _row(mistake: Mistake, names: list[str], palette: Palette) -> Row:
+def _row(mistake: Mistake, names: list[str], width: int, palette: Palette) -> Row:
     def name(index: int) -> str:
         return names[index] if 0 <= index < len(names) else str(index)
 
@@ -125,7 +127,7 @@ def _row(mistake: Mistake, names: list[str], palette: Palette) -> Row:
         (name(mistake.actual), palette.text), ("→", palette.muted), (name(mistake.predicted), palette.error)
     )
     return (
-        clean(Path(mistake.path).name, palette.text),
+        Text(film_name(mistake.path, width), palette.text),
         way,
         Text(number(mistake.probability, 2), palette.text),
         Text(number(mistake.loss, 2), palette.muted),

@@ -176,6 +176,10 @@ class RowList(ScrollView, Still, Bare, can_focus=True, inherit_bindings=False):
             self._fitted = width, self._fit_columns(width)
         return self._fitted[1]
 
+    def width_of(self, place: int) -> int:
+        """Cells of a column that is seen; 0 where it is not."""
+        return next((column.width for at, column in self.visible_columns if at == place), 0)
+
     def _fit_columns(self, width: int) -> list[tuple[int, Column]]:
         shown = list(enumerate(self._columns))
 

@@ -30,6 +30,8 @@ What is searched stands in the config file:
 The same command goes on with the study, where it was interrupted or with more
 --trials; started twice, two processes share the trials. Trials never look at
 test, and validate on patients held out of train, unless you choose otherwise.
+They are judged by the likeliest class, uncalibrated: an operating point and a
+temperature are not searched.
 """
 
 Flag = Parameter(negative=())

@@ -17,7 +17,7 @@ COUNTS = ["training.batch_size", "model.hidden", "training.image_size"]
 WORDS = {
     "training.loss.balance": ["none", "weights", "sampling"],
     "training.optimizer.name": ["adam", "adamw"],
-    "evaluation.calibrate": [True, False],
+    "evaluation.explain": [True, False],
 }
 
 
@@ -116,6 +116,12 @@ def test_what_is_wrong_with_the_section_is_told(tmp_path: Path, text: str, messa
         ("model.dropuot = [0.1, 0.2]", "sweep.space.model.dropuot: no such setting", "model.dropout?"),
         ("frozen_lr = [0.1, 0.2]", "sweep.space.frozen_lr: no such", "mean training.frozen.learning_rate?"),
         ("data.limit = [10, 20]", "sweep.space.data.limit: a sweep does not search it", "same images"),
+        ("evaluation.calibrate = [true, false]", "sweep.space.evaluation.calibrate: a sweep does", "uncal"),
+        (
+            'evaluation.operating_point = ["likeliest", "youden"]',
+            "sweep.space.evaluation.op",
+            "likeliest class",
+        ),
         ('preset = ["recipe", "tuned"]', "sweep.space.preset: a sweep does not search it", "stands for"),
         ("model.dropout = 0.5", "sweep.space.model.dropout 0.5: neither choices nor a range", "range ="),
         ("model.dropout = [0.5]", "sweep.space.model.dropout [0.5]: nothing to choose from", "two"),

@@ -40,6 +40,8 @@ _LOWER_IS_BETTER = ("loss", "brier", "calibration_error")
 _WORDS = {"auc": "AUC", "f1": "F1", "mcc": "MCC", "brier": "Brier score"}
 _HOW = 'write a list of choices, ["none", "weights"], or { range = [1e-5, 1e-3], log = true }'
 
+_AS_TRAINED = "trials are judged by the likeliest class, uncalibrated"
+
 # What a sweep leaves alone, by the beginning of a path, and why.
 _NOT_SEARCHED = {
     "data.": "trials are compared on the same images",
@@ -47,12 +49,15 @@ _NOT_SEARCHED = {
     "run.": "it changes nothing of what a run learns",
     "preset": "search the settings that it stands for",
     "evaluation.unseal": "no trial needs test",
+    "evaluation.operating_point": _AS_TRAINED,
+    "evaluation.calibrate": _AS_TRAINED,
     "training.unfreeze": "nobody is asked during a sweep",
 }
 
 
 class Metric(NamedTuple):
-    """The number of validation that trials are compared by: at the epoch whose weights a run keeps."""
+    """The number of validation that trials are compared by: at the epoch whose weights a run keeps, by the
+    likeliest class and uncalibrated."""
 
     name: MetricName
 

@@ -163,6 +163,33 @@ def test_the_operating_point_and_how_the_split_was_chosen(tmp_path: Path, make_r
         assert words.tensor_proto.string_val == [b"recipe: as published; the best epoch is selected on test"]
 
 
+def test_what_a_frozen_best_epoch_came_to_stands_in_its_own_row(tmp_path: Path, make_run: MakeRun) -> None:
+    point = OperatingPoint(
+        epoch=1,
+        rule="youden",
+        threshold=0.25,
+        temperature=None,
+        accuracy=0.9,
+        sensitivity=0.875,
+        specificity=0.5,
+    )
+    *before, test, ended = make_run()
+    assert isinstance(test, TestEvaluated)
+    writer = BoardWriter(tmp_path)
+    for event in before:
+        writer(event)
+    writer.close()
+    later = BoardWriter(tmp_path)
+    later.recall(before)
+    for event in (point, replace(test, epoch=1), ended):
+        later(event)
+    later.close()
+    frozen, unfrozen = read(tmp_path / "frozen"), read(tmp_path / "unfrozen")
+    assert points(frozen, "operating point/threshold") == {1: 0.25}
+    assert points(frozen, "test/accuracy").keys() == {1}
+    assert not {"operating point/threshold", "test/accuracy"} & set(unfrozen.Tags()["scalars"])
+
+
 def test_what_is_undefined_is_not_written(tmp_path: Path, make_run: MakeRun) -> None:
     undefined = dict.fromkeys(
         (

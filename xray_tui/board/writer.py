@@ -20,9 +20,9 @@ ended | |
 | ``hparam/loss``, ``…/accuracy`` (%), ``…/AUC``, ``…/sensitivity``, ``…/specificity`` | the stage's best \
 epoch so far, for the HPARAMS tab | as above |
 | ``test/loss``, ``…/accuracy`` (%), ``…/AUC``, ``…/sensitivity``, ``…/specificity`` | test, once, in \
-the last stage's run | as above |
+the run of the best epoch's stage | as above |
 | ``operating point/threshold``, ``…/temperature``, ``…/sensitivity``, ``…/specificity`` | chosen on \
-validation, once, in the last stage's run | probability, number, fractions |
+validation, once, in the run of the best epoch's stage | probability, number, fractions |
 | ``protocol`` | how the split was chosen, as text | |
 | ``test/PR curve``, ``test/ROC``, ``test/calibration`` | likewise | |
 
@@ -136,10 +136,10 @@ class BoardWriter:
             case StageEnded() if event.stage in self._files:
                 self._draw_best()
                 self._end_stage(event.stage, succeeded=True, t=event.t)
-            case OperatingPoint() if self._stage:
-                self._write(self._stage, _scalars(_of_point(event)), event.epoch, event.t)
-            case TestEvaluated() if self._stage and not event.skipped:
-                self._write(self._stage, self._test(event), self._test_step(event), event.t)
+            case OperatingPoint() if stage := self._stage_of(event.epoch):
+                self._write(stage, _scalars(_of_point(event)), event.epoch, event.t)
+            case TestEvaluated() if (stage := self._stage_of(event.epoch)) and not event.skipped:
+                self._write(stage, self._test(event), self._test_step(event), event.t)
             case Resumed():
                 self._grid = None  # it was written when the run began
                 for stage in get_args(Stage):
@@ -149,8 +149,6 @@ class BoardWriter:
             case RunEnded() if event.outcome == "failed" and self._stage in self._files:
                 # An interrupted run may be resumed, and TensorBoard keeps the first end it sees.
                 self._end_stage(self._stage, succeeded=False, t=event.t)
-            case _:
-                pass
 
     def close(self) -> None:
         """Close the event files; safe to call again."""
@@ -170,8 +168,6 @@ class BoardWriter:
                 self._epochs.append(replace(event, **dict.fromkeys(event.ARRAYS)))
             case Resumed():
                 self._epochs = [epoch for epoch in self._epochs if epoch.epoch < event.epoch]
-            case _:
-                pass
 
     @property
     def _run(self) -> RunStarted:
@@ -319,6 +315,10 @@ class BoardWriter:
         classes = self._run.classes
         name = self._run.settings.get("data", {}).get("positive")
         return classes.index(name if name in classes else max(classes))
+
+    def _stage_of(self, epoch: int | None) -> Stage | None:
+        """Whose row holds what came of that epoch's weights; the stage under way where that is not known."""
+        return next((found.stage for found in self._epochs if found.epoch == epoch), self._stage)
 
     def _test_step(self, event: TestEvaluated) -> int:
         if event.epoch is not None:

@@ -6,7 +6,9 @@ import pytest
 from making import NOON, die, keep, validated
 
 from tests.tui.record_journals import whole_run
+from xray_tui import event_lines
 from xray_tui.errors import UserError
+from xray_tui.events import OperatingPoint
 from xray_tui.runs import follow, upkeep
 from xray_tui.runs.compare import compare, letter, to_markdown, to_tree
 from xray_tui.runs.record import RunRecord
@@ -52,6 +54,43 @@ def test_other_images_have_no_test_and_that_is_said(tmp_path: Path) -> None:
         "A and B have no paired test: they were validated on different images (40 and 40, 20 in common)."
         in (found.notes)
     )
+
+
+def test_hidden_names_do_not_tell_whether_the_images_are_the_same(tmp_path: Path) -> None:
+    plain = validated(tmp_path, GOOD)
+    one, other = (
+        validated(tmp_path, GOOD, at=NOON + 60 * n, first_image=100 * n, data__hash_names=True)
+        for n in (1, 2)
+    )
+    notes = compare([plain, one, other]).notes
+    unknown = "file names, and whether the images are the same cannot be told."
+    assert f"A and B have no paired test: one hides its {unknown}" in notes
+    assert f"B and C have no paired test: both hide their {unknown}" in notes
+    assert not any("different images" in note for note in notes)
+
+
+def test_operating_points_that_are_left_out_are_told(tmp_path: Path) -> None:
+    runs = [validated(tmp_path, GOOD, at=NOON + 60 * n) for n in range(4)]
+    for directory, rule, threshold, temperature in (
+        (runs[0], "youden", 0.3, None),
+        (runs[1], "likeliest", None, None),
+        (runs[2], "likeliest", None, 1.5),
+    ):
+        point = OperatingPoint(
+            epoch=0,
+            rule=rule,
+            threshold=threshold,
+            temperature=temperature,
+            accuracy=None,
+            sensitivity=None,
+            specificity=None,
+        )
+        journal = directory.journal.read_bytes()
+        line = event_lines.encode(point, journal.count(b"\n"))
+        directory.journal.write_bytes(journal + line + b"\n")
+    left_out = "Rates and tests are of the likeliest class, uncalibrated; the operating point of "
+    assert f"{left_out}A (youden) and of C (calibrated) is left out." in compare(runs).notes
+    assert not any(left_out in note for note in compare([runs[1], runs[3]]).notes)
 
 
 def test_a_run_without_predictions_is_compared_without_a_test(tmp_path: Path) -> None:

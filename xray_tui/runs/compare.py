@@ -205,11 +205,22 @@ def _tests(runs: list[ComparedRun]) -> tuple[list[PairedTest], list[str]]:
         if a.keys() == b.keys():
             tests.append(_paired(first, second, a, b))
         else:
-            notes.append(
-                f"{letter(first)} and {letter(second)} have no paired test: they were validated on different "
-                f"images ({len(a)} and {len(b)}, {len(a.keys() & b.keys())} in common)."
-            )
+            why = _why_unpaired(one, other, len(a.keys() & b.keys()))
+            notes.append(f"{letter(first)} and {letter(second)} have no paired test: {why}.")
     return tests, notes
+
+
+def _why_unpaired(one: ComparedRun, other: ComparedRun, common: int) -> str:
+    """
+    Args:
+        common: images that both runs name alike.
+    """
+    hide = [bool(run.settings.get("data", {}).get("hash_names")) for run in (one, other)]
+    if hide[0] != hide[1]:
+        return "one hides its file names, and whether the images are the same cannot be told"
+    if hide[0] and not common:  # as where they were hidden with two keys
+        return "both hide their file names, and whether the images are the same cannot be told"
+    return f"they were validated on different images ({one.images} and {other.images}, {common} in common)"
 
 
 def _paired(
@@ -249,6 +260,12 @@ def _caveats(runs: list[ComparedRun], tests: int) -> list[str]:
     for at, run in enumerate(runs):
         if run.live:
             notes.append(f"{letter(at)} is still running: this is its best epoch so far.")
+    points = [f"{letter(at)} ({found})" for at, run in enumerate(runs) if (found := _own_point(run))]
+    if points:
+        notes.append(
+            "Rates and tests are of the likeliest class, uncalibrated; the operating point of "
+            f"{' and of '.join(points)} is left out."
+        )
     positives = {run.record.positive for run in runs if run.best}
     if len(positives) > 1:
         notes.append(
@@ -277,6 +294,15 @@ def _caveats(runs: list[ComparedRun], tests: int) -> list[str]:
         folder = f" ({', '.join(recipe)}: {SELECTED_ON_TEST}, as published)" if recipe else ""
         notes.append(f"Each best epoch was chosen on these same images{folder}: the numbers are optimistic.")
     return notes
+
+
+def _own_point(run: ComparedRun) -> str:
+    """What a run calls by, where that is not the likeliest class as the network gave it."""
+    point = run.record.point
+    if point is None or not run.best:
+        return ""
+    words = [point.rule] if point.threshold is not None else []
+    return ", ".join([*words, "calibrated"] if point.temperature is not None else words)
 
 
 def to_markdown(comparison: Comparison) -> str:

@@ -334,9 +334,7 @@ def test_mistakes_without_images_are_left_out(tmp_path: Path, make_run: MakeRun)
     assert read(tmp_path / "unfrozen").Tags()["images"] == []
 
 
-@pytest.mark.parametrize(
-    "name", ["viral/early", "[red]x[/]", "a\x1b[31mb", "line\nbreak", "\udcff", "x" * 300, "肺炎"]
-)
+@pytest.mark.parametrize("name", ["viral/early", "[red]x[/]", "a\x1b[31mb", "line\nbreak", "x" * 300, "肺炎"])
 def test_a_class_name_may_hold_anything(tmp_path: Path, make_run: MakeRun, name: str) -> None:
     mirror(tmp_path, make_run(("NORMAL", name), positive=name))
     tags = [tag for tag in read(tmp_path / "frozen").Tags()["images"] if "->" in tag]

@@ -291,6 +291,30 @@ async def test_the_threshold_begins_at_the_operating_point(run: KeptRun) -> None
         assert "from p ≥ 0.30" in title(app, "#threshold")
 
 
+async def test_an_operating_point_chosen_while_one_reads_is_taken_over(run: KeptRun) -> None:
+    """Of calibrated probabilities, which those of the epochs are not."""
+    point = OperatingPoint(
+        epoch=LAST,
+        rule="youden",
+        threshold=0.4,
+        temperature=2.0,
+        accuracy=None,
+        sensitivity=None,
+        specificity=None,
+    )
+    app = opened(source := told_by(run, run.told[:-1], ended=False))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.shown is not None and len(app.shown.record.epochs) == EPOCHS)
+        await pilot.press("2")
+        await until(pilot, lambda: "from p ≥ 0.50" in title(app, "#threshold"))
+        assert "own numbers are at 0.5" in subtitle(app, "#threshold")
+        source.put(point)
+        await until(pilot, lambda: "from p ≥ 0.3077" in title(app, "#threshold"))
+        assert "operating point is 0.40, calibrated: 0.3077 here" in subtitle(app, "#threshold")
+        called = run.probabilities[LAST, :, 1] >= np.float32(0.3077)
+        assert f"{(called != (run.actual == 1)).sum()} of 40" in title(app, "#list-pane")
+
+
 @pytest.mark.parametrize(("own", "shown"), [(8.979e-05, "0.00008979"), (0.99999, "0.99999")])
 async def test_an_operating_point_at_an_end_is_not_rounded_to_it(
     run: KeptRun, own: float, shown: str

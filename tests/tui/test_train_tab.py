@@ -27,6 +27,7 @@ from xray_tui.events import (
     Event,
     Mistake,
     Mistakes,
+    OperatingPoint,
     Progress,
     RunStarted,
     TestEvaluated,
@@ -130,6 +131,24 @@ async def test_numbers_selected_on_test_are_called_so_and_looks_at_test_are_coun
         assert "87.5 %" in str(app.query_one("#test-result").render())
         await pilot.resize_terminal(320, 50)
         await until(pilot, lambda: "test looked at 3 times" in str(app.query_one("#test-result").render()))
+
+
+async def test_what_is_called_from_where_stands_beside_validation_and_test() -> None:
+    point = OperatingPoint(
+        epoch=9,
+        rule="youden",
+        threshold=0.5641,
+        temperature=None,
+        accuracy=0.8,
+        sensitivity=0.8,
+        specificity=0.8,
+    )
+    told = recorded()
+    app = dashboard(Script([*told[:-2], point, *told[-2:]], ended=True))
+    async with app.run_test(size=(200, 50)) as pilot:
+        await until(pilot, lambda: "p ≥ 0.5641" in str(app.query_one("#test-result").render()))
+        words = "validation: the likeliest class, test: p ≥ 0.5641"
+        assert words in str(app.query_one("#confusion").border_subtitle)
 
 
 async def test_a_skipped_test_says_why() -> None:

@@ -138,6 +138,9 @@ def validation_above_test(record: RunRecord) -> Advice | None:
     if test is None or epoch is None:
         return None
     validation_right, validation_all = _right(epoch.confusion)
+    point = record.point
+    if point is not None and point.threshold is not None and point.accuracy is not None:
+        validation_right = round(point.accuracy * validation_all)  # as test, not as the epoch
     test_right, test_all = _right(test.confusion)
     if not validation_all or not test_all:
         return None

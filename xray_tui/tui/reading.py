@@ -9,6 +9,7 @@ from xray_tui.runs.predictions import EpochPredictions, Images, KeptPredictions
 from xray_tui.tui.panes.film import Case
 from xray_tui.tui.panes.rates import RatesShown
 from xray_tui.tui.panes.slider import Division
+from xray_tui.tui.panes.threshold import Rule
 from xray_tui.tui.panes.verdict import Verdict
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.worklist import Worklist
@@ -48,6 +49,10 @@ class Reading:
         positive = self.work.images.actual == self.work.positive
         scores = found.probabilities[:, self.work.positive]
         self._scores = (scores[~positive], scores[positive])
+
+    def take_point(self) -> None:
+        """The operating point is chosen at a run's end, when one may have been reading for long."""
+        self.work.take_own(own_threshold(self.run.record.point, len(self.kept.classes)))
 
     def epochs(self) -> list[int]:
         """The epochs that tell how an image fared: all that have ended, or a number of them evenly spread."""
@@ -118,13 +123,24 @@ class Reading:
         work = self.work
         return RatesShown(work.rates, work.own_rates, work.classes, work.positive)
 
-    def rule(self) -> tuple[str, str]:
-        """What is called positive, and from where on."""
+    def rule(self) -> Rule:
         work = self.work
-        name = harmless(work.classes[work.positive])
+        since = "from p ≥ 0.50" if len(work.classes) == 2 else "where it is the likeliest"
         if work.threshold is not None:
-            return name, f"from p ≥ {probability(work.threshold)}"
-        return name, "from p ≥ 0.50" if len(work.classes) == 2 else "where it is the likeliest"
+            since = f"from p ≥ {probability(work.threshold)}"
+        positive = harmless(work.classes[work.positive])
+        return Rule(positive, since, self._own_rule(), moved=work.threshold != work.own)
+
+    def _own_rule(self) -> str:
+        point, own = self.run.record.point, self.work.own
+        if point is None or point.threshold is None:
+            two = len(self.work.classes) == 2
+            return "own numbers are at 0.5" if two else "own numbers take the likeliest class"
+        if own is None:
+            return "operating point is of calibrated probabilities, which these are not"
+        if point.temperature is None:
+            return f"operating point is {probability(own)}"
+        return f"operating point is {probability(point.threshold)}, calibrated: {probability(own)} here"
 
     def why_not(self, action: str) -> str:
         """Why an action makes no sense on it; empty where it does."""

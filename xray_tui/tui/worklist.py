@@ -89,6 +89,15 @@ class Worklist:
             self.rates = self.own_rates if threshold == self.own else self._rate(self.predicted)
             self._list(keep=True)
 
+    def take_own(self, own: float | None) -> None:
+        """The run has chosen another threshold; the list goes along, unless a person has moved its own."""
+        if own == self.own or self.found is None:
+            return
+        if self.threshold == self.own:
+            self.threshold = own
+        self.own = own
+        self.look_at(self.found)
+
     def show_direction(self, direction: Direction) -> None:
         self.direction = direction
         self._list()

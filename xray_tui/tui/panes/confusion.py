@@ -10,7 +10,7 @@ from xray_tui.tui.panes.printed import Printed
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.text import fit, short_names, shorten
 from xray_tui.tui.themes import Palette
-from xray_tui.words import count, harmless, number, percent
+from xray_tui.words import count, harmless, number, percent, probability
 
 NO_NUMBERS = "Probabilities of this epoch are no numbers"
 """Where it has no rates."""
@@ -39,7 +39,11 @@ class ConfusionPane(Framed, Printed, can_focus=False):
         self._run = run
         epoch = run.looked_at
         title = "confusion" if epoch is None else f"confusion · validation, epoch {epoch.epoch}"
-        self.inscribe(title, "rows: actual, columns: predicted" if epoch and self.size.width > 44 else "")
+        point = run.record.point
+        subtitle = "rows: actual, columns: predicted"
+        if point is not None and point.threshold is not None and self._beside_test(run):
+            subtitle = f"validation: the likeliest class, test: p ≥ {probability(point.threshold)}"
+        self.inscribe(title, subtitle if epoch and self.size.width > 44 else "")
         self.renew()
 
     def resized(self) -> None:
@@ -56,13 +60,18 @@ class ConfusionPane(Framed, Printed, can_focus=False):
         size, classes = self.size, run.record.classes
         test = run.record.test
         grids = [("", epoch.confusion)]
-        if test is not None and any(map(any, test.confusion)) and 2 * _least_width(classes) + 3 <= size.width:
+        if test is not None and self._beside_test(run):
             grids = [("validation", epoch.confusion), ("test", test.confusion)]
         width = (size.width - 3 * (len(grids) - 1)) // len(grids)
         blocks = [matrix(title, table, classes, width, size.height - 2, palette) for title, table in grids]
         lines = [_beside(row, width) for row in zip(*blocks, strict=True)]
         lines += [Text(), self._rates(run, palette)]
         return Text("\n").join(lines[: size.height] if len(lines) > size.height else lines)
+
+    def _beside_test(self, run: ShownRun) -> bool:
+        """Whether test is there and has room."""
+        test, least = run.record.test, _least_width(run.record.classes)
+        return test is not None and any(map(any, test.confusion)) and 2 * least + 3 <= self.size.width
 
     def _rates(self, run: ShownRun, palette: Palette) -> Text:
         epoch = run.looked_at

@@ -18,7 +18,7 @@ from xray_tui.tui.panes.sparks import Spark, Sparks
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.text import bar
 from xray_tui.tui.themes import Palette
-from xray_tui.words import ABSENT, SELECTED_ON_TEST, count, harmless, looked_at, number, percent
+from xray_tui.words import ABSENT, SELECTED_ON_TEST, count, harmless, looked_at, number, percent, probability
 
 COLUMNS = (
     Column("epoch", 5, right=True),
@@ -235,6 +235,7 @@ class EpochsPane(Sized, Vertical, Framed):
             ("sens", percent(test.sensitivity)),
             ("spec", percent(test.specificity)),
             ("loss", number(test.loss)),
+            *_called_from(run),
         ):
             entry = Text.assemble((f"  {name} ", palette.muted), (shown, f"bold {palette.text}"))
             if line.cell_len + entry.cell_len > width:  # a name without its number would say nothing
@@ -243,6 +244,12 @@ class EpochsPane(Sized, Vertical, Framed):
         unsealed = run.record.unsealed
         looked = f"  {looked_at(unsealed.times)}" if unsealed else ""
         return line.append(looked, palette.muted) if line.cell_len + len(looked) <= width else line
+
+
+def _called_from(run: ShownRun) -> list[tuple[str, str]]:
+    """Where test was called positive, which the epochs above it are not."""
+    point = run.record.point
+    return [] if point is None or point.threshold is None else [("p ≥", probability(point.threshold))]
 
 
 def _under_way(run: ShownRun) -> Progress | None:

@@ -205,6 +205,7 @@ is shown."""
         self.renew_keys()
 
     def _show_reading(self, reading: Reading) -> None:
+        reading.take_point()
         reading.count_wrong()
         self._show_threshold(reading)
         self._show_list(reading)
@@ -222,7 +223,7 @@ is shown."""
             self._measure(reading, path, file)
 
     def _show_threshold(self, reading: Reading) -> None:
-        self._threshold.show(reading.division(), reading.rates(), reading.rule(), reading.work.own)
+        self._threshold.show(reading.division(), reading.rates(), reading.rule())
         self._show_curves()
 
     def _show_curves(self) -> None:

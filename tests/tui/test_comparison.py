@@ -1,5 +1,6 @@
 """The comparison of several runs."""
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from xray_tui.runs.record import RunRecord
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.keeping import Keeping
 from xray_tui.tui.panes.charts import View
-from xray_tui.tui.panes.comparison import MOST_RUNS, ComparedCurves, ComparisonPane
+from xray_tui.tui.panes.comparison import MOST_RUNS, ComparedCurves, ComparisonPane, LegendLine
 from xray_tui.tui.panes.comparison_words import Look, differences, metrics
 from xray_tui.tui.panes.run_rows import RunRows
 from xray_tui.tui.themes import Palette
@@ -283,3 +284,20 @@ def test_a_comparison_looks(snap_compare: Compare, size: tuple[int, int]) -> Non
         await until(pilot, lambda: chart.size.height > 5)
 
     assert snap_compare(app, terminal_size=size, run_before=run)
+
+
+async def test_names_that_differ_at_their_ends_do_so_when_they_are_cut() -> None:
+    def alike(directories: Sequence[RunDirectory]) -> Comparison:
+        names = [
+            f"densenet121 at 512 px with mixup and label smoothing, {seed}" for seed in ("seed 1", "seed 2")
+        ]
+        runs = [compared(one, name, 0.0) for one, name in zip(directories, names, strict=True)]
+        return Comparison(runs=runs, differences=[], tests=[], notes=[])
+
+    app = history(compare=alike)
+    async with app.run_test(size=SMALL) as pilot:
+        await comparing(pilot, app)
+        legend = str(pane(app).query_one(LegendLine).render())
+        for words in (legend, plain(app)):
+            assert re.search(r"A  densenet.*?….*?seed 1", words)
+            assert re.search(r"B  densenet.*?….*?seed 2", words)

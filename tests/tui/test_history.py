@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 from tui_support import (
     SMALL,
+    TALL,
     WIDE,
     FakeEngine,
     Script,
@@ -403,3 +404,34 @@ async def test_accuracies_selected_on_test_have_a_mark_and_its_meaning() -> None
         assert "89.1 %" in rows(app, "runs")[2]
         assert "89.1 %*" not in rows(app, "runs")[2]
         assert "* selected on test" in counted(app)
+
+
+LONG = "densenet121 at 512 px with mixup and label smoothing, third attempt, seed 17"
+
+
+async def test_a_name_that_is_cut_is_read_below_with_the_note() -> None:
+    runs = [listed(9, name=LONG, note="keep"), *several()[1:]]
+    app = dashboard(find_runs=lambda folder: runs)
+    async with app.run_test(size=TALL) as pilot:
+        await opened(pilot, app, 5)
+        pane = app.query_one("#history-pane")
+        await until(pilot, lambda: f"{LONG} · keep" in str(pane.border_subtitle))
+        await pilot.press("down")
+        assert str(pane.border_subtitle) == "", "nothing of it is cut, and there is no note"
+        await pilot.press("up")
+        await pilot.resize_terminal(*WIDE)
+        await until(pilot, lambda: f"{LONG} · keep" in str(pane.border_subtitle))
+
+
+async def test_where_no_run_has_a_note_names_have_its_room() -> None:
+    runs = [listed(9, name=LONG), listed(8)]
+    app = dashboard(find_runs=lambda folder: runs)
+    async with app.run_test(size=WIDE) as pilot:
+        await opened(pilot, app, 2)
+        assert "note" not in rows(app, "runs")[0]
+        assert LONG in rows(app, "runs")[1]
+        await until(pilot, lambda: str(app.query_one("#history-pane").border_subtitle) == "")
+        runs[1] = listed(8, note="keep")
+        app.query_one(HistoryTab).runs_changed()
+        await until(pilot, lambda: "note" in rows(app, "runs")[0])
+        assert "keep" in rows(app, "runs")[2]

@@ -22,9 +22,9 @@ from xray_tui.tui.panes.charts import View, smooth
 from xray_tui.tui.panes.comparison_words import Look, differences, in_words, metrics, section
 from xray_tui.tui.panes.lines import SpotLine
 from xray_tui.tui.run_colours import run_colours
-from xray_tui.tui.text import clean
+from xray_tui.tui.text import clean, shorten
 from xray_tui.tui.themes import Palette
-from xray_tui.words import number, percent
+from xray_tui.words import harmless, number, percent
 
 MOST_RUNS = 12
 """As many as there are colours."""
@@ -61,9 +61,13 @@ class LegendLine(SpotLine):
 
     def __init__(self) -> None:
         super().__init__()
-        self._names: Sequence[Text] = ()
+        self._names: Sequence[tuple[Text, str]] = ()
 
-    def show(self, names: Sequence[Text]) -> None:
+    def show(self, names: Sequence[tuple[Text, str]]) -> None:
+        """
+        Args:
+            names: of the runs, each with what stands before it.
+        """
         self._names = names
         self.renew()
 
@@ -78,8 +82,8 @@ class LegendLine(SpotLine):
         self.add_spot(line, spot(BY_ID["back"], "runs"), "app.perform('back')")
         width = self.size.width
         room = (width - line.cell_len) // max(1, len(self._names)) - len(_BETWEEN)
-        for name in self._names:
-            shown = name.copy()
+        for tag, name in self._names:
+            shown = tag + clean(shorten(harmless(name), room - tag.cell_len), palette.text)
             shown.truncate(max(3, room), overflow="ellipsis")
             line.append(_BETWEEN).append_text(shown)
         actions = [BY_ID[name] for name in ("log_axis", "smoother", "rougher", "export")]
@@ -247,8 +251,7 @@ class ComparisonPane(VerticalScroll):
             return
         look = self._look(comparison, palette, width)
         tags = [look.tag(run) for run in range(len(comparison.runs))]
-        names = [clean(name, palette.text) for name in self._names]
-        self.query_one(LegendLine).show([tag + name for tag, name in zip(tags, names, strict=True)])
+        self.query_one(LegendLine).show(list(zip(tags, self._names, strict=True)))
         for pane in self.query(ComparedCurves):
             pane.show(comparison, look, self.view, self._epoch)
         parts = [

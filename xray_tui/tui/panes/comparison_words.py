@@ -11,9 +11,9 @@ from rich.text import Text
 
 from xray_tui.events import EpochEnded
 from xray_tui.runs.compare import ComparedRun, Comparison, letter
-from xray_tui.tui.text import clean, fit
+from xray_tui.tui.text import clean, fit, shorten
 from xray_tui.tui.themes import Palette
-from xray_tui.words import ABSENT, number, percent
+from xray_tui.words import ABSENT, harmless, number, percent
 
 _TAG_CELLS = 5
 _NAME_CELLS, _LEAST_NAME_CELLS = 40, 14
@@ -67,7 +67,8 @@ class Look:
 
     def name(self, run: ComparedRun, place: int, cells: int) -> Text:
         """A run's dot, letter and name."""
-        return fit(self.tag(place).append_text(clean(run.name, self.palette.text)), cells)
+        name = shorten(harmless(run.name), cells - _TAG_CELLS)
+        return fit(self.tag(place).append(name, self.palette.text), cells)
 
 
 def metrics(comparison: Comparison, look: Look) -> Table:

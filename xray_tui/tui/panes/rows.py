@@ -90,6 +90,7 @@ class RowList(ScrollView, Still, Bare, can_focus=True, inherit_bindings=False):
     def __init__(self, columns: Sequence[Column], **named: Any) -> None:
         super().__init__(**named)
         self._columns = list(columns)
+        self._hidden: set[int] = set()
         self._row: Callable[[int], Row] = lambda _: ()
         self.count = 0
         self._selectable = 0
@@ -180,8 +181,15 @@ class RowList(ScrollView, Still, Bare, can_focus=True, inherit_bindings=False):
         """Cells of a column that is seen; 0 where it is not."""
         return next((column.width for at, column in self.visible_columns if at == place), 0)
 
+    def hide(self, place: int, hidden: bool) -> None:
+        """Leave a column out, or have it again."""
+        if (place in self._hidden) != hidden:
+            self._hidden ^= {place}
+            self._fitted = -1, []
+            self.redraw()
+
     def _fit_columns(self, width: int) -> list[tuple[int, Column]]:
-        shown = list(enumerate(self._columns))
+        shown = [(place, column) for place, column in enumerate(self._columns) if place not in self._hidden]
 
         def needed() -> int:
             return sum(column.width + _GAP for _, column in shown) - _GAP

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import events
 from textual.message import Message
@@ -15,7 +16,7 @@ from xray_tui.tui.panes.rows import Column, Row, RowList
 from xray_tui.tui.run_colours import run_colour
 from xray_tui.tui.text import clean, set_in
 from xray_tui.tui.themes import Palette
-from xray_tui.words import ABSENT, duration, number, percent
+from xray_tui.words import ABSENT, duration, harmless, number, percent
 
 _MARK_CELLS = 2
 LIVE = ("running", "paused", "handover")
@@ -98,6 +99,14 @@ class RunRows(RowList):
 
     def __init__(self, **named: Any) -> None:
         super().__init__(COLUMNS, **named)
+
+    def has_room_for(self, name: str) -> bool:
+        """Whether a run's name is seen whole."""
+        return cell_len(harmless(name)) <= self.width_of(_NAME)
+
+    def hide_notes(self, hidden: bool) -> None:
+        """Where no run has a note, names have its room."""
+        self.hide(_NOTE, hidden)
 
     def _fit_columns(self, width: int) -> list[tuple[int, Column]]:
         """What no name needs goes to the note, where that is seen."""

@@ -71,6 +71,12 @@ class RunsPane(Vertical, Clear):
         return self.shown[cursor] if cursor is not None and cursor < len(self.shown) else None
 
     @property
+    def name_is_cut(self) -> bool:
+        """Whether the name of the run under the cursor is not seen whole."""
+        run = self.under_cursor
+        return run is not None and not self.query_one(RunRows).has_room_for(run.name)
+
+    @property
     def selected(self) -> list[Summary]:
         """In the order in which they were selected, filtered away or not."""
         runs = {run.directory.path: run for run in self.runs}
@@ -105,6 +111,7 @@ class RunsPane(Vertical, Clear):
             return run_row(run, newest, palette, selected=selected, on_desk=path.absolute() == self.on_desk)
 
         cursor = places.get(self._chosen, 0) if self._chosen else 0
+        rows.hide_notes(not any(run.note for run in self.runs))
         rows.show_rows(len(places), row, cursor=cursor if places else None)
         rows.show_sort(self._order.column, descending=self._order.falling)
         self.query_one(FilterLine).show_count(self._counts(palette))
@@ -119,6 +126,10 @@ class RunsPane(Vertical, Clear):
         if any(run.mark for run in self.shown):
             counts.append(f"  * {SELECTED_ON_TEST}", palette.muted)
         return counts
+
+    def on_resize(self) -> None:
+        """Other names may be cut."""
+        self.post_message(self.Moved())
 
     def take_focus(self) -> None:
         self.query_one(RunRows).focus()

@@ -211,7 +211,7 @@ A deleted run goes to the trash folder in the runs folder; nothing is erased."""
         self._comparison.display = self._comparing
         many = len(self._list.selected)
         self._pane.inscribe(f"comparison of {many} runs" if self._comparing else "history")
-        self._show_note()
+        self._show_whole()
         self._take_focus()
 
     def _take_focus(self) -> None:
@@ -227,11 +227,12 @@ A deleted run goes to the trash folder in the runs folder; nothing is erased."""
             self._list.take_focus()
 
     @on(RunsPane.Moved)
-    def _show_note(self) -> None:
-        """The whole note of the run under the cursor: its column may have no room for it."""
+    def _show_whole(self) -> None:
+        """The whole name and note of the run under the cursor: their columns may have no room for them."""
         run = None if self._comparing else self._list.under_cursor
-        note = run.note if run is not None else ""
-        self._pane.inscribe(subtitle=clean(note, Palette.of(self.app).muted) if note else "")
+        words = [run.name if self._list.name_is_cut else "", run.note] if run is not None else []
+        whole = " · ".join(filter(None, words))
+        self._pane.inscribe(subtitle=clean(whole, Palette.of(self.app).muted) if whole else "")
         self.renew_keys()
 
     @on(RunsPane.Opened)

@@ -14,8 +14,10 @@ from tui_support import SMALL, TALL, TINY, Script, dashboard, recorded, until
 from tests.conftest import short
 from xray_tui.drawing.ascii import in_ascii, stand_in, wants_ascii
 from xray_tui.drawing.raster import Raster
+from xray_tui.tui.actions import BY_ID
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.ascii import AsciiFilter
+from xray_tui.tui.keymap import KeyMap
 
 TABS = ("1", "2", "3", "4", "5", "s")
 
@@ -135,3 +137,27 @@ def test_every_sign_that_the_screens_use_has_a_stand_in_of_its_own() -> None:
         if not character.isascii()
     }
     assert {sign for sign in signs if "?" in stand_in(sign)} == set()
+
+
+@pytest.mark.parametrize("ascii_only", [True, False])
+async def test_keys_are_named_in_words(ascii_only: bool) -> None:
+    """In ASCII the signs for backspace and for the left arrow would be one."""
+    app = dashboard(Script(recorded(), ended=True), ascii_only=ascii_only)
+    async with app.run_test(size=TALL) as pilot:
+        await until(pilot, lambda: app.shown is not None and app.shown.record.ended is not None)
+        told: dict[str, str] = {}
+        for tab in "12345":
+            await pilot.press(tab, "question_mark")
+            rows = [line.strip("| │").split("  ", 1) for line in lines(app) if "  " in line.strip("| │")]
+            told |= {words.strip(): key for key, words in rows}
+            await pilot.press("escape")
+        keys = [told[words] for words in ("Back to the default.", "Show every pane an epoch later.")]
+        assert keys == (["bksp", "right"] if ascii_only else ["⌫", "→"])
+        assert "<" not in told.values()
+
+
+def test_a_key_map_that_spells_does_so_for_its_heirs() -> None:
+    keymap = KeyMap(spelled=True).with_keys(BY_ID["note"], "ctrl+left,b")
+    assert keymap.shown_all(BY_ID["note"]) == "^left b"
+    assert keymap.saved().fill("{reset}, {later}, {←} {none}") == "bksp, right, left {none}"
+    assert KeyMap().fill("{reset}, {later}, {←} {none}") == "⌫, →, ← {none}"

@@ -152,6 +152,7 @@ class Display(Looks):
     def use_keys(self, keymap: KeyMap) -> None:
         """From now on these keys do what they say."""
         self.keymap = keymap
+        keymap.spelled = self.ascii_only
         self.set_keymap(keymap.whole if keymap.own else {})
 
     def _make_form(self) -> FormPane:

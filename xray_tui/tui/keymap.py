@@ -40,6 +40,10 @@ _LAST_NAMED_CHARACTER = 0x24F
 """Of what Unicode names, keyboards have at most the Latin letters and signs: not every emoji is a key."""
 
 
+_SIGNS = {"←": "left", "→": "right", "↑": "up", "↓": "down", "⌫": "bksp", "\N{RETURN SYMBOL}": "enter"}
+"""What keys are written as, and their names."""
+
+
 class Clash(NamedTuple):
     key: str
     one: Action
@@ -51,9 +55,11 @@ class KeyMap:
 
     Args:
         own: the person's keys by action id, as :func:`normal` gives them; the rest have their defaults.
+        spelled: name keys in words alone: in ASCII the sign of one would be that of another.
     """
 
-    def __init__(self, own: Mapping[str, str] | None = None) -> None:
+    def __init__(self, own: Mapping[str, str] | None = None, *, spelled: bool = False) -> None:
+        self.spelled = spelled
         self._saved = {name: key for name, key in (own or {}).items() if key != BY_ID[name].key}
         self._own = dict(self._saved)
 
@@ -84,22 +90,35 @@ class KeyMap:
     def shown(self, action: Action) -> str:
         """How the action's (first) key is written on the screen."""
         if action.id not in self._own:
-            return action.shown_key
-        return written_key(self._own[action.id].split(",")[0])
+            return self.spell(action.shown_key)
+        return self.written(self._own[action.id].split(",")[0])
 
     def shown_key(self, name: str) -> str:
         """As :meth:`shown`, of an action by id."""
         return self.shown(BY_ID[name])
 
     def fill(self, words: str) -> str:
-        """Words with ``{start}`` in them: the key of that action takes its place."""
+        """Words with ``{start}`` in them: the key of that action takes its place; so with ``{←}``."""
         return re.sub(
-            r"{(\w+)}", lambda found: self.shown_key(found[1]) if found[1] in BY_ID else found[0], words
+            r"{(\w+|[←→])}",
+            lambda found: self.shown_key(found[1]) if found[1] in BY_ID else self._sign_in(found),
+            words,
         )
+
+    def _sign_in(self, found: re.Match[str]) -> str:
+        return self.spell(found[1]) if found[1] in _SIGNS else found[0]
 
     def shown_all(self, action: Action) -> str:
         """How all of the action's keys are written on the screen."""
-        return " ".join(written_key(key) for key in self.keys(action).split(","))
+        return self.written(self.keys(action))
+
+    def written(self, keys: str) -> str:
+        """How keys, with commas between them, are written on the screen."""
+        return self.spell(" ".join(written_key(key) for key in keys.split(",")))
+
+    def spell(self, signs: str) -> str:
+        """Signs of keys as this screen can show them."""
+        return "".join(_SIGNS.get(sign, sign) for sign in signs) if self.spelled else signs
 
     def first(self, name: str) -> str:
         """The (first) key of an action by id, as bindings name it."""
@@ -138,13 +157,13 @@ class KeyMap:
         return None if any(swapped.clashes()) else swapped
 
     def _like_this(self, own: Mapping[str, str]) -> "KeyMap":
-        other = KeyMap(own)
+        other = KeyMap(own, spelled=self.spelled)
         other._saved = self._saved
         return other
 
     def saved(self) -> "KeyMap":
         """The same keys, now that the config file holds them."""
-        return KeyMap(self._own)
+        return KeyMap(self._own, spelled=self.spelled)
 
     def clashes(self) -> Iterator[Clash]:
         """Pairs of actions with one key in one place, one of them by the person's own choice."""

@@ -9,6 +9,7 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.panes.still import Still
 
 _BEFORE_BAR = 1
@@ -63,7 +64,8 @@ class Document(ScrollView, Still, can_focus=True):
         lines = len(self._lines(self.scrollable_content_region.width))
         self.virtual_size = Size(1, lines)
         more = lines > self.scrollable_content_region.height
-        self.border_subtitle = f"↑ ↓ scroll   {self._foot}" if more else self._foot
+        arrows = KeyMap.of(self.app).spell("↑ ↓")
+        self.border_subtitle = f"{arrows} scroll   {self._foot}" if more else self._foot
 
     def render_lines(self, crop: Region) -> list[Strip]:
         self._canvas = self.scrollable_content_region.width  # once for all lines: Textual works it out

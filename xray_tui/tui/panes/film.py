@@ -17,6 +17,7 @@ from textual.message import Message
 from xray_tui.engine.explanation import Explanation
 from xray_tui.errors import UserError
 from xray_tui.heat import Overlay
+from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.panes.frame import Framed
 from xray_tui.tui.panes.picture import PictureClass, RadiographView
 from xray_tui.tui.panes.sized import Sized
@@ -134,8 +135,9 @@ class FilmPane(Sized, Container, Framed, can_focus=True):
         self.query_one(RadiographView).show(file, overlay)
         if self._large is not None and self._large.is_attached:
             large = Text() if case is None else self._words(case, heat, self.app.size.width)
-            if large.cell_len + len(_LEAVE) + 8 <= self.app.size.width:
-                large = Text.assemble(large, "   " if large else "", (_LEAVE, Palette.of(self.app).faint))
+            leave = KeyMap.of(self.app).spell(_LEAVE)
+            if large.cell_len + len(leave) + 8 <= self.app.size.width:
+                large = Text.assemble(large, "   " if large else "", (leave, Palette.of(self.app).faint))
             name = clean(case.name) if case else Text()
             self._large.show(file, overlay, name, large)
 

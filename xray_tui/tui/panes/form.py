@@ -118,8 +118,8 @@ class FormPane(VerticalScroll, can_focus=False):
     HELP = (
         "What the next run learns from, and how. The folder holds train/ and test/ (and perhaps val/), with "
         "a folder for each class; a CSV file of labels or MedMNIST's .npz will do too. Below a field stands "
-        "what was found, or what is wrong. → takes the proposal in grey. The Settings tab has all the other "
-        "settings."
+        "what was found, or what is wrong. {→} takes the proposal in grey. The Settings tab has all the "
+        "other settings."
     )
 
     class Submitted(Message):

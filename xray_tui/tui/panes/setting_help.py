@@ -103,7 +103,7 @@ def _key(action: Action, keymap: KeyMap, palette: Palette) -> Lines:
     where = ", ".join(place.capitalize() for place in action.places) if action.places else "everywhere"
     return [
         ("works in", Text(where.replace("Form", "the start form"), palette.text)),
-        ("default", Text(KeyMap().shown_all(action), palette.text)),
+        ("default", Text(keymap.written(action.key), palette.text)),
         ("from", Text(keymap.origin(action), palette.text)),
         ("", Text()),
         ("in the file", Text(f"[keys] {action.id}", palette.muted)),

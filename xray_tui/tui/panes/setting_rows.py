@@ -221,7 +221,7 @@ class SettingRows(RowList):
             Text(entry.name, palette.text),
             Text(keymap.shown_all(action), f"bold {palette.text}" if changed else palette.muted),
             Text(),
-            Text(KeyMap().shown_all(action), palette.faint),
+            Text(keymap.written(action.key), palette.faint),
             _origin(keymap.origin(action), palette),
         ]
 

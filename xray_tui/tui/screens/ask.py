@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from xray_tui.tui.keymap import written_key
+from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.panes.lines import SpotLine
 from xray_tui.tui.themes import Palette
 
@@ -33,10 +33,10 @@ class AnswerLine(SpotLine):
         self._answers = answers
 
     def words(self) -> Text:
-        palette, line = Palette.of(self.app), self.start_line()
+        palette, keymap, line = Palette.of(self.app), KeyMap.of(self.app), self.start_line()
         gap = " " * (4 if self.app.size.width >= _ROOMY_COLUMNS else 2)
         for answer in self._answers:
-            key = "enter" if answer.key == "enter" else written_key(answer.key.split(",")[0])
+            key = "enter" if answer.key == "enter" else keymap.written(answer.key.split(",")[0])
             entry = Text.assemble(
                 (f"{key} ", f"bold {palette.primary}"), (f"{answer.title}{gap}", palette.text)
             )

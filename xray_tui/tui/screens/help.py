@@ -45,7 +45,9 @@ def help_sheet(app: XrayApp) -> Sheet:
             for action in ACTIONS
             if action.group == group and not action.places
         ]
-        parts.append(_Part(title, rows + [_Row(key, words) for key, of, words in FIXED if of == group]))
+        parts.append(
+            _Part(title, rows + [_Row(keymap.spell(key), words) for key, of, words in FIXED if of == group])
+        )
     palette = Palette.of(app)
     if app.place in RUN_PLACES:
         parts.append(_Part("Colours", _colours(palette)))

@@ -12,6 +12,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.panes.picture import PictureClass, RadiographView
 from xray_tui.tui.text import clean
 from xray_tui.words import count
@@ -70,7 +71,8 @@ class RadiographScreen(ModalScreen[int]):
         box = self.query_one("#radiograph-box")
         box.border_title = clean(Path(path).name)
         several = len(self._paths) > 1
-        where = f"{count(self._at + 1)} of {count(len(self._paths))}   ← →   " if several else ""
+        arrows = KeyMap.of(self.app).spell("← →")
+        where = f"{count(self._at + 1)} of {count(len(self._paths))}   {arrows}   " if several else ""
         box.border_subtitle = f"{where}esc closes"
         self.query_one("#about-radiograph", Static).update(self._about(path))
         self.query_one(RadiographView).show(Path(path))

@@ -50,8 +50,8 @@ All runs of the runs folder, live ones on top. A run's dot has the run's own col
 comparisons; ▸ marks the run that the other tabs show. Accuracy, AUC and loss are those of its best epoch.
 Select runs with {select}, or by a click on the dot; then {compare} compares them: their curves over each \
 other, their metrics with 95 % intervals, the settings that differ, and McNemar's test where they validated \
-the same images. There ← and → read the values off an epoch, {log_axis} turns the losses' axis logarithmic, \
-{smoother} and {rougher} smooth the curves, {export} writes it all as Markdown.
+the same images. There {←} and {→} read the values off an epoch, {log_axis} turns the losses' axis \
+logarithmic, {smoother} and {rougher} smooth the curves, {export} writes it all as Markdown.
 The filter ({filter}) shows what matches while you type. Words are AND, | is OR, ! is NOT, and fields \
 compare, as in acc>=0.88 cfg.backbone:resnet name:"night run" stage:unfrozen has:note.
 A deleted run goes to the trash folder in the runs folder; nothing is erased."""

@@ -14,7 +14,7 @@ from textual.suggester import Suggester, SuggestFromList
 from xray_tui.errors import UserError
 from xray_tui.kinds import choices, in_words, parse
 from xray_tui.tui.actions import Action
-from xray_tui.tui.keymap import KeyMap, check_key, written_key
+from xray_tui.tui.keymap import KeyMap, check_key
 from xray_tui.tui.panes.clear import Clear
 from xray_tui.tui.panes.filter_line import FilterLine
 from xray_tui.tui.panes.form import Checks, FolderSuggester
@@ -318,7 +318,7 @@ class SettingsTab(Tab, Clear):
                 self._use(keymap)
             else:
                 other = clash.other if clash.one is entry.action else clash.one
-                key = written_key(clash.key)
+                key = keymap.written(clash.key)
                 self.app.notify(f"{key} is the key of {other.title} now: free it first.", markup=False)
 
     # Keys
@@ -337,7 +337,7 @@ class SettingsTab(Tab, Clear):
         if not holders:
             self._use(keymap.with_keys(action, key))
             return
-        taken = f"{written_key(key)} is the key of {' and '.join(holder.title for holder in holders)}"
+        taken = f"{keymap.written(key)} is the key of {' and '.join(holder.title for holder in holders)}"
         swapped = keymap.swapped(action, key)
         if swapped is None:
             self.app.notify(f"{taken}: free it first.", severity="warning", markup=False)
@@ -347,7 +347,9 @@ class SettingsTab(Tab, Clear):
             if answer == "swap":
                 self._use(swapped)
 
-        words = f"{action.title} gets {written_key(key)}, and {holders[0].title} gets {keymap.shown(action)}."
+        words = (
+            f"{action.title} gets {keymap.written(key)}, and {holders[0].title} gets {keymap.shown(action)}."
+        )
         answers = [Answer("swap", "enter", "swap the keys"), Answer("keep", "escape", "leave them")]
         self.app.push_screen(AskScreen(f"{taken}.", words, answers), answered)
 

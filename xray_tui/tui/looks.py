@@ -7,6 +7,7 @@ from pathlib import Path
 from textual import work
 from textual.app import App
 from textual.filter import Monochrome, NoColor
+from textual.notifications import Notify
 from textual.screen import Screen
 
 from xray_tui.tui.ascii import AsciiFilter
@@ -67,6 +68,12 @@ class Looks(App[int]):
         self._follow_theme()
         if self.is_running:
             self.call_after_refresh(self.restyle)
+
+    def on_notify(self, event: Notify) -> None:
+        """What a toast still says is not said again: a key held down would fill the screen."""
+        new = event.notification
+        if any((toast.title, toast.message) == (new.title, new.message) for toast in self._notifications):
+            event.prevent_default()
 
     def restyle(self) -> None:
         """The theme is another: texts that were made in the old one's colours are to be made anew."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from textual.app import App
+from textual.widgets import Input
 
 from xray_tui.errors import UserError
 from xray_tui.tui.keymap import KeyMap
@@ -42,6 +43,9 @@ class BoardKeeper:
             return
         self._changed()
         opened = await asyncio.to_thread(board.open_browser)
+        if len(self._app.screen_stack) > 1 or isinstance(self._app.focused, Input):
+            self._app.notify(f"It runs at {self.url}", title="TensorBoard", markup=False)
+            return  # a screen over what a person types in would take the keys
         from xray_tui.tui.screens.notice import board_notice
 
         notice = board_notice(self.url, board.ssh_line, opened, Palette.of(self._app))

@@ -337,8 +337,8 @@ class SettingsTab(Tab, Clear):
         if not holders:
             self._use(keymap.with_keys(action, key))
             return
-        taken = f"{keymap.written(key)} is the key of {' and '.join(holder.title for holder in holders)}"
-        swapped = keymap.swapped(action, key)
+        named, swapped = keymap.written(key), keymap.swapped(action, key)
+        taken = f"{named} is the key of {' and '.join(holder.title for holder in holders)}"
         if swapped is None:
             self.app.notify(f"{taken}: free it first.", severity="warning", markup=False)
             return
@@ -347,9 +347,7 @@ class SettingsTab(Tab, Clear):
             if answer == "swap":
                 self._use(swapped)
 
-        words = (
-            f"{action.title} gets {keymap.written(key)}, and {holders[0].title} gets {keymap.shown(action)}."
-        )
+        words = f"{action.title} gets {named}, and {holders[0].title} gets {keymap.shown(action)}."
         answers = [Answer("swap", "enter", "swap the keys"), Answer("keep", "escape", "leave them")]
         self.app.push_screen(AskScreen(f"{taken}.", words, answers), answered)
 

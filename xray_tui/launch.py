@@ -120,7 +120,7 @@ def _resume(
     *,
     opened: Opened | None = None,
     take_over: bool = False,
-    news: Sequence[Event] = (),
+    trouble: str = "",
     world: "World | None" = None,
 ) -> RunEnded | None:
     check_resumable(directory, handed_over=take_over)
@@ -137,7 +137,7 @@ def _resume(
     directory.drop_unfinished()
     if opened is not None:
         opened(directory)
-    ended = _train(directory, claim, planned, emit, controls, standing=standing, past=past, news=news)
+    ended = _train(directory, claim, planned, emit, controls, standing=standing, past=past, trouble=trouble)
     del planned, standing
     return ended or _hand_over(directory, emit, controls)
 
@@ -189,13 +189,13 @@ def _train(
     *,
     standing: "Standing | None" = None,
     past: Sequence[Event] | None = None,
-    news: Sequence[Event] = (),
+    trouble: str = "",
 ) -> RunEnded | None:
     """This process's part of a run, with all who watch it.
 
     Args:
         past: what the journal of a resumed run tells.
-        news: to be told first.
+        trouble: why no other process goes on with the run.
     """
     from xray_tui.engine import recipe
 
@@ -206,8 +206,9 @@ def _train(
             position = standing.position if standing else None
             epoch, stage = (position.next_epoch, position.stage) if position else (0, None)
             observers.go_on(past, Resumed(epoch=epoch, stage=stage))
-        for event in news:
-            observers(event)
+        if trouble:
+            message = f"the run could not be handed over, so it goes on here: {trouble}"
+            observers(Warning(kind="handover", message=message))
         ended = recipe.train(
             planned,
             directory.checkpoints,
@@ -337,11 +338,8 @@ def _hand_over(directory: RunDirectory, emit: Emit, controls: Controls) -> RunEn
     trouble = hand_over(directory, controls.take)
     if not trouble:
         return None
-    warning = Warning(
-        kind="handover", message=f"the run could not be handed over, so it goes on here: {trouble}"
-    )
     try:
-        return _resume(directory, emit, controls, take_over=True, news=[warning])
+        return _resume(directory, emit, controls, take_over=True, trouble=trouble)
     except BaseException:
         written = state.written(directory)
         if written is not None and written.status == "handover":

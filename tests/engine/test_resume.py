@@ -509,6 +509,8 @@ def test_where_nobody_takes_over_it_goes_on_here(
         True,
     )
     assert_equal(run.directory, whole.directory)
+    times = [event.t for event in run.journaled]
+    assert times == sorted(times)
 
 
 def test_a_paused_run_is_paused_where_it_goes_on(

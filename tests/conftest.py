@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 from xray_tui.engine import process
@@ -24,6 +25,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell has its background jobs ignore SIGINT, and so does whatever they start.
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The same examples everywhere, however slow the machine is.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.load_profile("same")
 
 Write = Callable[..., Path]
 

@@ -47,7 +47,7 @@ def dimensions(draw: st.DrawFn) -> tuple[str, Dimension]:
     )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.lists(dimensions(), min_size=1, max_size=6))
 def test_a_space_is_read_back_as_it_was_written(tmp_path: Path, found: list[tuple[str, Dimension]]) -> None:
     space = Space(Metric("loss"), dict(found))

@@ -86,9 +86,9 @@ def under_cursor(app: XrayApp) -> str | None:
 
 
 async def opened(pilot: Pilot[int], app: XrayApp, count: int) -> None:
-    """The History tab, with so many runs in it."""
+    """The History tab, with so many runs in it, and keys go to its list."""
     await pilot.press("3")
-    await until(pilot, lambda: app.query_one(RunRows).count == count)
+    await until(pilot, lambda: app.query_one(RunRows).count == count and isinstance(app.focused, RunRows))
 
 
 async def write(pilot: Pilot[int], words: str) -> None:

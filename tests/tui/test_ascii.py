@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -41,7 +41,6 @@ def test_what_stands_in_for_what(words: str, plain: str) -> None:
     assert in_ascii(words) == plain
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_words_become_ascii_of_the_same_width(words: str) -> None:
     plain = in_ascii(words)

@@ -321,3 +321,23 @@ async def test_the_slider_and_the_curves_say_the_same(run: KeptRun) -> None:
         assert not (scores >= 1).any()
         assert f"{100 * is_positive.mean():.1f} % PNEUMONIA" in said(app)
         assert re.search(r"● sens\S* 0\.0 % spec\S* 100\.0 %", said(app))
+
+
+async def test_words_beside_the_charts_are_whole_or_not_there(
+    run: KeptRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    longest = "100.0 %"
+    monkeypatch.setattr("xray_tui.tui.panes.curve_drawings.percent", lambda share, digits=1: longest)
+    app = opened(run)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await to_curves(pilot, app)
+        for columns in range(120, 132):
+            await pilot.resize_terminal(columns, 40)
+            rows = [row.rstrip() for row in painted(app)]
+            rates = [row[row.index(sign) :] for row in rows for sign in "●▲◆" if f"{sign} sens" in row]
+            whole = r"\S sens\S* +\S+ %  spec\S* +\S+ %(  (val|test))?"
+            assert rates
+            assert all(re.fullmatch(whole, row) for row in rates), rates
+            legends = [row[row.index("● threshold") :] for row in rows if "● threshold" in row]
+            whole = r"● threshold(  ▲ best)?(  ◆ (the run's|operating point))?"
+            assert all(re.fullmatch(whole, row) for row in legends), legends

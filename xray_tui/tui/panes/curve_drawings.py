@@ -102,7 +102,7 @@ def in_words(shown: CurvesShown, palette: Palette, columns: int) -> list[Words]:
             signs.append(("◆", chosen, colour, split.point, f"  {split.short}"))
     names = dict.fromkeys((sign, name) for sign, name, *_ in signs)
     lines: list[Words] = [
-        [("  ".join(f"{sign} {name}" for sign, name in names), palette.muted)],
+        [(f"{'  ' if at else ''}{sign} {name}", palette.muted) for at, (sign, name) in enumerate(names)],
         *(
             [(f"{sign} ", colour), *rates(at, palette, columns - 2), (of, palette.muted)]
             for sign, _, colour, at, of in signs

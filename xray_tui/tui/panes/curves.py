@@ -219,11 +219,15 @@ class Box(NamedTuple):
 
 
 def _write(raster: Raster, box: Box, lines: Sequence[Words]) -> None:
-    """Words from the top of a box, cut where it ends."""
+    """Words from the top of a box; a piece of a line that does not fit is left out, with all behind it."""
     for line, row in zip(lines, box.rows, strict=False):
         x = box.left
         for piece, colour in line:
-            shown = piece[: max(0, box.left + box.width - x)]
+            room, shown = box.left + box.width - x, piece
+            if len(piece) > room:
+                if x > box.left:
+                    break
+                shown = f"{piece[: room - 1]}…"
             raster.write(x, row, shown, colour)
             x += len(shown)
 

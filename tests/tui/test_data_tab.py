@@ -358,7 +358,7 @@ async def test_the_run_on_the_desk_comes_first(chest: Path, tmp_path: Path) -> N
             settings = config.load({"data.root": str(other), "data.split": "recipe"})
             event = RunStarted(
                 **{name: getattr(event, name) for name in event.__struct_fields__}
-                | {"settings": config.to_tree(settings)}
+                | {"settings": config.to_tree(settings), "split_note": "recipe (auto: val/ is tiny)"}
             )
         told.append(event)
     settings = config.load({"data.root": str(chest)})
@@ -368,6 +368,7 @@ async def test_the_run_on_the_desk_comes_first(chest: Path, tmp_path: Path) -> N
         await checked(pilot)
         assert str(app.query_one(CountsPane).border_title) == "images (14)"
         assert str(app.query_one(CountsPane).border_subtitle).endswith("/other")
+        assert words(app, CountsPane).endswith("recipe (auto: val/ is tiny)"), "nobody asked for it"
 
 
 async def test_a_live_run_leaves_it_one_gentle_thread(chest: Path, monkeypatch: pytest.MonkeyPatch) -> None:

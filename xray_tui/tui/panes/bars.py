@@ -40,11 +40,15 @@ class CountsPane(VerticalScroll, can_focus=False):
 
     def on_mount(self) -> None:
         self._report: DataReport | None = None
-        self._positive = ""
+        self._positive = self._split_note = ""
         self.border_title = "images"
 
-    def show(self, report: "DataReport | None", positive: str) -> None:
-        self._report, self._positive = report, positive
+    def show(self, report: "DataReport | None", positive: str, split_note: str = "") -> None:
+        """
+        Args:
+            split_note: the split in the words of a run, which knows why; else the report's own.
+        """
+        self._report, self._positive, self._split_note = report, positive, split_note
         self.border_title = "images" if report is None else f"images ({count(report.files)})"
         self._draw()
 
@@ -80,7 +84,7 @@ class CountsPane(VerticalScroll, can_focus=False):
                 lines.append(line.append(f"{percent(share):>{_SHARE}}", palette.muted))
         if self.app.size.height >= _ROOMY_ROWS:
             lines.append(Text())
-        lines.append(Text(harmless(report.split_note), palette.faint, no_wrap=False))
+        lines.append(Text(harmless(self._split_note or report.split_note), palette.faint, no_wrap=False))
         return Text("\n").join(lines)
 
     def _head(self, role: "RoleCount", files: int, width: int, palette: Palette) -> Text:

@@ -250,7 +250,9 @@ class DataTab(Tab, Clear):
         if found is None:
             return
         report = found.report
-        self.query_one(CountsPane).show(report, found.positive)
+        started = self._run.record.started if self._run is not None else None
+        note = started.split_note if started is not None else ""  # its settings have the choice, not why
+        self.query_one(CountsPane).show(report, found.positive, note)
         self.query_one(SizesPane).show(report)
         self.query_one(FindingsPane).show(report)
         self._lay_out()

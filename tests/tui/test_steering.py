@@ -255,6 +255,9 @@ async def test_d_hands_over_and_goes_on_watching(tmp_path: Path) -> None:
     assert app.return_value == 0, "a run of another process keeps nobody here"
     words = f"the run goes on in the background: `xray-tui watch {directory.path}` shows it"
     assert last_words(seen) == words
+    seen.apply([ControlUsed(control="pause", stage="frozen", epoch=2, why="a person")])
+    paused = words.replace("goes on in the background", "is paused in the background, and waits")
+    assert last_words(seen) == paused
     seen.apply([RunEnded(outcome="done", why="", best_epoch=2, seconds=9)])
     assert last_words(seen) == ""
 

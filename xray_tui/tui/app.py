@@ -377,5 +377,6 @@ def last_words(run: ShownRun) -> str:
         return f"{run.failure.message}\n{run.failure.hint}".rstrip()
     if directory is not None and run.handed_over and run.record.ended is None:
         watch_it = f"xray-tui watch {shlex.quote(str(directory.path))}"
-        return f"the run goes on in the background: `{watch_it}` shows it"
+        how = "is paused in the background, and waits" if run.paused else "goes on in the background"
+        return f"the run {how}: `{watch_it}` shows it"
     return f"the run is kept in {directory.path}" if directory is not None and run.ours else ""

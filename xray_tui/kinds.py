@@ -73,7 +73,8 @@ def in_words(error: UserError, path: str) -> str:
     if problem and name.split(" ")[0] in (config.option_of(path), path):
         wanted = problem.partition(", got ")[0]
         return f"wanted: {wanted.removeprefix('expected ')}" if wanted.startswith("expected ") else wanted
-    return f"{error.message}; {error.hint}" if error.hint else error.message
+    joint = " " if error.message.endswith(".") else "; "
+    return f"{error.message}{joint}{error.hint}" if error.hint else error.message
 
 
 def _plain(path: str) -> Any:

@@ -5,12 +5,26 @@ from typing import Any
 
 import pytest
 from textual.widgets import Input, Select, Static
-from tui_support import CHECKS, FakeEngine, dashboard, header, in_front, toasts, until
+from tui_support import (
+    CHECKS,
+    FakeEngine,
+    Script,
+    dashboard,
+    header,
+    in_front,
+    keys,
+    toasts,
+    until,
+    until_epoch,
+)
 
 from xray_tui import config
+from xray_tui.errors import UserError
+from xray_tui.kinds import in_words
 from xray_tui.tui import remembered
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.panes.form import Checks, FormPane
+from xray_tui.tui.tabs.history import HistoryTab
 
 
 def field(app: XrayApp, name: str) -> Input:
@@ -192,3 +206,29 @@ async def test_what_a_person_can_mend_is_shown_and_the_form_comes_back(chest: Pa
         assert app.query_one(FormPane).settings is not None
         await pilot.press("q")
     assert app.return_value == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("no backbone x", "no backbone x; try y"),
+        ("There is no backbone “x”.", "There is no backbone “x”. try y"),
+    ],
+)
+def test_a_problem_and_its_remedy_stand_on_one_line(message: str, words: str) -> None:
+    assert in_words(UserError(message, "try y"), "model.backbone") == words
+
+
+@pytest.mark.parametrize("key", ["1", "escape"])
+async def test_the_form_over_a_live_run_lets_the_run_come_back(key: str) -> None:
+    app = dashboard(Script(until_epoch(3)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.shown is not None and len(app.shown.record.epochs) == 3)
+        assert "back to the run" not in keys(app)
+        app.on_history_tab_again(HistoryTab.Again(config.load({})))
+        await until(pilot, lambda: in_front(app) == "form" and "esc back to the run" in keys(app))
+        await pilot.press("5", "1")
+        assert in_front(app) == "form", "from another tab one comes back to it"
+        await pilot.press(key)
+        assert in_front(app) == "train"
+        await until(pilot, lambda: "back to the run" not in keys(app))

@@ -98,6 +98,8 @@ class XrayApp(Display):
             return "go on"
         if action.id == "export" and self.place == "settings":
             return "save"
+        if action.id == "back" and self._is_urgent(action.id):
+            return "back to the run"
         return action.title
 
     def sensible_actions(self) -> list[Action]:
@@ -113,8 +115,14 @@ class XrayApp(Display):
         return [
             (action, self.action_title(action))
             for action in ACTIONS
-            if (action.hint or (action.id == "hold" and self._hold.on)) and self._is_sensible(action)
+            if (action.hint or self._is_urgent(action.id)) and self._is_sensible(action)
         ]
+
+    def _is_urgent(self, name: str) -> bool:
+        """Whether the line of keys names an action that it usually leaves out."""
+        if name == "hold":
+            return self._hold.on
+        return name == "back" and self.place == "form" and self.desk.main is not None
 
     def _do_start(self) -> None:
         if self.place == "form":
@@ -173,6 +181,8 @@ class XrayApp(Display):
             self.tab.enter()
 
     def _do_train(self) -> None:
+        if self.place == "form" and self.desk.main is not None:  # the form lies over that run
+            self._form_open = False
         self._open_tab("train")
 
     def _do_mistakes(self) -> None:

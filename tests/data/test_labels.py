@@ -61,7 +61,7 @@ def test_path_label_split_and_patient(images: Path) -> None:
 @pytest.mark.parametrize(
     "names", [("Image_Index", "Finding Labels"), ("FILE NAME", "Target"), ("img", "class")]
 )
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_separators_and_words_that_people_use(
     images: Path, separator: str, names: tuple[str, str], end: str
 ) -> None:
@@ -70,6 +70,12 @@ def test_separators_and_words_that_people_use(
     found = listed(write(images, "\ufeff" + text + end + end))
     assert list(found) == ["train"]
     assert [label for _, label, _ in found["train"]] == ["a, b"] * 6 + ["c"] * 6
+
+
+def test_a_blank_after_the_separator_belongs_to_nothing(images: Path) -> None:
+    rows = [("path", "label"), *((file, "a" if at < 6 else "b") for at, file in enumerate(FILES))]
+    found = listed(write(images, "\n".join(f'{path}, "{label}"' for path, label in rows)))
+    assert [label for _, label, _ in found["train"]] == ["a"] * 6 + ["b"] * 6
 
 
 def test_columns_can_be_told(images: Path) -> None:

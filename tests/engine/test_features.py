@@ -81,6 +81,15 @@ def test_upper_groups_are_fine_tuned_on_what_the_lower_ones_gave(
     assert essence(first.of(EpochEnded) + rest.of(EpochEnded)) == essence(whole.of(EpochEnded))
 
 
+@pytest.mark.parametrize("mixing", [{}, {"training.loss.cutmix": 1.0}])
+def test_what_is_mixed_are_images_and_no_features(
+    chest: Path, recipe: Recipe, mixing: dict[str, float]
+) -> None:
+    settings: dict[str, Any] = {"training.frozen.epochs": 1, "training.unfrozen.epochs": 2}
+    settings |= {"training.unfreeze_from": "stage4", "training.augment_views": "1"}
+    assert passes(recipe(chest, settings | mixing)) == ([] if mixing else [1])
+
+
 def test_an_unknown_group_is_told_before_an_image_is_read(chest: Path, recipe: Recipe) -> None:
     with pytest.raises(UserError, match="no such group"):
         recipe(chest, {"training.unfreeze_from": "layer9"})

@@ -15,6 +15,7 @@ from xray_tui.data.check_cache import Fact
 from xray_tui.data.decoding import measure
 from xray_tui.data.folders import ImageFile
 from xray_tui.data.unreadable import MOST_BYTES, TOO_LARGE, Unreadable
+from xray_tui.processors import processors
 from xray_tui.regular_files import NotRegular, kind_of, open_regular
 
 
@@ -112,7 +113,7 @@ def read_facts(
     progress(len(facts), len(files))
     if not unread:
         return Reading(facts, 0)
-    pool = ThreadPoolExecutor(1 if gentle else os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(1 if gentle else processors())
     read, before = partial(_read_gently if gentle else _read, stopped=stopped), len(facts)
     unkept = ""
     try:

@@ -132,10 +132,13 @@ def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
         raise UserError(f"{file} is not in UTF-8", "save it as “CSV UTF-8”") from None
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror or error}") from None
+    if "\n" not in text:  # as Excel on a Mac may end its lines
+        text = text.replace("\r", "\n")
     first, row, empty = text.lstrip().partition("\n")[0], 0, True
     try:
         separator = max(_SEPARATORS, key=lambda each: len(next(csv.reader([first], delimiter=each), [])))
-        for row, cells in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=separator), 1):
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+        for row, cells in enumerate(lines, 1):
             if any(map(str.strip, cells)):
                 empty = False
                 yield row, cells

@@ -25,6 +25,7 @@ from xray_tui.data.pixel_cache import PixelCache, key_of
 from xray_tui.data.pixel_file import Kept, mark_of
 from xray_tui.data.unreadable import Unreadable
 from xray_tui.errors import UserError
+from xray_tui.processors import processors
 
 # Another release may decode or resize a pixel otherwise, and a cache must not show.
 _MADERS = ("pillow", "torch", "torchvision", "pydicom", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg")
@@ -196,7 +197,7 @@ def ahead(read: Callable[[_File], _Read], files: Iterable[_File], short_side: in
         files: taken as they are needed.
         short_side: of an image once it is read, in pixels.
     """
-    threads = psutil.cpu_count() or 1
+    threads = processors()
     pool = ThreadPoolExecutor(threads, "decode", initializer=torch.set_num_threads, initargs=(1,))
     # Handing one small image from thread to thread would take longer than decoding it.
     share = max(1, min(_LARGEST_SHARE, _SHARE_BYTES // short_side**2))

@@ -1,6 +1,5 @@
 """The installation and the machine, as far as they can be known without torch."""
 
-import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 from xray_tui import __version__
 from xray_tui.doctor.checks import Check
+from xray_tui.processors import processors
 from xray_tui.words import bytes_in_words
 
 _NAME = "xray-tui"
@@ -99,15 +99,8 @@ def lacking(requirement: Requirement) -> str:
 def _processor() -> Check:
     cores, threads = psutil.cpu_count(logical=False), psutil.cpu_count()
     words = f"{cores or '?'} cores, {threads or '?'} threads{_model_of_processor()}"
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    if allowed is not None and threads is not None and allowed < threads:
-        enough = allowed < (cores or threads)
-        return Check(
-            "processor",
-            "warning" if enough else "note",
-            f"{words}; this process may use {allowed} of them",
-            f"[hardware] threads = {allowed} in your config file, or it starts one a core" if enough else "",
-        )
+    if threads is not None and (allowed := processors()) < threads:
+        return Check("processor", "note", f"{words}; this process may use {allowed} of them")
     return Check("processor", "ok", words)
 
 

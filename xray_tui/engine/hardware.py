@@ -4,12 +4,12 @@ import os
 import shutil
 from dataclasses import dataclass
 
-import psutil
 import torch
 
 from xray_tui.engine import process
 from xray_tui.engine.world import ALONE, World
 from xray_tui.errors import UserError
+from xray_tui.processors import cores
 from xray_tui.settings import HardwareSettings, Settings
 
 _WORTH_COMPILING = 40_000
@@ -58,8 +58,7 @@ def choose(wanted: HardwareSettings, world: World = ALONE) -> Hardware:
     """
     device = _device(wanted.device) if world.size == 1 else _device_of(world, wanted.device)
     bfloat16 = _has_bfloat16(device) if wanted.precision == "auto" else wanted.precision == "bfloat16"
-    cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
-    threads = wanted.threads or max(1, cores // world.local_size)
+    threads = wanted.threads or max(1, cores() // world.local_size)
     settled = HardwareSettings(
         device=str(device), precision="bfloat16" if bfloat16 else "float32", threads=threads
     )

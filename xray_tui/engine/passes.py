@@ -216,9 +216,12 @@ class Passes:
         self, pixels: Pixels, at: StageUnderWay, epoch: int, first: int, set_rate: SetRate
     ) -> tuple[Forward, Iterator[Batch]]:
         """Of an epoch, after its ``first`` so many images, with what is to learn from them."""
-        model, views = self._plan.model, self._plan.settings.training.views
-        # Where no epoch of the stage comes back to a view, nothing is worth keeping.
-        if not self._keeps_features or views is None or at.epochs <= views:
+        model, training = self._plan.model, self._plan.settings.training
+        views = training.views
+        # Where no epoch of the stage comes back to a view, nothing is worth keeping. And images are to be
+        # mixed, not what a part of the network has made of them.
+        mixes = at.stage == "unfrozen" and training.loss.mixup + training.loss.cutmix > 0
+        if not self._keeps_features or views is None or at.epochs <= views or mixes:
             return model, self._batches.train(pixels, epoch, first)
         kept = self._features.view(
             pixels,

@@ -7,7 +7,9 @@ The forward pass there is quick: the processor has instructions for it. Of the g
 * a weight's of the others is a sum of matrix products, one for each of its pixels, and takes up to fifteen
   times as long as those (1 x 1, 2048 to 512 channels, 16 images at 8 px: 125 against 8 ms).
 
-So the first are computed in float32, and the second as matrix products.
+So the first are computed in float32, and the second as matrix products. And of a 1 x 1 convolution with a
+stride and fewer than 8 channels going in, the gradient of channels_last images is wrong, or the process dies
+(torch 2.14, oneDNN): there the pixels that the stride leaves out are left out beforehand.
 """
 
 from typing import Any, Self, cast
@@ -18,6 +20,7 @@ from torch.nn import functional as F
 
 _Pair = tuple[int, int]
 _LARGEST_KERNEL = 3
+_BROKEN_CHANNELS = 8
 _LEAST_CHANNELS = 16
 """A larger kernel, or fewer channels going in, and the products are too thin to be quicker."""
 
@@ -27,6 +30,8 @@ class QuickConv2d(nn.Conv2d):
 
     pad: nn.Module | None
     """What pads the images first, where that is not the convolution's own doing."""
+    step: _Pair
+    """Of the pixels that are looked at, where that is not the convolution's own stride."""
 
     @classmethod
     def of(cls, convolution: nn.Conv2d) -> Self:
@@ -45,12 +50,17 @@ class QuickConv2d(nn.Conv2d):
         made.weight, made.bias = convolution.weight, convolution.bias
         pad = getattr(convolution, "static_padding", None)  # of EfficientNet-Lite
         made.pad = None if isinstance(pad, nn.Identity) else pad
+        made.step = (1, 1)
+        if _breaks(convolution):
+            made.step, made.stride = cast(_Pair, made.stride), (1, 1)
         return made.train(convolution.training)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) → (N, O, h, w)."""
         if self.pad is not None:
             images = self.pad(images)
+        if self.step != (1, 1):
+            images = images[:, :, :: self.step[0], :: self.step[1]]
         if (
             images.device.type != "cpu"
             or not torch.is_grad_enabled()
@@ -136,13 +146,19 @@ def replace_convolutions(module: nn.Module) -> None:
     """Swap the convolutions inside ``module`` that gain by it, in place. Names and parameters stay."""
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, nn.Conv2d) and _is_plain(child) and _gains(child):
+            if isinstance(child, nn.Conv2d) and _is_plain(child) and (_gains(child) or _breaks(child)):
                 setattr(parent, name, QuickConv2d.of(child))
 
 
 def _is_plain(convolution: nn.Conv2d) -> bool:
     """Whether it does what an nn.Conv2d does; others pad as they go, or standardise their weights."""
     return type(convolution) is nn.Conv2d or hasattr(convolution, "static_padding")
+
+
+def _breaks(convolution: nn.Conv2d) -> bool:
+    pointwise = convolution.kernel_size == (1, 1) and convolution.padding in ((0, 0), "valid")
+    few = convolution.groups == 1 and convolution.in_channels < _BROKEN_CHANNELS
+    return pointwise and few and convolution.stride != (1, 1)
 
 
 def _gains(convolution: nn.Conv2d) -> bool:

@@ -78,6 +78,18 @@ def test_a_blank_after_the_separator_belongs_to_nothing(images: Path) -> None:
     assert [label for _, label, _ in found["train"]] == ["a"] * 6 + ["b"] * 6
 
 
+def test_absolute_paths_may_go_through_a_link_to_the_folder(images: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(images)
+    rows = ["path,label", *(f"{link / file},{'a' if at < 6 else 'b'}" for at, file in enumerate(FILES))]
+    for seen_as in (images, link):
+        assert len(listed(write(seen_as, "\n".join(rows)))["train"]) == 12
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "film.png").touch()
+    with pytest.raises(UserError, match="not in the folder"):
+        listed(write(images, f"path,label\n{tmp_path / 'elsewhere' / 'film.png'},a"))
+
+
 def test_columns_can_be_told(images: Path) -> None:
     rows = "\n".join(f"{at % 2},{file},{at < 6},7,x" for at, file in enumerate(FILES))
     file = write(images, f"label,Study,Ground Truth,MRN,split\n{rows}")

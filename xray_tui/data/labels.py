@@ -11,6 +11,7 @@ import io
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path
 
@@ -116,8 +117,16 @@ def place_of(folder: Path, cell: str) -> str | None:
         return None
     if "\\" in text and not os.path.lexists(folder / text):
         text = text.replace("\\", "/")
-    place = os.path.relpath(os.path.normpath(folder / text), folder)
+    path = Path(os.path.normpath(folder / text))
+    place = os.path.relpath(path, folder)
+    if place.startswith("../") and Path(text).is_absolute():  # it may go through a link to the folder
+        place = os.path.relpath(_real(path.parent) / path.name, folder)
     return None if place in (".", "..") or place.startswith("../") else place
+
+
+@lru_cache(maxsize=256)
+def _real(folder: Path) -> Path:
+    return folder.resolve()
 
 
 def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:

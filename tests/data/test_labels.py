@@ -88,6 +88,9 @@ def test_absolute_paths_may_go_through_a_link_to_the_folder(images: Path, tmp_pa
     (tmp_path / "elsewhere" / "film.png").touch()
     with pytest.raises(UserError, match="not in the folder"):
         listed(write(images, f"path,label\n{tmp_path / 'elsewhere' / 'film.png'},a"))
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(UserError, match="not in the folder"):
+        listed(write(images, f"path,label\n{tmp_path / 'loop' / 'film.png'},a"))
 
 
 def test_columns_can_be_told(images: Path) -> None:

@@ -126,7 +126,7 @@ def place_of(folder: Path, cell: str) -> str | None:
 
 @lru_cache(maxsize=256)
 def _real(folder: Path) -> Path:
-    return folder.resolve()
+    return Path(os.path.realpath(folder))  # resolve() fails where links lead in a circle
 
 
 def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:

@@ -288,3 +288,6 @@ def test_the_newest_run_that_can_go_on_is_found(tmp_path: Path) -> None:
     (tmp_path / names["failed"] / "checkpoints" / "last.safetensors").unlink()
     with pytest.raises(UserError, match="no interrupted run"):
         find_resumable(tmp_path)
+    lines = found.journal.read_text().splitlines(keepends=True)
+    found.journal.write_text("".join(line for line in lines if "run_started" in line))
+    assert find_resumable(tmp_path).name == names["interrupted"], "stopped while it read its images"

@@ -150,7 +150,8 @@ def test_the_card_tells_what_it_is_and_how_it_did(
 
 @pytest.mark.parametrize(
     ("size", "read"),
-    [((48, 40), "40 48"), ((38, 51), "51 38"), ((602, 480), "60 76")],  # 57 is the short side wanted
+    # 57 is the short side wanted, and 25 pixels of it are cut off: the middle lies between two pixels.
+    [((48, 40), "40 48"), ((38, 51), "51 38"), ((602, 480), "60 76"), ((90, 71), "71 90")],
 )
 def test_the_snippet_of_the_readme_needs_none_of_this(
     size: tuple[int, int], read: str, trained: Trained, onnx: Exported, tmp_path: Path
@@ -170,7 +171,7 @@ def test_the_snippet_of_the_readme_needs_none_of_this(
     (wanted,) = predict(trained, [film])
     found = json.loads(said.replace("'", '"'))
     assert list(found) == CLASSES
-    assert list(found.values()) == pytest.approx(wanted.probabilities.tolist(), abs=0.02)
+    assert list(found.values()) == pytest.approx(wanted.probabilities.tolist(), abs=0.002)
 
 
 def test_nothing_is_replaced_unless_that_is_wanted(run: RunDirectory, tmp_path: Path) -> None:

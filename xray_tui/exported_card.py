@@ -21,8 +21,10 @@ card = json.loads(network.get_modelmeta().custom_metadata_map["xray_tui"])
 side, image = card["image_size"], Image.open("film.jpeg")
 image.draft("L", [card["resize"]] * 2)  # a large JPEG: a half of it, a quarter or an eighth
 image = ImageOps.exif_transpose(image).convert("L")
-box = [(edge + sign * min(image.size) * side / card["resize"]) / 2 for sign in (-1, 1) for edge in image.size]
-pixels = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box))[None, None]
+size = [int(card["resize"] * edge / min(image.size)) for edge in image.size]
+left, top = (round((edge - side) / 2) for edge in size)
+middle = image.resize(size, Image.Resampling.BILINEAR).crop((left, top, left + side, top + side))
+pixels = np.asarray(middle)[None, None]
 print(dict(zip(card["classes"], network.run(None, {"images": pixels})[0][0].tolist())))
 """
 """As README has it."""
@@ -37,8 +39,10 @@ card = json.loads(extra["xray_tui.json"])
 side, image = card["image_size"], Image.open("film.jpeg")
 image.draft("L", [card["resize"]] * 2)  # a large JPEG: a half of it, a quarter or an eighth
 image = ImageOps.exif_transpose(image).convert("L")
-box = [(edge + sign * min(image.size) * side / card["resize"]) / 2 for sign in (-1, 1) for edge in image.size]
-pixels = np.array(image.resize((side, side), Image.Resampling.BILINEAR, box))[None, None]
+size = [int(card["resize"] * edge / min(image.size)) for edge in image.size]
+left, top = (round((edge - side) / 2) for edge in size)
+middle = image.resize(size, Image.Resampling.BILINEAR).crop((left, top, left + side, top + side))
+pixels = np.array(middle)[None, None]
 print(dict(zip(card["classes"], network(torch.from_numpy(pixels))[0].tolist())))
 """
 
@@ -98,9 +102,8 @@ def _interface(trained: Trained) -> Iterator[str]:
     )
     yield (
         f"Before: the image upright and in grey, its short side resized to {resize} px (bilinear, with "
-        f"antialiasing), the square of {side} px cut from its middle. The code below takes that square "
-        f"({side}/{resize} of the short side) and resizes it at once, which is the same but for rounding. It "
-        "takes 8-bit images; deeper ones are scaled to 0 to 255 first (the whole range of their bits), DICOM "
+        f"antialiasing), the square of {side} px cut from its middle. The code below does that for "
+        "8-bit images; deeper ones are scaled to 0 to 255 first (the whole range of their bits), DICOM "
         "by its own window, transparency is laid on black."
     )
     yield (

@@ -120,8 +120,10 @@ def find_resumable(runs_dir: Path) -> RunDirectory:
         UserError: there is none.
     """
     for found in summaries(runs_dir):
+        # One that was stopped before its first epoch begins anew; one that failed there would fail again.
+        begins_anew = found.status == "interrupted" and not found.epochs
         checkpoint = found.directory.checkpoints / "last.safetensors"
-        if found.status in ("interrupted", "failed") and checkpoint.is_file():
+        if begins_anew or (found.status in ("interrupted", "failed") and checkpoint.is_file()):
             return found.directory
     raise UserError(f"no interrupted run in {runs_dir}", "see `xray-tui runs list`, or name --runs-dir")
 

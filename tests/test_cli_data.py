@@ -167,3 +167,8 @@ def test_checking_needs_no_torch(chest: Path) -> None:
         "assert not {'torch', 'textual', 'sklearn'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=dict(os.environ))
+
+
+def test_a_seed_is_no_less_than_nothing(call: Call, tmp_path: Path) -> None:
+    assert call("demo", "made", "--seed", "-1") == (2, "", "error: --seed -1: a seed is 0 or more\n")
+    assert not (tmp_path / "made").exists()

@@ -112,6 +112,8 @@ def data_demo(folder: Path | None = None, /, *, seed: int = 0) -> int:
         folder: where to make them (default: where `xray-tui demo` looks).
         seed: another seed makes other radiographs.
     """
+    if seed < 0:
+        raise UserError(f"--seed {seed}: a seed is 0 or more")
     print(make_demo_in(folder or demo_folder(), seed))
     return 0
 

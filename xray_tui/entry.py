@@ -7,9 +7,11 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 from xray_tui import __version__
 from xray_tui.engine import process
+from xray_tui.errors import UserError
 from xray_tui.talking import end_with
 
 _NO_OPTIONS = {"XRAY_TUI_STATE_DIR", "XRAY_TUI_CONFIG_DIR", "XRAY_TUI_CACHE_DIR"}
@@ -30,12 +32,25 @@ def _run() -> None:
         end_with(_print_front_page, debug=False)
     if words == ["--version"]:
         end_with(_print_version, debug=False)
+    _check_folder()
     if is_bare(words, os.environ):
         process.set_up()
         end_with(partial(open_dashboard, words), debug=False)
     from xray_tui import cli
 
     cli.main(words)
+
+
+def _check_folder() -> None:
+    """Without a working folder torch ends the process, and names one of its libraries as the cause."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        end_with(_say_lost, debug=False)
+
+
+def _say_lost() -> int:
+    raise UserError("the folder you are in is gone", "change to another one")
 
 
 def _print_version() -> int:

@@ -249,7 +249,7 @@ def test_a_stop_leaves_nothing_behind(root: Path, cache: PixelCache) -> None:
 def test_few_images_are_decoded_ahead(
     root: Path, cache: PixelCache, monkeypatch: pytest.MonkeyPatch, side: int, most: int
 ) -> None:
-    monkeypatch.setattr(pixels.psutil, "cpu_count", lambda: 1)
+    monkeypatch.setattr(pixels, "processors", lambda: 1)
     seen, ahead = decodings(monkeypatch), list[int]()
     for number in range(COUNT, 200):
         write_image(root / f"{number}.png")

@@ -56,10 +56,13 @@ def test_a_body_keeps_its_names_and_what_it_computes(name: str) -> None:
     assert any(isinstance(module, QuickConv2d) for module in body.modules())
 
 
+@pytest.mark.parametrize("padding", [0, "valid"])
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])
-def test_a_pointwise_stride_over_few_channels_has_a_gradient(dtype: torch.dtype | None) -> None:
+def test_a_pointwise_stride_over_few_channels_has_a_gradient(
+    dtype: torch.dtype | None, padding: int | str
+) -> None:
     """Torch's own is wrong for channels_last images, or ends the process; for others it is right."""
-    layer = nn.Conv2d(3, 16, 1, stride=2)
+    layer = nn.Conv2d(3, 16, 1, stride=2, padding=padding)
     images = torch.rand(4, 3, 13, 12, generator=torch.Generator().manual_seed(0)) - 0.5
     wanted = gradients(layer, images, None)
     replaced = nn.Sequential(copy.deepcopy(layer)).to(memory_format=torch.channels_last)

@@ -36,12 +36,13 @@ class QuickConv2d(nn.Conv2d):
     @classmethod
     def of(cls, convolution: nn.Conv2d) -> Self:
         """With the parameters of that convolution, not copied."""
+        padding = (0, 0) if convolution.padding == "valid" else convolution.padding
         made = cls(
             convolution.in_channels,
             convolution.out_channels,
             cast(_Pair, convolution.kernel_size),
             cast(_Pair, convolution.stride),
-            cast(_Pair, convolution.padding),
+            cast(_Pair, padding),
             cast(_Pair, convolution.dilation),
             convolution.groups,
             convolution.bias is not None,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xray_tui import event_lines, events
-from xray_tui.events import EpochEnded, Mistake, Mistakes, Warning
+from xray_tui.events import EpochEnded, Mistake, Mistakes, OperatingPoint, Warning
 
 
 def epoch(**changes: Any) -> EpochEnded:
@@ -28,6 +28,12 @@ def epoch(**changes: Any) -> EpochEnded:
         "seconds": 4.0,
     }
     return EpochEnded(**(values | changes))
+
+
+def operating_point(**changes: Any) -> OperatingPoint:
+    values: dict[str, Any] = {"epoch": 0, "rule": "youden", "threshold": None, "temperature": None}
+    rates = dict.fromkeys(("accuracy", "sensitivity", "specificity"))
+    return OperatingPoint(**(values | rates | changes))
 
 
 def test_a_journal_line_by_hand() -> None:

@@ -21,6 +21,7 @@ from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util.tensor_util import make_ndarray
 
+from tests.test_events import operating_point
 from xray_tui.board import curves
 from xray_tui.board.curves import drawn
 from xray_tui.board.summaries import EventFile, grid, pr_curve, scalar
@@ -29,7 +30,6 @@ from xray_tui.events import (
     EpochEnded,
     Event,
     Mistakes,
-    OperatingPoint,
     Resumed,
     RunStarted,
     Source,
@@ -138,15 +138,7 @@ def test_records_are_framed_as_tensorboard_frames_them(tmp_path: Path) -> None:
 
 
 def test_the_operating_point_and_how_the_split_was_chosen(tmp_path: Path, make_run: MakeRun) -> None:
-    point = OperatingPoint(
-        epoch=2,
-        rule="youden",
-        threshold=0.25,
-        temperature=None,
-        accuracy=0.9,
-        sensitivity=0.875,
-        specificity=0.5,
-    )
+    point = operating_point(epoch=2, threshold=0.25, accuracy=0.9, sensitivity=0.875, specificity=0.5)
     events = [
         replace(e, split_note="recipe: as published", settings={**e.settings, "data": {"split": "recipe"}})
         if isinstance(e, RunStarted)
@@ -164,15 +156,7 @@ def test_the_operating_point_and_how_the_split_was_chosen(tmp_path: Path, make_r
 
 
 def test_what_a_frozen_best_epoch_came_to_stands_in_its_own_row(tmp_path: Path, make_run: MakeRun) -> None:
-    point = OperatingPoint(
-        epoch=1,
-        rule="youden",
-        threshold=0.25,
-        temperature=None,
-        accuracy=0.9,
-        sensitivity=0.875,
-        specificity=0.5,
-    )
+    point = operating_point(epoch=1, threshold=0.25, accuracy=0.9, sensitivity=0.875, specificity=0.5)
     *before, test, ended = make_run()
     assert isinstance(test, TestEvaluated)
     writer = BoardWriter(tmp_path)

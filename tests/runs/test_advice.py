@@ -6,8 +6,9 @@ import msgspec
 import pytest
 from invented import BALANCED, run, stage, started
 
+from tests.test_events import operating_point
 from xray_tui import event_lines, metrics
-from xray_tui.events import ControlUsed, Event, OperatingPoint, RunEnded, TestEvaluated
+from xray_tui.events import ControlUsed, Event, RunEnded, TestEvaluated
 from xray_tui.runs import advice as watchers
 from xray_tui.runs.advice import Advice, advice
 from xray_tui.runs.record import RunRecord
@@ -148,14 +149,8 @@ def test_validation_better_than_test_only_beyond_what_their_intervals_allow() ->
     assert found(on_test(6, 2)) is None, "75 % of sixteen images says little"
     assert found(on_test(390, 10)) is None
     assert found(on_test(300, 100, of_epoch=7)) is None, "nothing is known of that epoch"
-    point = OperatingPoint(
-        epoch=0,
-        rule="sensitivity:0.99",
-        threshold=0.1,
-        temperature=None,
-        accuracy=0.77,
-        sensitivity=0.99,
-        specificity=0.55,
+    point = operating_point(
+        rule="sensitivity:0.99", threshold=0.1, accuracy=0.77, sensitivity=0.99, specificity=0.55
     )
     record = run([0.4], confusion=validated, more=[point, on_test(300, 100)])
     assert said(record, "validation better than test") is None, "at the point validation was no better"

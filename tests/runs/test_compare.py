@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from making import NOON, die, keep, validated
 
+from tests.test_events import operating_point
 from tests.tui.record_journals import whole_run
 from xray_tui import event_lines
 from xray_tui.errors import UserError
-from xray_tui.events import OperatingPoint
 from xray_tui.runs import follow, upkeep
 from xray_tui.runs.compare import compare, letter, to_markdown, to_tree
 from xray_tui.runs.record import RunRecord
@@ -76,15 +76,7 @@ def test_operating_points_that_are_left_out_are_told(tmp_path: Path) -> None:
         (runs[1], "likeliest", None, None),
         (runs[2], "likeliest", None, 1.5),
     ):
-        point = OperatingPoint(
-            epoch=0,
-            rule=rule,
-            threshold=threshold,
-            temperature=temperature,
-            accuracy=None,
-            sensitivity=None,
-            specificity=None,
-        )
+        point = operating_point(rule=rule, threshold=threshold, temperature=temperature)
         journal = directory.journal.read_bytes()
         line = event_lines.encode(point, journal.count(b"\n"))
         directory.journal.write_bytes(journal + line + b"\n")

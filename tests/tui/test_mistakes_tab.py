@@ -13,9 +13,10 @@ from textual.content import Content
 from textual.pilot import Pilot
 from tui_support import Script, dashboard, keys, recorded, toasts, until
 
+from tests.test_events import operating_point
 from xray_tui.engine.explanation import Explanation
 from xray_tui.errors import UserError
-from xray_tui.events import CheckpointSaved, EpochEnded, Event, OperatingPoint
+from xray_tui.events import CheckpointSaved, EpochEnded, Event
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.panes.film import Explain, FilmPane
@@ -266,15 +267,7 @@ async def test_the_threshold_moves_everything_together_and_backspace_resets(run:
 
 
 async def test_the_threshold_begins_at_the_operating_point(run: KeptRun) -> None:
-    point = OperatingPoint(
-        epoch=LAST,
-        rule="youden",
-        threshold=0.3,
-        temperature=None,
-        accuracy=None,
-        sensitivity=None,
-        specificity=None,
-    )
+    point = operating_point(epoch=LAST, threshold=0.3)
     app = opened(told_by(run, [*run.told[:-1], point, run.told[-1]]))
     async with app.run_test(size=(120, 40)) as pilot:
         await to_mistakes(pilot, app)
@@ -293,15 +286,7 @@ async def test_the_threshold_begins_at_the_operating_point(run: KeptRun) -> None
 
 async def test_an_operating_point_chosen_while_one_reads_is_taken_over(run: KeptRun) -> None:
     """Of calibrated probabilities, which those of the epochs are not."""
-    point = OperatingPoint(
-        epoch=LAST,
-        rule="youden",
-        threshold=0.4,
-        temperature=2.0,
-        accuracy=None,
-        sensitivity=None,
-        specificity=None,
-    )
+    point = operating_point(epoch=LAST, threshold=0.4, temperature=2.0)
     app = opened(source := told_by(run, run.told[:-1], ended=False))
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.shown is not None and len(app.shown.record.epochs) == EPOCHS)
@@ -319,15 +304,7 @@ async def test_an_operating_point_chosen_while_one_reads_is_taken_over(run: Kept
 async def test_an_operating_point_at_an_end_is_not_rounded_to_it(
     run: KeptRun, own: float, shown: str
 ) -> None:
-    point = OperatingPoint(
-        epoch=LAST,
-        rule="youden",
-        threshold=own,
-        temperature=None,
-        accuracy=None,
-        sensitivity=None,
-        specificity=None,
-    )
+    point = operating_point(epoch=LAST, threshold=own)
     app = opened(told_by(run, [*run.told[:-1], point, run.told[-1]]))
     async with app.run_test(size=(120, 40)) as pilot:
         await to_mistakes(pilot, app)

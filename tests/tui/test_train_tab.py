@@ -20,6 +20,7 @@ from tui_support import (
     until_epoch,
 )
 
+from tests.test_events import operating_point
 from xray_tui import config
 from xray_tui.events import (
     Best,
@@ -27,7 +28,6 @@ from xray_tui.events import (
     Event,
     Mistake,
     Mistakes,
-    OperatingPoint,
     Progress,
     RunStarted,
     TestEvaluated,
@@ -134,15 +134,7 @@ async def test_numbers_selected_on_test_are_called_so_and_looks_at_test_are_coun
 
 
 async def test_what_is_called_from_where_stands_beside_validation_and_test() -> None:
-    point = OperatingPoint(
-        epoch=9,
-        rule="youden",
-        threshold=0.5641,
-        temperature=None,
-        accuracy=0.8,
-        sensitivity=0.8,
-        specificity=0.8,
-    )
+    point = operating_point(epoch=9, threshold=0.5641, accuracy=0.8, sensitivity=0.8, specificity=0.8)
     told = recorded()
     app = dashboard(Script([*told[:-2], point, *told[-2:]], ended=True))
     async with app.run_test(size=(200, 50)) as pilot:

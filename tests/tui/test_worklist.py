@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from tests.test_events import operating_point
 from xray_tui.errors import UserError
-from xray_tui.events import OperatingPoint
 from xray_tui.runs.predictions import EpochPredictions, Images
 from xray_tui.tui.image_filter import Facts, parse
 from xray_tui.tui.reading import own_threshold
@@ -81,15 +81,7 @@ def test_the_runs_own_threshold_is_where_it_begins_and_what_rates_are_compared_w
 def test_the_threshold_of_what_is_not_calibrated(
     threshold: float | None, temperature: float | None, classes: int, wanted: float | None
 ) -> None:
-    point = OperatingPoint(
-        epoch=0,
-        rule="youden",
-        threshold=threshold,
-        temperature=temperature,
-        accuracy=None,
-        sensitivity=None,
-        specificity=None,
-    )
+    point = operating_point(threshold=threshold, temperature=temperature)
     found = own_threshold(point, classes)
     assert found == (wanted if wanted is None else pytest.approx(wanted, rel=1e-4))
     assert own_threshold(None, classes) is None

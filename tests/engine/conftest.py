@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.conftest import write_folder
 from xray_tui import config, launch
 from xray_tui.engine import plan
 from xray_tui.engine.controls import Controls
@@ -122,6 +123,15 @@ def essence(events: Sequence[Event]) -> list[dict[str, object]]:
         {name: getattr(e, name) for name in e.__struct_fields__ if name not in timed | {*e.ARRAYS}}
         for e in kept
     ]
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """29 train images, which is 3 batches of 8 and one of 5; 20 for validation and test each."""
+    counts = {split: {"NORMAL": 8, "PNEUMONIA": 12} for split in ("test", "val")}
+    return write_folder(
+        tmp_path_factory.mktemp("data") / "chest", {"train": {"NORMAL": 12, "PNEUMONIA": 17}} | counts
+    )
 
 
 def tiny_backbone(name: str, weights: str, *, seed: int, image_size: int = 32) -> Backbone:

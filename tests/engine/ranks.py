@@ -12,15 +12,23 @@ from tests.forked import CONTEXT, start
 _PATIENCE_SECONDS = 60.0
 
 
-def in_ranks(size: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """What ``function(world, *arguments)`` returns in each rank, or the exception that it ends by."""
+def in_ranks(size: int, function: Callable[..., Any], *arguments: Any, hosts: bool = False) -> list[Any]:
+    """What ``function(world, *arguments)`` returns in each rank, or the exception that it ends by.
+
+    Args:
+        hosts: each rank is on a host of its own, so to speak: all of them take this one's first GPU, and NCCL
+            lets them, for it finds them by network.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    places = {"WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    places = {"WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     ends, processes = [], []
     for rank in range(size):
-        environment = {k: str(v) for k, v in (places | {"RANK": rank, "LOCAL_RANK": rank}).items()}
+        place = {"LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": size}
+        if hosts:
+            place = {"LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1, "NCCL_HOSTID": rank, "NCCL_SOCKET_IFNAME": "lo"}
+        environment = {k: str(v) for k, v in (places | {"RANK": rank} | place).items()}
         ours, theirs = CONTEXT.Pipe(duplex=False)
         process = start(_be, environment, theirs, function, arguments)
         theirs.close()

@@ -15,25 +15,17 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim import SGD, Adam
+from torch.optim import Adam
 
-from tests.conftest import write_folder
 from tests.engine.conftest import SMALL, essence, resume
 from tests.engine.ranks import in_ranks
+from tests.engine.steps import steps_and_verdicts
 from xray_tui import config, launch
 from xray_tui.data import pixels
-from xray_tui.data.augmentation import Normalisation
 from xray_tui.engine import epoch, plan, process, recipe
-from xray_tui.engine.batches import Batches
 from xray_tui.engine.controls import Controls
 from xray_tui.engine.distributed import Ranks
-from xray_tui.engine.features import Features
 from xray_tui.engine.guard import Guard
-from xray_tui.engine.objective import Objective
-from xray_tui.engine.passes import Passes
-from xray_tui.engine.reading import Reader
-from xray_tui.engine.reporting import Reporter
-from xray_tui.engine.times import Times
 from xray_tui.engine.world import ALONE, World
 from xray_tui.errors import UserError
 from xray_tui.events import (
@@ -47,21 +39,11 @@ from xray_tui.events import (
     StageEnded,
     Warning,
 )
-from xray_tui.files import at_once
 from xray_tui.models.backbones import load_backbone
 from xray_tui.models.classifier import Classifier
 from xray_tui.runs import follow
 from xray_tui.runs.directory import RunDirectory, list_runs
-from xray_tui.settings import LossSettings, Settings
-
-
-@pytest.fixture(scope="module")
-def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """29 train images, which is 3 batches of 8 and one of 5; 20 for validation and test each."""
-    counts = {split: {"NORMAL": 8, "PNEUMONIA": 12} for split in ("test", "val")}
-    return write_folder(
-        tmp_path_factory.mktemp("data") / "chest", {"train": {"NORMAL": 12, "PNEUMONIA": 17}} | counts
-    )
+from xray_tui.settings import Settings
 
 
 def settings_of(data: Path, runs: Path, changes: dict[str, Any] | None = None) -> Settings:
@@ -122,63 +104,7 @@ class _Nothing:
         pass
 
 
-# What one process makes of given weights, and of two epochs of steps, beside what several make of them.
-
-
-def stay_in_eval_mode(module: nn.Module) -> None:
-    pytest.MonkeyPatch().setattr(module, "train", lambda mode=True: module)  # until its process ends
-
-
-def steps_and_verdicts(world: World, settings: Settings) -> dict[str, Any]:
-    """Features and verdicts of the weights it begins with; then an epoch of plain gradient descent, without
-    dropout, and with BatchNorm as in evaluation.
-    """
-    made = plan.make(settings, lambda event: None, world=world)
-    reporter = Reporter(lambda event: None, world.controls())
-    images, validation = Reader(made, reporter).train_and_validation()
-    cpu = made.hardware.device
-    normalisation = Normalisation(made.backbone.mean, made.backbone.std, cpu)
-    batches = Batches(settings.training, normalisation, cpu, 1, Times(), world)
-    model, step = made.model, reporter.steps("train", len(images))
-    model.freeze()
-    passes = Passes(made, reporter, lambda event: None, Times(), at_once)
-    hidden_while_frozen = passes.hidden(validation, "frozen").numpy()
-    features = Features(model, batches, made.hardware, None, Times(), world)
-    found: dict[str, Any] = {
-        "view": features.view(images, 1, lambda: step).numpy(),
-        "features": features.validation(validation, step).numpy(),
-        "hidden while frozen": hidden_while_frozen,
-    }
-    model.unfreeze()
-    found["hidden"] = passes.hidden(validation, "unfrozen").numpy()
-    passes.close()
-    verdicts = epoch.predict(
-        model, model, batches.plain(validation), made.hardware, step=step, times=Times(), world=world
-    )
-    found |= {"probabilities": verdicts.probabilities, "losses": verdicts.losses, "actual": verdicts.actual}
-    for module in model.modules():
-        if isinstance(module, _BatchNorm):
-            stay_in_eval_mode(module)
-    so_far = epoch.TrainPass.begin(torch.device("cpu"))
-    seen: list[int] = []
-    epoch.train_epoch(
-        model,
-        model,
-        batches.train(images, 0),
-        SGD(model.trainable_parameters(), lr=0.05, fused=True),
-        Objective(LossSettings(), [1, 1], torch.device("cpu"), 0, mixes=False),
-        made.hardware,
-        seed=0,
-        epoch=0,
-        so_far=so_far,
-        step=seen.append,
-        times=Times(),
-        world=world,
-    )
-    batches.close()
-    found |= {"loss": so_far.mean_loss, "seen": seen}
-    found["parameters"] = {name: value.detach().numpy() for name, value in model.named_parameters()}
-    return found
+# What one process makes of given weights, and of an epoch of steps, beside what several make of them.
 
 
 @pytest.fixture(scope="module")
@@ -246,8 +172,8 @@ def whole_run(world: World, settings: Settings, script: str = "") -> list[Event]
         try:
             return real(planned, *arguments)
         finally:
-            state = planned.model.state_dict()
-            models.append(hashlib.sha256(b"".join(v.numpy().tobytes() for v in state.values())).hexdigest())
+            state = b"".join(v.cpu().numpy().tobytes() for v in planned.model.state_dict().values())
+            models.append(hashlib.sha256(state).hexdigest())
 
     recipe.train = noting
     act = SCRIPTS.get(script)

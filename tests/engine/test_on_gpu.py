@@ -6,6 +6,7 @@ How fast it is there, `tests/benchmarks/bare_machine.py` shows.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,16 @@ from torch import Tensor
 
 from tests.conftest import write_folder
 from tests.engine.conftest import Run, essence, read_whole, resume, run_recipe
+from tests.engine.ranks import in_ranks
+from tests.engine.steps import steps_and_verdicts
+from tests.engine.test_distributed import only_run, resumed, settings_of, whole_run
 from xray_tui import launch
 from xray_tui.engine import passes
 from xray_tui.engine.controls import Controls
-from xray_tui.events import EpochEnded, Event, RunStarted, Warning
+from xray_tui.engine.world import ALONE, World
+from xray_tui.events import EpochEnded, Event, RunEnded, RunStarted, Warning
 from xray_tui.models.classifier import Classifier
+from xray_tui.settings import Settings
 from xray_tui.trained import load, predict
 
 GPU: dict[str, Any] = {
@@ -124,6 +130,51 @@ def test_a_batch_without_a_number_is_left_out(
     assert run.ended.outcome == "done"
     assert [told.kind for told in run.of(Warning)].count("not_finite") == 1
     assert all(tensor.isfinite().all() for tensor in weights(run).values() if tensor.is_floating_point())
+
+
+def exact_steps(world: World, settings: Settings, *, learns: bool) -> dict[str, Any]:
+    """As `steps_and_verdicts`; float32 means all its digits here."""
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        return steps_and_verdicts(world, settings, batchnorm_learns=learns)
+    finally:
+        torch.backends.cudnn.allow_tf32 = True
+
+
+@pytest.mark.parametrize("learns", [False, True], ids=["BatchNorm as in evaluation", "SyncBatchNorm"])
+def test_ranks_that_meet_by_nccl_do_what_one_process_does(
+    uneven: Path, tmp_path: Path, *, learns: bool
+) -> None:
+    settings = settings_of(
+        uneven,
+        tmp_path,
+        GPU | {"hardware.precision": "float32", "model.dropout": 0.0, "training.batch_size": 8},
+    )
+    alone = exact_steps(ALONE, settings, learns=learns)
+    ranks = in_ranks(3, partial(exact_steps, learns=learns), settings, hosts=True)
+    stepped = {"loss", "seen", "parameters"}
+    for found in ranks:
+        assert isinstance(found, dict), found
+        for name in found.keys() - stepped:
+            assert np.array_equal(found[name], alone[name]), name
+        assert found["seen"] == alone["seen"] == [8, 16, 24, 29]
+        assert found["loss"] == pytest.approx(alone["loss"], rel=1e-3)
+        for name, value in found["parameters"].items():
+            np.testing.assert_allclose(value, alone["parameters"][name], rtol=1e-2, atol=1e-3, err_msg=name)
+            assert np.array_equal(value, ranks[0]["parameters"][name]), name
+
+
+def test_ranks_that_meet_by_nccl_end_a_run_stopped_or_not(uneven: Path, tmp_path: Path) -> None:
+    whole, silent = in_ranks(2, whole_run, settings_of(uneven, tmp_path / "whole", GPU), hosts=True)
+    assert isinstance(whole, list), whole
+    assert silent == []
+    assert [event.outcome for event in whole if isinstance(event, RunEnded)] == ["done"]
+    assert not [event for event in whole if isinstance(event, Warning) and event.kind == "batchnorm_shares"]
+    in_ranks(2, whole_run, settings_of(uneven, tmp_path / "stopped", GPU), "rank 1 stops", hosts=True)
+    in_ranks(2, resumed, tmp_path / "stopped", hosts=True)
+    _, journal = only_run(tmp_path / "stopped")
+    assert [event.outcome for event in journal if isinstance(event, RunEnded)] == ["interrupted", "done"]
+    assert essence(journal) == essence(only_run(tmp_path / "whole")[1])
 
 
 def test_memory_that_ends_halves_the_batch_once(data: Path, tmp_path: Path) -> None:

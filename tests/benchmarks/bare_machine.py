@@ -9,6 +9,7 @@ it makes JPEGs of noise, as many as the public data set has. Weights are random:
 """
 
 import argparse
+import logging
 import tempfile
 import time
 from pathlib import Path
@@ -89,6 +90,8 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--share", type=float, default=1.0, help="part of the images to make")
     options = parser.parse_args()
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger(recipe.__name__).setLevel(logging.DEBUG)  # where the time went
     process.set_up()
     with tempfile.TemporaryDirectory() as folder:
         data = options.data

@@ -22,12 +22,14 @@ from tests.engine.ranks import in_ranks
 from tests.engine.steps import steps_and_verdicts
 from tests.engine.test_distributed import only_run, resumed, settings_of, whole_run
 from xray_tui import launch
+from xray_tui.data.augmentation import augment, draw
+from xray_tui.data.decoding import decode
 from xray_tui.engine import passes
 from xray_tui.engine.controls import Controls
 from xray_tui.engine.world import ALONE, World
 from xray_tui.events import EpochEnded, Event, RunEnded, RunStarted, Warning
 from xray_tui.models.classifier import Classifier
-from xray_tui.settings import Settings
+from xray_tui.settings import AugmentationSettings, Settings
 from xray_tui.trained import load, predict
 
 GPU: dict[str, Any] = {
@@ -94,6 +96,19 @@ def test_the_same_seed_gives_the_same_run_resumed_or_not(whole: Run, data: Path,
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
 
 
+@pytest.mark.parametrize("strong", [False, True], ids=["the recipe's", "with all levers"])
+def test_a_batch_is_augmented_as_on_a_cpu(data: Path, *, strong: bool) -> None:
+    levers = AugmentationSettings(gamma=0.3, blur=0.5, erase=0.5) if strong else AugmentationSettings()
+    films = sorted((data / "train").rglob("*.png"))
+    images = [torch.from_numpy(decode(film, 80).copy())[None] for film in films]
+    chances = [draw(levers, (one.shape[1], one.shape[2]), 0, 0, n) for n, one in enumerate(images)]
+    here = augment(images, chances, 80, 64)
+    there = augment([one.cuda() for one in images], chances, 80, 64).cpu()
+    apart = (there.int() - here.int()).abs().float()
+    assert apart.mean() < 0.3, "levels, of rounding; and a turn takes the next pixel here or there"
+    assert (apart > 8).float().mean() < 0.01
+
+
 @pytest.mark.parametrize("views", ["off", "1"], ids=["fresh images", "kept features"])
 def test_no_step_waits_for_the_gpu(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, views: str
@@ -141,37 +156,43 @@ def exact_steps(world: World, settings: Settings, *, learns: bool) -> dict[str, 
         torch.backends.cudnn.allow_tf32 = True
 
 
-@pytest.mark.parametrize("learns", [False, True], ids=["BatchNorm as in evaluation", "SyncBatchNorm"])
+@pytest.mark.parametrize(
+    ("batch_size", "learns", "tolerance"),
+    [
+        pytest.param(8, False, 1e-3, id="an epoch, BatchNorm as in evaluation"),
+        # Of one step the gradients agree within a hundredth: what is lost in a float32's last digit grows so
+        # large where BatchNorms learn, in one process too, and over several steps it grows beyond use.
+        pytest.param(32, True, 3e-2, id="a step, SyncBatchNorm"),
+    ],
+)
 def test_ranks_that_meet_by_nccl_do_what_one_process_does(
-    uneven: Path, tmp_path: Path, *, learns: bool
+    uneven: Path, tmp_path: Path, batch_size: int, *, learns: bool, tolerance: float
 ) -> None:
-    settings = settings_of(
-        uneven,
-        tmp_path,
-        GPU | {"hardware.precision": "float32", "model.dropout": 0.0, "training.batch_size": 8},
-    )
+    exact = {"hardware.precision": "float32", "model.dropout": 0.0, "training.batch_size": batch_size}
+    settings = settings_of(uneven, tmp_path, GPU | exact)
     alone = exact_steps(ALONE, settings, learns=learns)
     ranks = in_ranks(3, partial(exact_steps, learns=learns), settings, hosts=True)
-    stepped = {"loss", "seen", "parameters"}
     for found in ranks:
         assert isinstance(found, dict), found
-        for name in found.keys() - stepped:
+        for name in found.keys() - {"loss", "seen", "parameters"}:
             assert np.array_equal(found[name], alone[name]), name
-        assert found["seen"] == alone["seen"] == [8, 16, 24, 29]
-        assert found["loss"] == pytest.approx(alone["loss"], rel=1e-3)
+        assert found["seen"] == alone["seen"]
+        assert found["loss"] == pytest.approx(alone["loss"], rel=1e-4)
         for name, value in found["parameters"].items():
-            np.testing.assert_allclose(value, alone["parameters"][name], rtol=1e-2, atol=1e-3, err_msg=name)
+            wanted = alone["parameters"][name]
+            assert np.linalg.norm(value - wanted) <= tolerance * np.linalg.norm(wanted), name
             assert np.array_equal(value, ranks[0]["parameters"][name]), name
 
 
 def test_ranks_that_meet_by_nccl_end_a_run_stopped_or_not(uneven: Path, tmp_path: Path) -> None:
-    whole, silent = in_ranks(2, whole_run, settings_of(uneven, tmp_path / "whole", GPU), hosts=True)
+    """In each epoch's last batch, of 5 images, the third rank has none."""
+    whole, *silent = in_ranks(3, whole_run, settings_of(uneven, tmp_path / "whole", GPU), hosts=True)
     assert isinstance(whole, list), whole
-    assert silent == []
+    assert silent == [[], []]
     assert [event.outcome for event in whole if isinstance(event, RunEnded)] == ["done"]
     assert not [event for event in whole if isinstance(event, Warning) and event.kind == "batchnorm_shares"]
-    in_ranks(2, whole_run, settings_of(uneven, tmp_path / "stopped", GPU), "rank 1 stops", hosts=True)
-    in_ranks(2, resumed, tmp_path / "stopped", hosts=True)
+    in_ranks(3, whole_run, settings_of(uneven, tmp_path / "stopped", GPU), "rank 1 stops", hosts=True)
+    in_ranks(3, resumed, tmp_path / "stopped", hosts=True)
     _, journal = only_run(tmp_path / "stopped")
     assert [event.outcome for event in journal if isinstance(event, RunEnded)] == ["interrupted", "done"]
     assert essence(journal) == essence(only_run(tmp_path / "whole")[1])

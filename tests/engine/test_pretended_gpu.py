@@ -32,7 +32,6 @@ from xray_tui.engine.hardware import Hardware
 from xray_tui.engine.learner import optimizer_of
 from xray_tui.engine.objective import Objective
 from xray_tui.engine.times import Times
-from xray_tui.models import classifier
 from xray_tui.models.backbones import load_backbone
 from xray_tui.models.classifier import Classifier
 from xray_tui.settings import (
@@ -124,9 +123,6 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Waits]:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     # What the GPU has written there by the time: no batch was left out.
     monkeypatch.setattr(Tensor, "__bool__", lambda self: not waits.is_pinned(self) and truth(self))
-    # What it would compare are values.
-    monkeypatch.setattr(classifier, "fingerprint", lambda body: ())
-    monkeypatch.setattr(classifier, "fold_batchnorm", lambda body, image: body)
     # Kept from one image to the next, and of no use to another pretence.
     glyphs.cache_clear()
     with FakeTensorMode():

@@ -6,7 +6,6 @@ comes out is what torchvision's functions make of each image, but for the roundi
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,12 +48,9 @@ def jittered(
     """
     factors = move(torch.tensor([brightness, contrast, contrast_first]), images.device)
     bright, contrasting, first = factors.view(3, -1, 1, 1, 1).unbind()
-    for contrasts in (first.bool(), first.logical_not()):
-        factor = torch.where(contrasts, contrasting, bright)
-        means = images.mean((1, 2, 3), dtype=torch.float32, keepdim=True)
-        fixed = torch.where(contrasts, means * (1 - contrasting), 0.0)
-        images = (images * factor).add_(fixed).clamp_(0, 255).to(torch.uint8)
-    return images
+    one = _brightened(_contrasted(images, contrasting), bright)
+    other = _contrasted(_brightened(images, bright), contrasting)
+    return torch.where(first.bool(), one, other)
 
 
 def _shares(boxes: Sequence[Box]) -> Iterator[slice]:
@@ -69,20 +65,13 @@ def _shares(boxes: Sequence[Box]) -> Iterator[slice]:
 
 
 def _together(images: Sequence[Tensor], boxes: Sequence[Box], side: int) -> Tensor:
-    device = images[0].device
-    top, left, height, width = np.array(boxes, np.int64).T
-    rows, columns = int(height.max()), int(width.max())
-    row_bytes = np.array([image.shape[2] for image in images], np.int64)
-    begins = np.cumsum([0, *(image.numel() for image in images[:-1])])
-    # Of each part as many rows as the tallest has, and of each row as many pixels as the widest has. What is
-    # too much counts nothing: the last row again, and whatever comes after a row.
-    down = top[:, None] + np.minimum(np.arange(rows), height[:, None] - 1)
-    starts = move(torch.from_numpy(begins[:, None] + down * row_bytes[:, None] + left[:, None]), device)
-    flat = torch.cat([*(image.flatten() for image in images), images[0].new_zeros(columns)])
-    parts = flat.unfold(0, columns, 1)[starts].float()
-    heights, widths = move(torch.tensor(np.stack([height, width]), dtype=torch.float32), device)
-    resized = _weights(heights, rows, side) @ parts @ _weights(widths, columns, side).mT
-    return resized.round_().to(torch.uint8)[:, None]
+    rows, columns = max(box[2] for box in boxes), max(box[3] for box in boxes)
+    padded = images[0].new_zeros(len(images), rows, columns)
+    for place, image, (top, left, height, width) in zip(padded, images, boxes, strict=True):
+        place[:height, :width] = image[0, top : top + height, left : left + width]
+    heights, widths = move(torch.tensor([box[2:] for box in boxes]).t().float(), padded.device)
+    resized = _weights(heights, rows, side) @ padded.float() @ _weights(widths, columns, side).mT
+    return resized.round_().clamp_(0, 255).to(torch.uint8)[:, None]
 
 
 def _weights(lengths: Tensor, longest: int, side: int) -> Tensor:
@@ -105,3 +94,12 @@ def _weights(lengths: Tensor, longest: int, side: int) -> Tensor:
     weights = (1 - (pixel - centre).abs() / scale.clamp(min=1)).clamp_(min=0)
     weights *= pixel < lengths[:, None, None]
     return weights / weights.sum(-1, keepdim=True)
+
+
+def _brightened(images: Tensor, factors: Tensor) -> Tensor:
+    return (images * factors).clamp_(0, 255).to(torch.uint8)
+
+
+def _contrasted(images: Tensor, factors: Tensor) -> Tensor:
+    means = images.mean((1, 2, 3), dtype=torch.float32, keepdim=True)
+    return (images * factors).add_(means * (1 - factors)).clamp_(0, 255).to(torch.uint8)

@@ -164,8 +164,8 @@ class Classifier(nn.Module):
     def feature_map(self, images: Tensor) -> Tensor:
         """Images (N, channels, H, W), float32, normalised → the body's feature map (N, width, h, w).
 
-        While frozen it carries no gradient (and hooks on the body are not called: a copy of it with folded
-        BatchNorms runs). Grad-CAM: `requires_grad_()` on the result, then `pool`, `classify`.
+        While frozen it carries no gradient (and, on a CPU, hooks on the body are not called: a copy of it
+        with folded BatchNorms runs). Grad-CAM: `requires_grad_()` on the result, then `pool`, `classify`.
         """
         lower, upper = self._parts
         feature_map: Tensor = upper(images if lower is None else self._run_frozen(lower, images))
@@ -215,7 +215,11 @@ class Classifier(nn.Module):
         if any(module.training for module in lower.modules()):  # someone called train() on a part of it
             lower.eval()
         run: Callable[[Tensor], Tensor] = lower
-        if images.dtype == torch.float32 and not torch.compiler.is_compiling():
+        if (
+            images.device.type == "cpu"
+            and images.dtype == torch.float32
+            and not torch.compiler.is_compiling()
+        ):
             now = fingerprint(lower)  # weights may be loaded while frozen
             if self._folded is None or self._folded[0] != now:
                 self._folded, self._compiled = (now, fold_batchnorm(lower, images.shape[1:])), None

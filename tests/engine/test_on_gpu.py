@@ -1,6 +1,6 @@
 """What only a GPU can show. Where there is none, each of these is skipped and says so.
 
-    python -m pytest tests/engine/test_on_gpu.py        # on a machine with one: under a minute
+    python -m pytest tests/engine/test_on_gpu.py        # on a machine with one: a minute and a half
 
 How fast it is there, `tests/benchmarks/bare_machine.py` shows.
 """

@@ -266,3 +266,13 @@ def test_what_is_wrong_is_told(call: Call, scans: Path, arguments: list[str], to
     code, out, err = call(*arguments)
     assert (code, out) == (2, "")
     assert told in err
+
+
+def test_a_list_on_a_closed_standard_input_is_told(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)  # as `0<&-` leaves it
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", str(run.path), "-"])
+    assert ended.value.code == 2
+    assert "standard input is closed" in capsys.readouterr().err

@@ -114,6 +114,11 @@ def test_what_cannot_be_read_is_told_in_its_place(trained: Trained, tmp_path: Pa
     assert list(predict(trained, [])) == []
 
 
+def test_a_batch_of_nothing_is_refused(trained: Trained) -> None:
+    with pytest.raises(UserError, match="--batch-size 0"):
+        next(predict(trained, [Path("film.png")], batch_size=0))
+
+
 def test_paths_are_taken_as_they_are_needed(trained: Trained, tmp_path: Path) -> None:
     image, taken = write_image(tmp_path / "film.png"), []
 
@@ -150,7 +155,7 @@ def test_without_weights_it_says_so(copied: RunDirectory) -> None:
 
 def test_no_memory_is_taken_for_a_network_that_the_weights_do_not_fit(copied: RunDirectory) -> None:
     copied.config.write_text(copied.config.read_text().replace("hidden = 16", f"hidden = {2**50}"))
-    with pytest.raises(UserError, match="does not fit this model"):
+    with pytest.raises(UserError, match="does not fit the run's settings"):
         load(copied, "cpu")
 
 

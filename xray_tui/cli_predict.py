@@ -1,7 +1,7 @@
 """``xray-tui predict``: what a run's best weights say of images."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal, TextIO
@@ -78,8 +78,13 @@ def predict(
     from xray_tui.runs.index import find
 
     directory = find(runs_dir, run)
-    if STANDARD_INPUT in path and sys.stdin.isatty():
-        talk("reading paths of images, one a line, to the end (ctrl+d)")
+    lines: Iterable[bytes] = ()
+    if STANDARD_INPUT in path:
+        if sys.stdin is None:
+            raise UserError("standard input is closed", "name the images, or pipe a list of their paths in")
+        lines = sys.stdin.buffer
+        if sys.stdin.isatty():
+            talk("reading paths of images, one a line, to the end (ctrl+d)")
     asked = _Asked()
     with _written(output) as file, Sheet(file) as sheet:
         # Late, for torch: the sheet says that it takes its time.
@@ -92,7 +97,7 @@ def predict(
         sheet.begin(trained, format or _format(output), explained=explain is not None)
         if sheet.shows_progress and STANDARD_INPUT not in path:
             sheet.total = sum(1 for _ in image_paths(path, leave_out=explain))
-        paths = image_paths(path, sys.stdin.buffer, leave_out=explain, say=talk)
+        paths = image_paths(path, lines, leave_out=explain, say=talk)
         with signals(asked, has_terminal=False) as caught:
             for prediction in predictions(trained, paths, batch_size=batch_size):
                 if asked.to_stop:

@@ -144,7 +144,7 @@ def predict(trained: Trained, paths: Iterable[Path], *, batch_size: int = BATCH_
         One for each path; a file that cannot be read is told there.
 
     Raises:
-        UserError: memory has no room for such a batch.
+        UserError: memory has no room for such a batch, or it is none.
     """
     positive = trained.classes.index(trained.positive)
     for files, found in verdicts(trained, ((path, 0) for path in paths), batch_size):
@@ -176,6 +176,8 @@ def verdicts(
     Raises:
         UserError: as :func:`predict`.
     """
+    if batch_size < 1:
+        raise UserError(f"--batch-size {batch_size}: a batch has one image or more")
     resize, crop = trained.settings.resize, trained.settings.training.image_size
 
     def read(file: tuple[Path, int]) -> tuple[Path, int, Tensor | str]:

@@ -139,7 +139,7 @@ def test_damaged_weights_and_other_ones_are_told(run: RunDirectory) -> None:
 
 
 def test_weights_of_another_network_are_told(run: RunDirectory) -> None:
-    with pytest.raises(UserError, match="does not fit this run's settings"):
+    with pytest.raises(UserError, match="does not fit the run's settings"):
         Explainer(run.config, run.checkpoints, 3)(radiograph(run, 0), 0)
 
 

@@ -220,13 +220,18 @@ def test_from_the_best_weights_of_a_run(chest: Path, tmp_path: Path, events: lis
         assert found.test("frozen", batches=20) == fresh.test("frozen", batches=20), "a new head always"
         begin = found.test("unfrozen", batches=20).losses[0]
         assert begin != fresh.test("unfrozen", batches=20).losses[0]
-    with pytest.raises(UserError, match="does not fit this model"):
+    with pytest.raises(UserError, match="does not fit the run's settings"):
         finder(chest, events, {"model.hidden": 8}, trained)
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
-    [((1e-2, 1e-3, 100), "no range"), ((0.0, 1.0, 100), "no range"), ((1e-7, 1.0, 3), "too few")],
+    [
+        ((1e-2, 1e-3, 100), "no range"),
+        ((0.0, 1.0, 100), "no range"),
+        ((1e-7, 1.0, 3), "too few"),
+        ((1e-7, 1.0, 10**14), "more than"),
+    ],
 )
 def test_what_is_no_test(given: tuple[float, float, int], message: str) -> None:
     with pytest.raises(UserError, match=message):

@@ -25,6 +25,7 @@ from xray_tui.engine.world import ALONE, World
 from xray_tui.errors import UserError
 from xray_tui.events import OperatingPoint, Stage
 from xray_tui.files import replacing
+from xray_tui.models.weights import misfit
 
 _MARKS, _MODEL, _AVERAGE, _POINT = "images", "model.", "average.", "operating_point"
 _ATTEMPTS, _PAUSE_SECONDS = 20, 0.02
@@ -98,7 +99,7 @@ def check_head(folder: Path, classes: int, hidden: int) -> None:
         names = list(opened.keys())
         shapes = [opened.get_slice(name).get_shape() for name in names if name.startswith("head.")]
     if [classes, hidden] not in shapes:
-        raise UserError(f"{file} does not fit this model: its head is another one")
+        raise UserError(f"{file} does not fit the run's settings: its head is another one")
 
 
 def keep_operating_point(folder: Path, point: OperatingPoint) -> Path:
@@ -205,7 +206,7 @@ def load_last(
             kept = {n.removeprefix(_AVERAGE): t for n, t in tensors.items() if n.startswith(_AVERAGE)}
             learner.average.put_back(kept, averaged)
     except (KeyError, RuntimeError) as error:
-        raise UserError(f"{file} does not fit this model: {error}") from None
+        raise UserError(f"{file} does not fit the run's settings: {error}") from None
     return tensors.get(_MARKS)
 
 
@@ -294,7 +295,18 @@ def _open(file: Path) -> safe_open:
 
 
 def _put(model: nn.Module, tensors: dict[str, Tensor], file: Path) -> None:
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise UserError(f"{file} does not fit this model: {error}") from None
+    check_fits(model, tensors, file)
+    model.load_state_dict(tensors)
+
+
+def check_fits(model: nn.Module, tensors: dict[str, Tensor], file: Path) -> None:
+    """Whether a checkpoint's weights can be loaded.
+
+    Raises:
+        UserError: they are of another model.
+    """
+    if problems := misfit(model.state_dict(), tensors):
+        raise UserError(
+            f"{file} does not fit the run's settings: {problems}",
+            "its config.toml was changed, or the file is another run's",
+        )

@@ -106,10 +106,9 @@ class Explainer:
     def _build(self, file: Path) -> tuple[Classifier, Normalisation]:
         settings, device = config.load_kept(self._settings_file), torch.device("cpu")
         backbone, model = network(settings, self._classes, device, untrained=True)
-        try:
-            model.load_state_dict(checkpoints.read_network(file))
-        except RuntimeError as error:
-            raise UserError(f"{file} does not fit this run's settings: {error}") from None
+        weights = checkpoints.read_network(file)
+        checkpoints.check_fits(model, weights, file)
+        model.load_state_dict(weights)
         return model.requires_grad_(False), Normalisation(backbone.mean, backbone.std, device)
 
 

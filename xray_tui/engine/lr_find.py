@@ -30,7 +30,7 @@ from xray_tui.events import Emit, Event, Progress, Stage
 from xray_tui.files import at_once
 from xray_tui.settings import Settings
 
-FEWEST = 20
+FEWEST, MOST = 20, 100_000
 """Batches of a test that tells anything."""
 
 
@@ -167,6 +167,8 @@ def check(lowest: float, highest: float, batches: int) -> None:
         )
     if batches < FEWEST:
         raise UserError(f"--batches {batches}: too few to see a curve", f"{FEWEST} are the least")
+    if batches > MOST:
+        raise UserError(f"--batches {batches}: more than a curve can show", f"{MOST} are the most")
 
 
 class _Over(Exception):

@@ -171,29 +171,39 @@ def fit(
         UserError: names are missing or left over, or shapes differ. The body is unchanged then.
     """
     given = {_modern(key): tensor for key, tensor in tensors.items() if not is_head(key)}
-    wanted = body.state_dict()
     # Files from before PyTorch 0.4.1 have no num_batches_tracked; nothing here depends on it.
-    missing = [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")]
-    unexpected = [key for key in given if key not in wanted]
-    misshapen = [key for key in given if key in wanted and given[key].shape != wanted[key].shape]
-    foreign = [key for key in given if key in wanted and not _is_plain(given[key])]
-    found = {
-        "missing": missing,
-        "unexpected": unexpected,
-        "of another shape": misshapen,
-        "sparse, quantised or complex": foreign,
+    wanted = {
+        key: tensor
+        for key, tensor in body.state_dict().items()
+        if key in given or not key.endswith("num_batches_tracked")
     }
-    if any(found.values()):
-        problems = (
-            f"{len(keys)} {what} ({', '.join(keys[:3])}{', …' if len(keys) > 3 else ''})"
-            for what, keys in found.items()
-            if keys
-        )
+    if problems := misfit(wanted, given):
         raise UserError(
-            f"{origin} does not fit {name}: {'; '.join(problems)}.",
+            f"{origin} does not fit {name}: {problems}.",
             "Name the backbone that the file was made with: --backbone NAME.",
         )
     body.load_state_dict(given, strict=False)
+
+
+def misfit(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """Why tensors cannot take the place of others: the first few of each kind; empty where they can.
+
+    Args:
+        wanted: by name, of these shapes.
+        given: by name.
+    """
+    both = [key for key in given if key in wanted]
+    found = {
+        "missing": [key for key in wanted if key not in given],
+        "unexpected": [key for key in given if key not in wanted],
+        "of another shape": [key for key in both if given[key].shape != wanted[key].shape],
+        "sparse, quantised or complex": [key for key in both if not _is_plain(given[key])],
+    }
+    return "; ".join(
+        f"{len(keys)} {what} ({', '.join(keys[:3])}{', …' if len(keys) > 3 else ''})"
+        for what, keys in found.items()
+        if keys
+    )
 
 
 def _load(path: Path) -> Any:

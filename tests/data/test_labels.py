@@ -78,6 +78,14 @@ def test_a_blank_after_the_separator_belongs_to_nothing(images: Path) -> None:
     assert [label for _, label, _ in found["train"]] == ["a"] * 6 + ["b"] * 6
 
 
+def test_what_separates_is_told_by_the_columns_that_are_known(images: Path) -> None:
+    rows = [
+        "path,label,seen: left|right|top|base",
+        *(f"{file},{'ab'[at < 6]}," for at, file in enumerate(FILES)),
+    ]
+    assert len(listed(write(images, "\n".join(rows)))["train"]) == 12
+
+
 def test_absolute_paths_may_go_through_a_link_to_the_folder(images: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(images)

@@ -145,7 +145,7 @@ def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
         text = text.replace("\r", "\n")
     first, row, empty = text.lstrip().partition("\n")[0], 0, True
     try:
-        separator = max(_SEPARATORS, key=lambda each: len(next(csv.reader([first], delimiter=each), [])))
+        separator = max(_SEPARATORS, key=lambda each: _fitness(next(csv.reader([first], delimiter=each), [])))
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
         for row, cells in enumerate(lines, 1):
             if any(map(str.strip, cells)):
@@ -157,21 +157,32 @@ def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
         raise UserError(f"{file} is empty", "its first row names the columns: path,label")
 
 
+def _fitness(names: Sequence[str]) -> tuple[int, int]:
+    """The columns that are known, then all: the larger, the likelier it is what separates them."""
+    known = {word for words in _WORDS.values() for word in words.split()}
+    return sum(_plain(name) in known for name in names), len(names)
+
+
+def _plain(name: str) -> str:
+    """Of a column: in lower case and without marks."""
+    return name.strip().casefold().translate(_NO_MARKS)
+
+
 def _columns(file: Path, names: Sequence[str], told: Mapping[str, str]) -> dict[str, int]:
     """Which column holds what."""
-    plain = [name.strip().casefold() for name in names]
     there = _short(", ".join(name.strip() for name in names), 10 * _LONGEST_CLASS)
     number = {}
     for what, words in _WORDS.items():
         if what in told:
             if not told[what] and what in ("split", "patient"):
                 continue
-            fits = [at for at, name in enumerate(plain) if name == told[what].casefold()]
+            wanted = told[what].casefold()
+            fits = [at for at, name in enumerate(names) if name.strip().casefold() == wanted]
             if not fits:
                 raise UserError(f"{file} has no column {told[what]}", f"its columns: {there}")
         else:
             known = words.split()
-            fits = [at for at, name in enumerate(plain) if name.translate(_NO_MARKS) in known]
+            fits = [at for at, name in enumerate(names) if _plain(name) in known]
         if len(fits) > 1:
             several = _short(", ".join(names[at] for at in fits), 10 * _LONGEST_CLASS)
             raise UserError(f"{file}: several columns may be the {what}: {several}", _HOW)

@@ -40,7 +40,8 @@ def check(model: Classifier, hardware: Hardware, batch: int, image_size: int) ->
     raise UserError(
         f"unfreezing this backbone with batches of {batch} at {image_size} px needs about "
         f"{batch * image / 1e9:.0f} GB of memory; {free / 1e9:.0f} GB are free",
-        f"{smaller} smaller --image-size, or --unfrozen-epochs 0",
+        f"{smaller} smaller --image-size, or --unfrozen-epochs 0; "
+        "a run that is resumed keeps what it has: free memory",
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from tests.engine.conftest import Run, run_recipe
 from xray_tui import metrics
 from xray_tui.cli import main
+from xray_tui.engine import room
 from xray_tui.engine.controls import Controls, Stop
 from xray_tui.errors import UserError
 from xray_tui.evaluating import evaluate_test
@@ -112,6 +113,15 @@ def test_a_run_of_a_device_that_is_not_here_is_evaluated_on_another(
     assert "on test" in out
     code, _, err = call("--device", "gpu")
     assert (code, err) == (2, "error: --device gpu: there is no such choice\n  auto, cpu, cuda[:N] or mps\n")
+
+
+def test_memory_that_only_training_needs_is_not_asked_for(
+    call: Call, chest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_recipe(chest, tmp_path / "runs", SHORT | {"evaluation.unseal": "never"})
+    monkeypatch.setattr(room, "_free_bytes", lambda device: 2e3)
+    code, _, err = call()
+    assert code == 0, err
 
 
 def test_another_operating_point_is_chosen_on_validation(call: Call, chest: Path, tmp_path: Path) -> None:

@@ -7,18 +7,21 @@ import shutil
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import xray_tui
 from tests.conftest import write_folder, write_image
 from tests.engine.conftest import SMALL, essence, read_whole, run_recipe
 from tests.trained_runs import tiny_networks
 from xray_tui import Controls, Run, UserError, configure, fit, library, open_run, train
+from xray_tui.engine import passes, plan
 from xray_tui.events import (
     ControlUsed,
     EpochEnded,
@@ -57,6 +60,30 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Ev
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XRAY_TUI_STATE_DIR", str(tmp_path_factory.mktemp("state")))
         return list(fit(small(data, runs))), open_run(runs_dir=runs)
+
+
+@pytest.mark.usefixtures("released")
+def test_a_run_that_failed_lets_its_network_go(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller still holds the error: who tries again with smaller batches needs the memory."""
+    made: list[weakref.ref[object]] = []
+    real = plan.make
+
+    def make(*given: object, **named: object) -> plan.Plan:
+        planned = real(*given, **named)
+        made.append(weakref.ref(planned.model))
+        return planned
+
+    def full(*given: object, **named: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(plan, "make", make)
+    monkeypatch.setattr(passes, "train_epoch", full)
+    with pytest.raises(UserError, match="no memory for batches"):
+        train(small(data, tmp_path))
+    assert made
+    assert made[0]() is None
 
 
 def test_where_torch_cannot_be_loaded_the_loop_ends_with_that(data: Path, tmp_path: Path) -> None:

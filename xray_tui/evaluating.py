@@ -183,7 +183,7 @@ def _plan(directory: RunDirectory, settings: Settings, device: str, emit: Emit) 
         settings = settings_on(device, settings)
     if settings.data.hash_names:
         check_key(Path(settings.data.root), directory.called())
-    planned = plan.make(settings, emit, untrained=True)
+    planned = plan.make(settings, emit, untrained=True, trains=False)
     if (directory.checkpoints / checkpoints.LAST).exists():
         files = checkpoints.read_position(directory.checkpoints).files
         if files and files != planned.digest:

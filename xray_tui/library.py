@@ -6,6 +6,7 @@ is what its settings say.
 
 import sys
 import time
+import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -309,6 +310,8 @@ def _events(
         try:
             begin(emit, controls, opened=opened)
         except BaseException as error:  # the caller's to deal with, whatever it is
+            if isinstance(error, UserError):
+                _let_go(error)
             failed.append(error)
         finally:
             launch.release()  # the calling program goes on
@@ -334,4 +337,13 @@ def _events(
         raise
     finally:
         if failed:
-            raise failed[0]
+            raise failed.pop()
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Empty the frames that an error has come through: by them it holds the network and all of its memory,
+    which whoever tries again with smaller batches needs.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__

@@ -229,7 +229,7 @@ class EvaluationSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 class HardwareSettings(Struct, frozen=True, forbid_unknown_fields=True):
     device: Annotated[
-        str, Meta(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda[:N] or mps")
+        str, Meta(pattern=r"^(auto|cpu|mps|cuda(:(0|[1-9]\d?))?)$", description="auto, cpu, cuda[:N] or mps")
     ] = "auto"
     precision: Annotated[Precision, Meta(description="arithmetic of the body")] = "auto"
     threads: Annotated[Count, Meta(description="CPU threads (0: one a core)")] = 0

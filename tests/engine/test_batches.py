@@ -12,6 +12,7 @@ from xray_tui.data.pixel_cache import PixelCache
 from xray_tui.data.pixels import Pixels, read_train
 from xray_tui.engine.batches import Batches
 from xray_tui.engine.times import Times
+from xray_tui.engine.world import World
 from xray_tui.settings import TrainingSettings
 
 CPU = torch.device("cpu")
@@ -45,6 +46,17 @@ def test_every_image_once_in_an_order_of_its_epoch(batches: Batches) -> None:
 @pytest.mark.parametrize(("count", "sizes"), [(8, [4, 4]), (9, [4, 4]), (10, [4, 4, 2])])
 def test_a_last_batch_of_one_is_left_out(batches: Batches, count: int, sizes: list[int]) -> None:
     assert [len(batch) for batch in batches.train(pixels(count), 0)] == sizes
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_a_rank_without_images_has_float32_of_what_is_kept(rank: int) -> None:
+    world = World()
+    world.rank, world.size = rank, 3
+    settings = TrainingSettings(batch_size=5, image_size=32)
+    batches = Batches(settings, Normalisation([0.5], [0.25], CPU), CPU, 1, Times(), world)
+    (batch,) = batches.kept(torch.ones(5, 8, 2, 2, dtype=torch.bfloat16), torch.zeros(5).long(), epoch=0)
+    batches.close()
+    assert (len(batch), batch.inputs.dtype) == ((2, torch.bfloat16) if rank == 0 else (0, torch.float32))
 
 
 def test_what_is_uploaded_whole_is_what_threads_prepare(batches: Batches) -> None:

@@ -164,3 +164,58 @@ def test_rollback_gives_up_where_it_does_not_help(chest: Path, recipe: Recipe, p
     with pytest.raises(UserError, match="is not a finite number") as told:
         recipe(chest, UNFROZEN | {"training.on_nan": "rollback"})
     assert "--on-nan" not in told.value.hint, "it did that already"
+
+
+# A GPU is asked two batches late.
+
+
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tell(self: Guard, batch: int, images: list[int], left_out: Tensor) -> None:
+        self._told.append((batch, images, left_out, None))
+        self.look(2)
+
+    monkeypatch.setattr(Guard, "tell", tell)
+
+
+def asking(what: Callable[[Controls], None]) -> Callable[[Event, Controls], None]:
+    """So that it is obeyed after the first batch of epoch 1, which is left out: that is not known yet."""
+
+    def ask(event: Event, controls: Controls) -> None:
+        if isinstance(event, Progress) and (event.phase, event.epoch, event.done) == ("train", 1, 0):
+            what(controls)
+
+    return ask
+
+
+@pytest.mark.usefixtures("late")
+def test_what_was_left_out_is_told_by_a_run_that_is_stopped(
+    chest: Path, recipe: Recipe, poison: Poison
+) -> None:
+    poison(lambda batch: batch == 3)
+    with pytest.raises(UserError, match="in batch 0 of epoch 1 is not a finite number"):
+        recipe(chest, UNFROZEN, asking(Controls.stop))
+    (directory,) = list_runs(chest.parent / "runs")
+    assert checkpoints.read_position(directory.checkpoints).batches == 1
+
+
+@pytest.mark.usefixtures("late")
+@pytest.mark.parametrize(
+    ("what", "outcome", "epochs"),
+    [(Controls.stop, "interrupted", [0]), (Controls.unfreeze, "done", [0, 1])],
+    ids=["stop", "unfreeze now"],
+)
+def test_who_asked_meanwhile_is_obeyed_after_going_back(
+    chest: Path,
+    recipe: Recipe,
+    poison: Poison,
+    what: Callable[[Controls], None],
+    outcome: str,
+    epochs: list[int],
+) -> None:
+    poison(lambda batch: batch == 3)
+    stages = {"training.frozen.epochs": 3, "training.unfrozen.epochs": 1, "training.augment_views": "off"}
+    run = recipe(chest, stages | {"training.on_nan": "rollback"}, asking(what))
+    assert run.ended.outcome == outcome
+    assert [told.kind for told in run.of(Warning)] == ["not_finite"]
+    assert [ended.epoch for ended in run.of(EpochEnded)] == epochs

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import torch
 from torch import Tensor
 
 from tests.engine.conftest import Run, resume
-from xray_tui.engine import room
+from xray_tui.engine import checkpoints, room
 from xray_tui.engine.controls import Controls
 from xray_tui.errors import UserError
 from xray_tui.events import EpochEnded, Event, Progress, Warning
@@ -40,6 +41,15 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return trained
 
 
+def stop_after_epoch_0(event: Event, controls: Controls) -> None:
+    if isinstance(event, EpochEnded) and event.epoch == 0:
+        controls.stop()
+
+
+def raised(error: Exception) -> NoReturn:
+    raise error
+
+
 def test_half_the_batch_is_tried_and_journaled(chest: Path, recipe: Recipe, sizes: list[int]) -> None:
     run = recipe(chest, {"training.frozen.epochs": 2, "training.augment_views": "off"})
     assert run.ended.outcome == "done"
@@ -52,11 +62,7 @@ def test_half_the_batch_is_tried_and_journaled(chest: Path, recipe: Recipe, size
 
 
 def test_a_resumed_run_keeps_to_it(chest: Path, recipe: Recipe, sizes: list[int]) -> None:
-    def stop(event: Event, controls: Controls) -> None:
-        if isinstance(event, EpochEnded) and event.epoch == 0:
-            controls.stop()
-
-    run = recipe(chest, {"training.augment_views": "off"}, stop)
+    run = recipe(chest, {"training.augment_views": "off"}, stop_after_epoch_0)
     assert run.ended.outcome == "interrupted"
     sizes[0] = 1000
     rest = resume(run.directory)
@@ -75,6 +81,23 @@ def test_a_second_time_ends_the_run_with_the_size_that_would_fit(
     assert "--batch-size 2" in told.value.hint
     (directory,) = list_runs(chest.parent / "runs")
     assert "no memory for batches of 4" in directory.journal.read_text()
+
+
+FULL = torch.OutOfMemoryError("CUDA out of memory.")
+
+
+@pytest.mark.parametrize(
+    ("of", "what"), [(Classifier, "to"), (Classifier, "forward"), (checkpoints.torch, "empty_like")]
+)
+def test_a_device_that_others_have_filled_is_told(
+    chest: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, of: object, what: str
+) -> None:
+    """When the network is put there, when one asks how much a batch takes, and when Adam comes back."""
+    run = recipe(chest, {"training.frozen.epochs": 0}, stop_after_epoch_0)
+    monkeypatch.setattr(of, what, lambda *_, **__: raised(FULL))
+    with pytest.raises(UserError, match="no memory on cpu for the network and two images") as told:
+        resume(run.directory)
+    assert "end what else uses it" in told.value.hint
 
 
 def test_another_error_of_torch_is_none_of_memory(

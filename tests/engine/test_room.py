@@ -24,6 +24,17 @@ def test_what_autograd_keeps_grows_with_the_area_and_moves_no_statistics(model: 
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
+def test_what_is_kept_once_is_of_no_image(model: Classifier) -> None:
+    """Under autocast that is the weights: in half the bytes an image cannot take more than in all."""
+    of = {
+        precision: room.activation_bytes(
+            model, hardware.choose(HardwareSettings(device="cpu", precision=precision)), 32
+        )
+        for precision in ("float32", "bfloat16")
+    }
+    assert 0.4 < of["bfloat16"] / of["float32"] < 1
+
+
 def test_a_batch_that_does_not_fit_is_refused_with_one_that_does(
     model: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -45,6 +56,7 @@ def test_a_batch_that_does_not_fit_is_refused_with_one_that_does(
             True,
         ),
         (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 18.00 GB, other allocations: 2 MB)"), True),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
         (RuntimeError("GET was unable to find an engine to execute this computation"), True),
         (RuntimeError("CUDA error: an illegal memory access was encountered"), False),

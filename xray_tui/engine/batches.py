@@ -101,6 +101,8 @@ class Batches:
         for ranks in self._dealt(count) if epoch is None else self._shuffled(labels, epoch, first):
             at = torch.tensor(self._mine(ranks), dtype=torch.int64) % count
             chosen = kept[move(at, kept.device)]
+            if not len(at):  # as a rank without images computes, see `train_epoch`
+                chosen = chosen.float()
             if chosen.ndim == 4:
                 chosen = chosen.contiguous(memory_format=torch.channels_last)
             yield Batch(move(chosen, self._device), move(labels[at], self._device), *_shares(ranks, count))

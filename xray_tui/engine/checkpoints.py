@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 
 from xray_tui import event_lines
 from xray_tui.engine.learner import Learner
+from xray_tui.engine.room import is_shortage
 from xray_tui.engine.world import ALONE, World
 from xray_tui.errors import UserError
 from xray_tui.events import OperatingPoint, Stage
@@ -206,6 +207,8 @@ def load_last(
             kept = {n.removeprefix(_AVERAGE): t for n, t in tensors.items() if n.startswith(_AVERAGE)}
             learner.average.put_back(kept, averaged)
     except (KeyError, RuntimeError) as error:
+        if is_shortage(error):
+            raise
         raise UserError(f"{file} does not fit the run's settings: {error}") from None
     return tensors.get(_MARKS)
 

@@ -89,7 +89,8 @@ def train_epoch(
         so_far: kept up to date: it is right whenever ``step`` is called, and where this raises.
 
     Raises:
-        NotFinite: a batch was left out; a GPU may have trained on one or two more since.
+        NotFinite: a batch was left out; a GPU may have trained on one or two more since. Also where ``step``
+            has raised: that is then its context.
         RuntimeError: of torch, such as memory that is full; the model is as after the last batch that counts.
     """
     model.train()
@@ -114,7 +115,11 @@ def train_epoch(
             so_far.batches += 1
             so_far.images += batch.whole
             guard.tell(number, batch.numbers, left_out)
-            step(so_far.images)
+            try:
+                step(so_far.images)
+            except Exception:
+                guard.look()  # or a batch that was left out just now would never be told
+                raise
         guard.look()
     except RuntimeError:
         guard.undo()

@@ -100,7 +100,10 @@ def release() -> None:
     process.give_back_memory()
 
 
-_ELSEWHERE = "use --device auto or cpu; in a config.toml, a run's own too, it is device under [hardware]"
+_ELSEWHERE = (
+    "use --device auto or cpu; in a config.toml, a run's own too, it is device under [hardware], where then "
+    'precision is better "auto", and threads 0'
+)
 
 
 def _device(wanted: str) -> torch.device:

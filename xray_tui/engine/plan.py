@@ -57,7 +57,9 @@ class Plan:
         return digest.hexdigest()
 
 
-def make(settings: Settings, emit: Emit, *, untrained: bool = False, world: World = ALONE) -> Plan:
+def make(
+    settings: Settings, emit: Emit, *, untrained: bool = False, trains: bool = True, world: World = ALONE
+) -> Plan:
     """Settle a run.
 
     Cheap questions first: names and folders are checked before weights are loaded (or downloaded,
@@ -65,6 +67,7 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False, world: Worl
 
     Args:
         untrained: leave the backbone's own weights out: a checkpoint brings all of them.
+        trains: memory must have room for that, and compiling may pay.
 
     Raises:
         UserError: anything that a person can mend; with several processes, also that they differ.
@@ -106,10 +109,10 @@ def make(settings: Settings, emit: Emit, *, untrained: bool = False, world: Worl
             f"--gradual {training.gradual}: {settings.model.backbone} has no groups to unfreeze one by one",
             "leave --gradual out: it is unfrozen as a whole",
         )
-    if training.unfrozen.epochs:
+    if trains and training.unfrozen.epochs:
         room.check(model, chosen, world.on_host(training.batch_size, chosen.device), training.image_size)
     views = str(AUTO_VIEWS) if training.augment_views == "auto" else training.augment_views
-    compiles = hardware.compiles(settings, chosen, _frozen_passes(settings, views, roles))
+    compiles = trains and hardware.compiles(settings, chosen, _frozen_passes(settings, views, roles))
     if compiles:
         model.compile_batch = training.batch_size
     cache = settings.data.cache
@@ -150,14 +153,15 @@ def network(
         untrained: as of :func:`make`.
 
     Raises:
-        UserError: there is no such backbone, or its weights cannot be had.
+        UserError: there is no such backbone, its weights cannot be had, or the device has no room.
     """
     model = settings.model
     weights = "none" if untrained else model.weights
     seed, side = settings.training.seed, settings.training.image_size
     backbone = world.first_on_host(lambda: load_backbone(model.backbone, weights, seed=seed, image_size=side))
     made = Classifier(backbone, classes, hidden=model.hidden, dropout=model.dropout, seed=seed)
-    return backbone, made.to(device).to(memory_format=torch.channels_last)
+    with room.enough(device):
+        return backbone, made.to(device).to(memory_format=torch.channels_last)
 
 
 def _frozen_passes(settings: Settings, views: str, roles: Roles) -> int:

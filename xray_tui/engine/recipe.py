@@ -344,6 +344,7 @@ class Recipe:
                 return self.passes.train(self.pixels, at, epoch, keep, set_rate)
             except NotFinite as found:
                 not_finite = results.not_finite(epoch, found, self.pixels)
+                asked = found.__context__
             self.emit(not_finite)
             if self.plan.settings.training.on_nan == "stop" or went_back == _MOST_GOING_BACK:
                 self._save_last(at)
@@ -361,6 +362,8 @@ class Recipe:
             )
             self.emit(changed)
             set_rate(slower)
+            if isinstance(asked, UnfreezeNow):  # a stop is asked for until it is obeyed, and that only once
+                raise asked
 
     def _end_epoch(self, at: StageUnderWay) -> None:
         """Keep the epoch: its events first, then ``last``, then ``best``.

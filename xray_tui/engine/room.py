@@ -3,6 +3,9 @@
 A CPU that runs out of memory is not told so: the system kills the process, hours into a run.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psutil
 import torch
 from torch import Tensor
@@ -12,26 +15,29 @@ from xray_tui.errors import UserError
 from xray_tui.models.classifier import Classifier
 
 _OVERHEAD = 1.5
-"""Peak over what autograd keeps: gradients and work space. Measured 1.3 to 1.6 on five backbones."""
+"""Peak over what autograd keeps: gradients and work space. Measured 1.0 to 1.5 on a CPU: four backbones, in
+float32 and bfloat16."""
 
 _SHORTAGES = (
     "DefaultCPUAllocator",
     "CUDA error: out of memory",
+    "MPS backend out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
     "unable to find an engine to execute this computation",
 )
-"""How torch words it where it has no exception for it: its allocator on a CPU; on a GPU, libraries that take
-memory of their own, of which cuDNN may only find no way in what is left."""
+"""How torch words it where it has no exception for it: its allocators on a CPU and a Mac; on a GPU, libraries
+that take memory of their own, of which cuDNN may only find no way in what is left."""
 
 
 def check(model: Classifier, hardware: Hardware, batch: int, image_size: int) -> None:
     """Refuse a batch that would not fit.
 
     Raises:
-        UserError: with the batch size that would.
+        UserError: with the batch size that would; not even two images do.
     """
-    image = activation_bytes(model, hardware, image_size) * _OVERHEAD
+    with enough(hardware.device):
+        image = activation_bytes(model, hardware, image_size) * _OVERHEAD
     free = _free_bytes(hardware.device)
     if batch * image <= free:
         return
@@ -47,37 +53,70 @@ def check(model: Classifier, hardware: Hardware, batch: int, image_size: int) ->
 
 def fitting(model: Classifier, hardware: Hardware, image_size: int) -> int:
     """Images of a batch that would fit into what is free now, a power of two; 0 where not even two would."""
-    image = activation_bytes(model, hardware, image_size) * _OVERHEAD
+    try:
+        image = activation_bytes(model, hardware, image_size) * _OVERHEAD
+    except RuntimeError as error:
+        if not is_shortage(error):
+            raise
+        return 0
     return _power_of_two(_free_bytes(hardware.device) / image)
 
 
-def is_shortage(error: RuntimeError) -> bool:
+def is_shortage(error: Exception) -> bool:
     """Whether memory was full."""
     return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _SHORTAGES)
 
 
-def activation_bytes(model: Classifier, hardware: Hardware, image_size: int) -> float:
-    """What autograd keeps for the backward pass of one image, all parameters learning.
+@contextmanager
+def enough(device: torch.device) -> Iterator[None]:
+    """For what must have room before there is a batch that could be halved.
 
-    Counted in one forward pass, in eval mode: BatchNorm statistics do not move.
+    Raises:
+        UserError: memory was full within.
     """
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_shortage(error):
+            raise
+        free = _free_bytes(device)
+    else:
+        return
+    # Not above: the error holds on to what filled the memory.
+    raise UserError(
+        f"no memory on {device} for the network and two images: {free / 1e9:.1f} GB are free",
+        "end what else uses it"
+        + (" (`nvidia-smi` lists that), or use --device cpu" if device.type == "cuda" else "")
+        + ", or a smaller --image-size",
+    )
+
+
+def activation_bytes(model: Classifier, hardware: Hardware, image_size: int) -> float:
+    """What autograd keeps for the backward pass of one image more, all parameters learning.
+
+    What it keeps once, such as the weights in another precision, is of no image. Counted in forward passes in
+    eval mode: BatchNorm statistics do not move.
+    """
+    one, two = (_kept_bytes(model, hardware, image_size, images) for images in (1, 2))
+    return two - one
+
+
+def _kept_bytes(model: Classifier, hardware: Hardware, image_size: int, images: int) -> int:
     kept: dict[int, int] = {}
-    parameters = {parameter.data_ptr() for parameter in model.parameters()}
 
     def count(tensor: Tensor) -> Tensor:
-        if tensor.data_ptr() not in parameters:
-            storage = tensor.untyped_storage()
-            kept[storage.data_ptr()] = storage.nbytes()
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
         # Detached: a saved output kept as it is would hold its own graph, and that the model, for good.
         return tensor.detach()
 
-    images = torch.zeros(2, model.channels, image_size, image_size, device=hardware.device)
-    images = images.contiguous(memory_format=torch.channels_last)
+    batch = torch.zeros(images, model.channels, image_size, image_size, device=hardware.device)
+    batch = batch.contiguous(memory_format=torch.channels_last)
     counting = torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor)
     with torch.enable_grad(), hardware.autocast(), counting:
-        output = model.eval()(images)
+        output = model.eval()(batch)
     del output  # until here it held what was counted: no storage was counted twice under one address
-    return sum(kept.values()) / len(images)
+    return sum(kept.values())
 
 
 def _power_of_two(images: float) -> int:

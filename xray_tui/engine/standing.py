@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from xray_tui.data.pixels import Pixels
-from xray_tui.engine import checkpoints
+from xray_tui.engine import checkpoints, room
 from xray_tui.engine.checkpoints import Position
 from xray_tui.engine.epoch import TrainPass
 from xray_tui.engine.learner import Learner
@@ -81,7 +81,7 @@ def put_back(plan: Plan, folder: Path) -> Standing:
 
     Raises:
         UserError: the checkpoint is missing, damaged or of another model, or the data folder holds
-            other files than when the run began.
+            other files than when the run began; or the device has no room.
     """
     world = plan.world
     position = world.tell(checkpoints.read_position(folder) if world.main else None)
@@ -97,5 +97,6 @@ def put_back(plan: Plan, folder: Path) -> Standing:
     else:
         plan.model.unfreeze(keep_statistics=training.batchnorm == "keep", from_group=training.unfreeze_from)
     learner = Learner.of(plan, position.stage, position.learning_rate)
-    marks = checkpoints.load_last(folder, plan.model, learner, position.averaged, world)
+    with room.enough(plan.hardware.device):
+        marks = checkpoints.load_last(folder, plan.model, learner, position.averaged, world)
     return Standing(position, learner, marks)

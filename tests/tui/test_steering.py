@@ -152,11 +152,19 @@ async def test_what_is_asked_of_a_run_that_is_not_seen_names_it(tmp_path: Path) 
         assert not any("behind" in words for words in toasts(app))
         app.post_message(HistoryTab.Opened(earlier))
         await until(pilot, lambda: "done" in header(app))
+        assert "live: ■ pausing …" in header(app)
+        assert "20261124-101500-resnet50" in header(app), "as that run calls itself"
+        assert "esc close this run" in keys(app)
+        await pilot.press("l")
+        assert behind.name in "".join(str(part.render()) for part in app.screen.query(Static))
+        await pilot.press("escape")
         await pilot.press("u")
         assert source.asked == ["pause", "unfreeze"]
         assert toasts(app)[-1] == f"{behind.name}, which goes on behind this one"
         await pilot.press("x")
         assert behind.name in "".join(str(part.render()) for part in app.screen.query(Static))
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: "live:" not in header(app))
 
 
 async def test_beside_a_live_run_nothing_is_offered_that_would_start_another(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ class XrayApp(Display):
         if action.id == "export" and self.place == "settings":
             return "save"
         if action.id == "back" and self._is_urgent(action.id):
-            return "back to the run"
+            return "back to the run" if self.place == "form" else "close this run"
         return action.title
 
     def sensible_actions(self) -> list[Action]:
@@ -122,7 +122,9 @@ class XrayApp(Display):
         """Whether the line of keys names an action that it usually leaves out."""
         if name == "hold":
             return self._hold.on
-        return name == "back" and self.place == "form" and self.desk.main is not None
+        if name != "back":
+            return False
+        return self.desk.main is not None if self.place == "form" else self.desk.behind is not None
 
     def _do_start(self) -> None:
         if self.place == "form":

@@ -42,6 +42,11 @@ class Desk:
         return next((run for run in (self.opened, self.main) if run is not None and run.live), None)
 
     @property
+    def behind(self) -> ShownRun | None:
+        """The live run that keys speak to while another one is seen."""
+        return self.steered if self.steered is not self.shown else None
+
+    @property
     def ours(self) -> ShownRun | None:
         """The run of this process whose thread has not ended."""
         main = self.main

@@ -251,9 +251,8 @@ class Display(Looks):
                 self._hold.keep(run.source)
             else:
                 self._take(run)
-        shown = self.shown
-        if shown is not None and shown.live and not self._hold.on:
-            self.query_one(HeaderLine).show(shown)  # its clock goes on without events too
+        if self.desk.steered is not None and not self._hold.on:  # its clock goes on without events too
+            self.query_one(HeaderLine).show(self.shown, self.desk.behind)
 
     def _take(self, run: ShownRun) -> None:
         """Apply what has come and repaint what it changed."""
@@ -356,7 +355,7 @@ class Display(Looks):
         self._show_lines()
 
     def _show_lines(self) -> None:
-        self.query_one(HeaderLine).show(self.shown)
+        self.query_one(HeaderLine).show(self.shown, self.desk.behind)
         self.query_one(StatusLine).show(self.shown, self._vitals, self._board.url)
         self.query_one(KeyLine).renew()
 

@@ -66,7 +66,8 @@ class Steering:
             if value is not None and value != rate and run.live:
                 self._ask(run, "learning_rate", value)
 
-        self._app.push_screen(RateScreen(rate, run.record.stage or "frozen"), answered)
+        whose = "" if self._is_seen(run) else f"{_name(run)}, the live run behind the one that is seen. "
+        self._app.push_screen(RateScreen(rate, run.record.stage or "frozen", whose), answered)
 
     def detach(self) -> None:
         """Hand the run to a process of its own."""

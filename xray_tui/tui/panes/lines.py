@@ -24,11 +24,16 @@ class HeaderLine(Printed):
     """What runs on what, how it is, and what learns."""
 
     run: ShownRun | None = None
+    behind: ShownRun | None = None
     held = False
     """Whether the display stands still while the run goes on."""
 
-    def show(self, run: ShownRun | None) -> None:
-        self.run = run
+    def show(self, run: ShownRun | None, behind: ShownRun | None = None) -> None:
+        """
+        Args:
+            behind: the live run that this one hides, and that keys speak to.
+        """
+        self.run, self.behind = run, behind
         self.renew()
 
     def words(self) -> Text:
@@ -37,6 +42,9 @@ class HeaderLine(Printed):
         if self.run is None:
             return left
         right = self._held(palette) if self.held else self._state(self.run, palette)
+        if self.behind is not None:
+            live = self._state(self.behind, palette)
+            right = Text.assemble(right, (" │ live: " if width >= 60 else " │ ", palette.muted), live)
         learns = "" if self.held else self.run.learns
         what = self._what(self.run)
         if learns and len(what) + len(learns) + right.cell_len + 18 <= width:
@@ -55,7 +63,9 @@ class HeaderLine(Printed):
         data = Path(started.settings.get("data", {}).get("root") or "").name
         device = started.device if self.size.width >= 120 else started.device.split(" (")[0]
         parts = [data, started.backbone, device]
-        if run.source.kind != "live" and self.size.width >= 150:
+        if self.behind is not None:  # which one is seen comes first
+            parts.insert(0, started.run)
+        elif run.source.kind != "live" and self.size.width >= 150:
             parts.append(started.run)
         return " · ".join(harmless(part) for part in parts if part)
 

@@ -31,10 +31,11 @@ class RateScreen(WordsScreen):
     Args:
         rate: the one in use.
         stage: that it is used in.
+        whose: said first, where that is not plain.
     """
 
-    def __init__(self, rate: float, stage: Stage) -> None:
-        words = f"Of the {stage} stage, from the next batch on. Now {rate:g}."
+    def __init__(self, rate: float, stage: Stage, whose: str = "") -> None:
+        words = f"{whose}Of the {stage} stage, from the next batch on. Now {rate:g}."
         super().__init__("Learning rate", words, "change", f"{rate:g}", check=complaint)
         self._rate = rate
 

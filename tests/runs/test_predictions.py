@@ -6,6 +6,7 @@ import pytest
 
 from tests.tui.kept_runs import KeptRun, kept_run
 from xray_tui.errors import UserError
+from xray_tui.metrics import predicted_at
 from xray_tui.runs.predictions import KeptPredictions, write_mistakes
 
 CLASSES = ["NORMAL", "PNEUMONIA"]
@@ -70,6 +71,23 @@ def test_how_often_each_image_was_wrong(run: KeptRun, kept: KeptPredictions) -> 
     wrong, epochs = kept.times_wrong(range(4))
     assert epochs == 2
     assert wrong.tolist() == [sum(image in run.wrong(number) for number in (0, 2)) for image in range(20)]
+
+
+@pytest.mark.parametrize("positive", [0, 1])
+@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.7, np.inf])
+def test_fates_at_a_threshold_are_those_of_the_list(run: KeptRun, positive: int, threshold: float) -> None:
+    kept = KeptPredictions(run.directory, CLASSES, positive)
+    run.lose_numbers(2)
+    kept.learn_fates(range(4))
+    wrong = []
+    for number in (0, 1, 3):
+        predicted = predicted_at(kept.epoch(number).probabilities, positive, threshold)
+        wrong.append(predicted != run.actual)
+        for image in range(20):
+            (fate,) = kept.fates(image, [number], threshold)
+            assert fate.right == (not wrong[-1][image])
+    times, _ = kept.times_wrong(range(4), threshold)
+    assert times.tolist() == np.sum(wrong, 0).tolist()
 
 
 def test_an_epoch_without_numbers_is_no_fate(run: KeptRun, kept: KeptPredictions) -> None:
@@ -141,12 +159,13 @@ def test_a_list_of_images_that_is_none_is_told(
 def test_a_list_is_written_whole_under_a_free_name(run: KeptRun) -> None:
     rows = [('te"st/=A,B.png', "NORMAL", "PNEUMONIA", 0.75, 1.5, "-p1"), ("b.png", "N", "P", 0.5, 0.7, "p2")]
     first = write_mistakes(run.directory, 12, rows)
-    second = write_mistakes(run.directory, 12, rows[:1])
+    second = write_mistakes(run.directory, 12, rows[:1], 0.25)
     assert (first.name, second.name) == ("mistakes-epoch-0012.csv", "mistakes-epoch-0012-2.csv")
     assert first.parent == run.directory.path
     with first.open(newline="", encoding="utf-8") as file:
         head, *read = csv.reader(file)
-    assert head == ["path", "actual", "predicted", "probability", "loss", "patient"]
-    assert read[0] == ['te"st/=A,B.png', "NORMAL", "PNEUMONIA", "0.750000", "1.500000", "-p1"]
+    assert head == ["path", "actual", "predicted", "probability", "loss", "patient", "threshold"]
+    assert read[0] == ['te"st/=A,B.png', "NORMAL", "PNEUMONIA", "0.750000", "1.500000", "-p1", ""]
     assert len(read) == 2
+    assert second.read_text().endswith(",0.25\n")
     assert not list(run.directory.path.glob("*.part"))

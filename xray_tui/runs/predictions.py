@@ -67,7 +67,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Fate:
-    """How one image fared in one epoch, by the likeliest class."""
+    """How one image fared in one epoch, by the rule that was asked for."""
 
     epoch: int
     right: bool
@@ -75,22 +75,48 @@ class Fate:
     """Of its actual class."""
 
 
+@dataclass(frozen=True)
+class _Fates:
+    """How the images fared in one epoch, by whatever threshold is asked for."""
+
+    of_actual: NDArray[np.float16]
+    """Probability of the actual class, (N,); no number where an image has none."""
+    of_positive: NDArray[np.float32]
+    """Probability of the positive class, (N,)."""
+    is_positive: NDArray[np.bool_]
+    """Whether that is the actual one."""
+    wrong: NDArray[np.bool_]
+    """Where the likeliest class is called."""
+    wrong_else: NDArray[np.bool_]
+    """Where the likeliest of the others is called."""
+
+    def wrong_at(self, threshold: float | None) -> NDArray[np.bool_]:
+        """(N,), as :func:`metrics.predicted_at` calls."""
+        if threshold is None:
+            return self.wrong
+        called = self.of_positive >= np.float32(threshold)
+        wrong: NDArray[np.bool_] = np.where(called, ~self.is_positive, self.wrong_else)
+        return wrong & np.isfinite(self.of_actual)
+
+
 class KeptPredictions:
     """The predictions of one run. Methods may be called from any thread.
 
-    Small in memory: of most epochs only what :class:`Fate` needs is kept, three bytes an image.
+    Small in memory: of most epochs only what :class:`Fate` needs is kept, nine bytes an image.
 
     Args:
         classes: the run's classes, by name.
+        positive: the class that thresholds are of; the last by default.
     """
 
-    def __init__(self, directory: RunDirectory, classes: Sequence[str]) -> None:
+    def __init__(self, directory: RunDirectory, classes: Sequence[str], positive: int = -1) -> None:
         self.directory = directory
         self.classes = list(classes)
+        self.positive = positive if positive >= 0 else len(self.classes) - 1
         self._lock = threading.Lock()
         self._images: Images | None = None
         self._epochs: OrderedDict[int, tuple[_Stamp, EpochPredictions]] = OrderedDict()
-        self._fates: dict[int, tuple[_Stamp, NDArray[np.float16], NDArray[np.bool_]]] = {}
+        self._fates: dict[int, tuple[_Stamp, _Fates]] = {}
 
     def images(self) -> Images:
         """Read once, then kept.
@@ -140,24 +166,33 @@ class KeptPredictions:
                     learnt = self._fates.pop(number, None) is not None or learnt
         return learnt
 
-    def fates(self, image: int, numbers: Iterable[int]) -> list[Fate]:
+    def fates(self, image: int, numbers: Iterable[int], threshold: float | None = None) -> list[Fate]:
         """How an image fared in those of the epochs that are known, in their order.
 
         Left out is an epoch that gave it no numbers: it was neither right nor wrong.
+
+        Args:
+            threshold: from which on the positive class is called; ``None`` calls the likeliest.
         """
-        known = [(number, self._fates[number]) for number in numbers if number in self._fates]
+        known = [(number, self._fates[number][1]) for number in numbers if number in self._fates]
         return [
-            Fate(number, not wrong[image], float(p[image]))
-            for number, (_, p, wrong) in known
-            if np.isfinite(p[image])
+            Fate(number, not fates.wrong_at(threshold)[image], float(fates.of_actual[image]))
+            for number, fates in known
+            if np.isfinite(fates.of_actual[image])
         ]
 
-    def times_wrong(self, numbers: Iterable[int]) -> tuple[NDArray[np.int64], int]:
-        """In how many of those epochs each image was wrong, (N,), and how many of them are known."""
-        known = [self._fates[number][2] for number in numbers if number in self._fates]
+    def times_wrong(
+        self, numbers: Iterable[int], threshold: float | None = None
+    ) -> tuple[NDArray[np.int64], int]:
+        """In how many of those epochs each image was wrong, (N,), and how many of them are known.
+
+        Args:
+            threshold: as of :meth:`fates`.
+        """
+        known = [self._fates[number][1] for number in numbers if number in self._fates]
         times = np.zeros(len(self.images()), np.int64)
-        for wrong in known:
-            times += wrong
+        for fates in known:
+            times += fates.wrong_at(threshold)
         return times, len(known)
 
     def _stamp(self, number: int) -> _Stamp:
@@ -175,11 +210,21 @@ class KeptPredictions:
         return EpochPredictions(number, *_read_arrays(self.directory, file, what, images, self.classes))
 
     def _keep_fates(self, stamp: _Stamp, found: EpochPredictions, images: Images) -> None:
-        predicted = metrics.predicted_at(found.probabilities, 0, None)
-        called = predicted != metrics.UNCALLED
+        likeliest, likeliest_else = (
+            metrics.predicted_at(found.probabilities, self.positive, threshold)
+            for threshold in (None, np.inf)
+        )
+        called = likeliest != metrics.UNCALLED
         of_actual = found.probabilities[np.arange(len(images)), images.actual].astype(np.float16)
         of_actual[~called] = np.nan
-        self._fates[found.epoch] = (stamp, of_actual, called & (predicted != images.actual))
+        fates = _Fates(
+            of_actual=of_actual,
+            of_positive=found.probabilities[:, self.positive].copy(),
+            is_positive=images.actual == self.positive,
+            wrong=called & (likeliest != images.actual),
+            wrong_else=called & (likeliest_else != images.actual),
+        )
+        self._fates[found.epoch] = (stamp, fates)
 
 
 def read_test(directory: RunDirectory, classes: Sequence[str]) -> Predictions:
@@ -265,12 +310,16 @@ def _array(file: BinaryIO, name: str, most_bytes: int) -> NDArray[np.float32]:
 
 
 def write_mistakes(
-    directory: RunDirectory, epoch: int, rows: Iterable[tuple[str, str, str, float, float, str]]
+    directory: RunDirectory,
+    epoch: int,
+    rows: Iterable[tuple[str, str, str, float, float, str]],
+    threshold: float | None = None,
 ) -> Path:
     """Write a list of mistakes into the run's directory, under a name that is free.
 
     Args:
         rows: path, actual class, predicted class, probability of the predicted class, loss, patient.
+        threshold: from which on positive was called; ``None`` where the likeliest class was.
 
     Returns:
         The file: ``mistakes-epoch-0012.csv``, from the second on ``mistakes-epoch-0012-2.csv``.
@@ -283,7 +332,8 @@ def write_mistakes(
     file = next(file for name in names if not (file := directory.path / name).exists())
     with replacing(file) as part, part.open("w", newline="", encoding="utf-8") as out:
         table = csv.writer(out, lineterminator="\n")
-        table.writerow(["path", "actual", "predicted", "probability", "loss", "patient"])
+        table.writerow(["path", "actual", "predicted", "probability", "loss", "patient", "threshold"])
+        since = "" if threshold is None else f"{threshold:.6g}"
         for path, actual, predicted, probability, loss, patient in rows:
-            table.writerow([path, actual, predicted, f"{probability:.6f}", f"{loss:.6f}", patient])
+            table.writerow([path, actual, predicted, f"{probability:.6f}", f"{loss:.6f}", patient, since])
     return file

@@ -33,7 +33,7 @@ class Reading:
     def __init__(self, run: ShownRun, kept: KeptPredictions, images: Images, found: EpochPredictions) -> None:
         self.run, self.kept = run, kept
         own = own_threshold(run.record.point, len(kept.classes))
-        self.work = Worklist(images, kept.classes, _positive(run), own)
+        self.work = Worklist(images, kept.classes, positive_of(run), own)
         self.pixels: dict[str, tuple[int, int] | None] = {}
         """Width and height of the files measured so far; ``None`` of one that cannot be."""
         self.known_epochs = 0
@@ -69,9 +69,14 @@ class Reading:
         for start in range(0, len(numbers), _AT_ONCE):
             yield numbers[start : start + _AT_ONCE]
 
+    def move_threshold(self, threshold: float | None) -> None:
+        """Call the positive class from another probability on, in all epochs."""
+        self.work.move_threshold(threshold)
+        self.count_wrong()
+
     def count_wrong(self) -> None:
         """Take over what has been learnt of the epochs."""
-        wrong, self.known_epochs = self.kept.times_wrong(self.epochs())
+        wrong, self.known_epochs = self.kept.times_wrong(self.epochs(), self.work.threshold)
         self.work.count_wrong(wrong)
 
     @property
@@ -105,7 +110,7 @@ class Reading:
             predicted=int(work.predicted[image]),
             probabilities=self.found.probabilities[image].tolist(),
             loss=float(self.found.losses[image]),
-            fates=self.kept.fates(image, numbers),
+            fates=self.kept.fates(image, numbers, work.threshold),
             note="…" if self.learning else f"(of {count(len(record.epochs))})" if some else "",
             pixels=self.pixels.get(path),
             boundary=record.boundary,
@@ -172,7 +177,7 @@ def own_threshold(point: OperatingPoint | None, classes: int) -> float | None:
     return (1 - 1e-5) / (1 + math.exp(-max(-700.0, logit)))
 
 
-def _positive(run: ShownRun) -> int:
+def positive_of(run: ShownRun) -> int:
     """The class that the run calls positive; the last by name where it does not say."""
     started = run.record.started
     name = started.settings.get("data", {}).get("positive") if started else None

@@ -19,7 +19,7 @@ from xray_tui.tui.panes.rows import Column, Row, RowList
 from xray_tui.tui.text import film_name, short_names
 from xray_tui.tui.themes import Palette
 from xray_tui.tui.worklist import DIRECTIONS, Direction, Listed, Order, Worklist
-from xray_tui.words import count, harmless, number
+from xray_tui.words import count, harmless, number, probability
 
 _COLUMNS: Sequence[tuple[Column, Order | None]] = (
     (Column("image", 11, flexible=True), "name"),
@@ -31,6 +31,8 @@ _COLUMNS: Sequence[tuple[Column, Order | None]] = (
 ORDER_OF_COLUMN: Sequence[Order | None] = [order for _, order in _COLUMNS]
 
 _MANY = 100
+_AROUND_TITLE = 6
+"""Columns of a pane's edge that no title takes."""
 
 _DIRECTION_WORDS: dict[Direction, str] = {"all": "", "missed": "missed only", "alarms": "false alarms only"}
 
@@ -52,7 +54,8 @@ class ListPane(Vertical, Framed):
         yield Static(id="none-listed")
 
     def on_mount(self) -> None:
-        self.border_title = "mistakes"
+        self._title: Sequence[tuple[str, str]] = [("mistakes", "")]
+        self._say_title()
         self._counted: int | None = None
         self._nothing = ""
         self._show_filter_line()
@@ -82,14 +85,17 @@ class ListPane(Vertical, Framed):
         self._show_filter_line()
 
     @work(group="export")
-    async def write(self, directory: RunDirectory, epoch: int, rows: Sequence[Listed]) -> None:
+    async def write(
+        self, directory: RunDirectory, epoch: int, rows: Sequence[Listed], threshold: float | None
+    ) -> None:
         """Into a file of the run's directory.
 
         Args:
             rows: as :meth:`Worklist.table` gives them.
+            threshold: that they are mistakes at.
         """
         try:
-            file = await asyncio.to_thread(write_mistakes, directory, epoch, rows)
+            file = await asyncio.to_thread(write_mistakes, directory, epoch, rows, threshold)
         except OSError as error:
             self.notify(f"The list cannot be written: {error}", severity="error", markup=False)
             return
@@ -102,6 +108,15 @@ class ListPane(Vertical, Framed):
         typing = isinstance(self.screen.focused, FilterInput) and line in self.screen.focused.ancestors
         line.display = typing or bool(line.words)
 
+    def on_resize(self) -> None:
+        self._say_title()
+
+    def _say_title(self) -> None:
+        """The first that there is room for."""
+        room = self.outer_size.width - _AROUND_TITLE
+        head, rest = next((pair for pair in self._title if len("".join(pair)) <= room), self._title[-1])
+        self.inscribe(Text.assemble(head, (rest, Palette.of(self.app).muted)))
+
     def show(self, work: Worklist, epochs: int) -> None:
         """
         Args:
@@ -109,10 +124,9 @@ class ListPane(Vertical, Framed):
         """
         assert work.found is not None
         palette, names = Palette.of(self.app), short_names(work.classes)
-        of = len(work.images)
-        title = Text(f"mistakes · epoch {work.found.epoch}")
-        title.append(f"  {count(work.mistakes)} of {count(of)}", palette.muted)
-        self.inscribe(title, _DIRECTION_WORDS[work.direction])
+        self._title = _titles(work)
+        self._say_title()
+        self.inscribe(subtitle=_DIRECTION_WORDS[work.direction])
         shown = len(work.listed)
         if self.filter_line.display and shown != self._counted:  # which lays the screen out anew
             self._counted = shown
@@ -128,6 +142,17 @@ class ListPane(Vertical, Framed):
             lambda place: _row(work, int(work.listed[place]), names, epochs, rows.width_of(0), palette),
             cursor=work.place,
         )
+
+
+def _titles(work: Worklist) -> list[tuple[str, str]]:
+    """How many there are, of what and by which rule, in two parts: in long words and in short ones."""
+    assert work.found is not None
+    epoch, of = f"epoch {work.found.epoch}", len(work.images)
+    at = "" if work.threshold is None else f" at p ≥ {probability(work.threshold)}"
+    return [
+        (f"mistakes · {epoch}", f"  {count(work.mistakes)} of {count(of)}{at}"),
+        (epoch, f"  {work.mistakes}/{of}{at}"),
+    ]
 
 
 def next_direction(direction: Direction) -> Direction:

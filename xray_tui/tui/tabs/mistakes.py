@@ -28,7 +28,7 @@ from xray_tui.tui.panes.slider import Slider
 from xray_tui.tui.panes.threshold import ThresholdPane
 from xray_tui.tui.panes.turns import ALL, BESIDE_COLUMNS, CURVES, PANES, TurnLine, turns_for
 from xray_tui.tui.panes.verdict import VerdictPane, rows_wanted
-from xray_tui.tui.reading import Reading, in_place_of_mistakes
+from xray_tui.tui.reading import Reading, in_place_of_mistakes, positive_of
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.tabs.tab import Tab
 from xray_tui.tui.worklist import ORDERS, Worklist
@@ -133,7 +133,7 @@ is shown."""
             return
         classes, kept = run.record.classes, self._kept
         if kept is None or kept.directory != directory or kept.classes != classes:
-            self._kept = KeptPredictions(directory, classes)
+            self._kept = KeptPredictions(directory, classes, positive_of(run))
             self._wanted = self._reading = None
             self._list.filter_line.clear()
             self._film.explain_with(self._make_explain(directory, len(classes)))
@@ -386,11 +386,12 @@ is shown."""
 
     def _move_threshold(self, threshold: float | None) -> None:
         if self._reading is not None:
-            self._reading.work.move_threshold(threshold)
+            self._reading.move_threshold(threshold)
             self._show_threshold(self._reading)
             self._show_list(self._reading)
 
     def do_export(self) -> None:
         reading = self._reading
         if reading is not None:
-            self._list.write(reading.kept.directory, reading.found.epoch, list(reading.work.table()))
+            rows, threshold = list(reading.work.table()), reading.work.threshold
+            self._list.write(reading.kept.directory, reading.found.epoch, rows, threshold)

@@ -101,6 +101,8 @@ def test_of_a_data_folder_test_is_taken(call: Call, tmp_path: Path) -> None:
     counts = {"train": COUNTS, "test": {"NORMAL": 2, "PNEUMONIA": 3}}
     found = json.loads(call(str(write_folder(tmp_path / "other", counts)), "--json")[1])
     assert (found["images"], found["patients"]) == (5, 5)
+    alone = json.loads(call(str(write_folder(tmp_path / "test alone", {"test": counts["test"]})), "--json")[1])
+    assert (alone["images"], alone["patients"]) == (5, 5)
 
 
 def test_another_operating_point_is_chosen_on_validation_not_here(call: Call, hospital: Path) -> None:

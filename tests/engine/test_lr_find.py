@@ -50,6 +50,11 @@ def test_a_valley_passes_over_what_is_no_lower() -> None:
     assert found.steepest == 1e-4
 
 
+def test_what_falls_once_it_has_diverged_is_no_fall() -> None:
+    found = suggest(DECADES, [1.0, 0.8, 0.7, 0.6, 3.0, 1.5, 4.0])
+    assert found.steepest == pytest.approx(DECADES[0])
+
+
 def test_a_curve_that_only_rises_or_stays_suggests_nothing() -> None:
     for heights in ([0.1 * n for n in range(1, 8)], [0.5] * 7):
         found = suggest(DECADES, heights)

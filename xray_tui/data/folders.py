@@ -111,6 +111,8 @@ def _scan_classes(root: Path) -> Listing:
     if not root.is_dir():
         raise UserError(f"no such folder: {root}", "name one that holds a folder a class")
     found = {name: files for name, files in _classes(root).items() if files}
+    if not found and (root / "test").is_dir():
+        return _scan_classes(root / "test")
     if not found:
         raise UserError(f"no images in the folders of {root}", "wanted: CLASS/*.jpeg, or test/CLASS/*.jpeg")
     for name in found:

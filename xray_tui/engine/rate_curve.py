@@ -106,7 +106,8 @@ def suggest(rates: Sequence[float], losses: Sequence[float]) -> Suggestions:
         return Suggestions(None, None, None)
     heights = np.asarray(losses, dtype=np.float64)
     slopes = np.diff(heights) / np.diff(np.log(rates))
-    fastest, lowest = int(slopes.argmin()), int(heights.argmin())
+    lowest = int(heights.argmin())
+    fastest = int(slopes[: max(1, lowest)].argmin())  # what falls behind the minimum had diverged before
     has_minimum = lowest < len(rates) - 1 and rates[lowest] / 10 >= rates[0]
     first, last = _longest_valley(heights)
     return Suggestions(

@@ -101,7 +101,8 @@ def test_of_a_data_folder_test_is_taken(call: Call, tmp_path: Path) -> None:
     counts = {"train": COUNTS, "test": {"NORMAL": 2, "PNEUMONIA": 3}}
     found = json.loads(call(str(write_folder(tmp_path / "other", counts)), "--json")[1])
     assert (found["images"], found["patients"]) == (5, 5)
-    alone = json.loads(call(str(write_folder(tmp_path / "test alone", {"test": counts["test"]})), "--json")[1])
+    only_test = write_folder(tmp_path / "only test", {"test": counts["test"]})
+    alone = json.loads(call(str(only_test), "--json")[1])
     assert (alone["images"], alone["patients"]) == (5, 5)
 
 

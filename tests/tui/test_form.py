@@ -55,6 +55,19 @@ async def test_the_folder_is_judged_as_one_types(chest: Path) -> None:
         assert not field(app, "data-root").has_class("-wrong")
 
 
+async def test_a_positive_class_that_is_not_there_is_told_or_was_an_old_runs(chest: Path) -> None:
+    given = config.load({"data.root": str(chest), "data.positive": "COVID"})
+    app = dashboard(settings=given, origins={"data.positive": "command line"})
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "no class COVID, which data.positive names" in verdict(app, "data-root"))
+        assert "not ready: data folder" in str(app.query_one("#form-foot", Static).render())
+    app = dashboard()
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.on_history_tab_again(HistoryTab.Again(given))
+        await until(pilot, lambda: "1,341" in verdict(app, "data-root"))
+        assert app.next_run.value("data.positive") == ""
+
+
 async def test_a_home_folder_may_be_written_with_a_tilde(
     chest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -289,10 +289,22 @@ class FormPane(VerticalScroll, can_focus=False):
             self._judge("data.root", problem=f"cannot look into it: {error}")
         else:
             self._looking = False
-            self._judge("data.root", verdict=_listing_in_words(listing), found=True)
+            self._judge_listing(listing)
             if self._eager and not self._problems:
                 self.post_message(self.Submitted())
         self._eager = False
+
+    def _judge_listing(self, listing: Listing) -> None:
+        """What is there, if the class that is called positive is."""
+        positive = self._values.value("data.positive")
+        if positive and positive not in listing.classes:
+            if self._values.origin("data.positive") != "an old run":
+                there = ", ".join(listing.classes)
+                problem = f"no class {positive}, which data.positive names (Settings): there are {there}"
+                self._judge("data.root", problem=problem)
+                return
+            self._values.reset("data.positive")  # it was of that run's images
+        self._judge("data.root", verdict=_listing_in_words(listing), found=True)
 
     def _judge(self, path: str, *, verdict: str = "", problem: str = "", found: bool = False) -> None:
         palette = Palette.of(self.app)

@@ -45,7 +45,8 @@ def folders(runs_dir: Path | None) -> Iterator[Check]:
         runs_dir: as the command line or the environment has it; else the config file's.
     """
     yield _runs_folder((runs_dir or Path(settings_of_user().run.runs_dir)).expanduser().absolute())
-    yield _folder("cache", cache_folder().absolute(), "XRAY_TUI_CACHE_DIR sets another", grave="warning")
+    elsewhere = "XRAY_TUI_CACHE_DIR sets another; with --cache off a run does without"
+    yield _folder("cache", cache_folder().absolute(), elsewhere, grave="warning")
     yield _folder("state", state_folder().absolute(), "XRAY_TUI_STATE_DIR sets another", grave="warning")
 
 

@@ -290,7 +290,7 @@ def test_folders_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     runs, cache = named(found, "runs"), named(found, "cache")
     assert (runs.verdict, cache.verdict) == ("problem", "warning")
     assert runs.found == f"cannot write into {tmp_path}/file: Not a directory"
-    assert cache.remedy == "XRAY_TUI_CACHE_DIR sets another"
+    assert cache.remedy == "XRAY_TUI_CACHE_DIR sets another; with --cache off a run does without"
     assert named(found, "state").verdict == "ok"
     assert list(tmp_path.iterdir()) == [tmp_path / "file"], "looking leaves nothing behind"
 

@@ -1,5 +1,6 @@
 """``xray-tui data``, as a person or a script uses it."""
 
+import errno
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import write_folder
+from xray_tui import cli_data
 from xray_tui.cli import main
 from xray_tui.data.pixel_cache import PixelCache
 
@@ -172,3 +174,26 @@ def test_checking_needs_no_torch(chest: Path) -> None:
 def test_a_seed_is_no_less_than_nothing(call: Call, tmp_path: Path) -> None:
     assert call("demo", "made", "--seed", "-1") == (2, "", "error: --seed -1: a seed is 0 or more\n")
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("trouble", ["a file in the way", "no permission"])
+def test_a_place_where_no_demo_can_be_made_is_told(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    place, why = tmp_path / "there" / "demo", "File exists"
+    if trouble == "no permission":  # by mode alone root would not be kept from it
+        why, make = "Permission denied", os.mkdir
+
+        def refuse(path: os.PathLike[str], *given: int) -> None:
+            if Path(path).is_relative_to(tmp_path / "there"):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            make(path, *given)
+
+        monkeypatch.setattr(os, "mkdir", refuse)
+    else:
+        place.parent.write_text("mine")
+    line = f"error: cannot make the demo radiographs in {place}: {why}\n"
+    assert call("demo", str(place)) == (2, "", f"{line}  name another folder: `xray-tui data demo FOLDER`\n")
+    monkeypatch.setenv("XRAY_TUI_CACHE_DIR", str(place.parent))
+    monkeypatch.setattr(cli_data, "__file__", str(tmp_path / "installed" / "xray_tui" / "cli_data.py"))
+    assert call("demo") == (2, "", f"{line}  XRAY_TUI_CACHE_DIR names another cache folder\n")

@@ -123,17 +123,35 @@ def demo_folder() -> Path:
     checkout = Path(__file__).parents[1]
     if (checkout / "pyproject.toml").is_file() and (checkout / "data").is_dir():
         return checkout / "data" / "demo"
-    return cache_folder() / "demo"
+    return _cached_demo()
 
 
 def make_demo_in(folder: Path, seed: int = 0) -> Path:
+    """
+    Raises:
+        UserError: the folder holds something else, or cannot be written.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
     from xray_tui.data.demo import make_demo
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    talk = Console(stderr=True)
+    # Where nobody watches, a bar would leave an empty line.
+    with Progress(console=talk, transient=True, disable=not talk.is_terminal) as bar:
         task = bar.add_task("making demo radiographs")
-        return make_demo(
-            folder, seed=seed, progress=lambda done, total: bar.update(task, completed=done, total=total)
-        )
+        try:
+            return make_demo(
+                folder, seed=seed, progress=lambda done, total: bar.update(task, completed=done, total=total)
+            )
+        except OSError as error:
+            hint = "name another folder: `xray-tui data demo FOLDER`"
+            if folder == _cached_demo():
+                hint = "XRAY_TUI_CACHE_DIR names another cache folder"
+            raise UserError(
+                f"cannot make the demo radiographs in {folder}: {error.strerror or error}", hint
+            ) from None
+
+
+def _cached_demo() -> Path:
+    return cache_folder() / "demo"

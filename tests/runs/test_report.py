@@ -3,6 +3,8 @@
 import hashlib
 import io
 import re
+import shlex
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote
@@ -15,6 +17,7 @@ from PIL import Image
 from tests.conftest import write_image
 from tests.tui.record_journals import whole_run
 from xray_tui import config
+from xray_tui.cli import main
 from xray_tui.data.pseudonyms import Pseudonyms, own_key
 from xray_tui.events import (
     Best,
@@ -241,6 +244,23 @@ def test_the_command_says_what_the_preset_does_not(tmp_path: Path) -> None:
     assert f"\nxray-tui train {root} --preset recipe {options}\n" in text
     assert row(text, "`data.limit`")[:2] == ["10", "0"]
     assert "`run.runs_dir`" not in text
+
+
+def test_what_the_preset_has_and_the_run_has_not_is_in_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    off = {"evaluation__calibrate": False, "evaluation__explain": False}
+    directory = predicted(tmp_path, preset="tuned", **off)
+    line = next(line for line in report_of(directory).splitlines() if line.startswith("xray-tui train"))
+    assert line.endswith("--calibrate=false --explain=false")
+    _, _, root, *options = shlex.split(line)
+    with pytest.raises(SystemExit):
+        main(["config", "show", *options])
+    shown = tomllib.loads(capsys.readouterr().out)
+    kept = tomllib.loads(directory.config.read_text())
+    assert root == kept["data"].pop("root")
+    assert shown["data"].pop("root") == ""
+    assert {key: shown[key] for key in kept if key != "run"} == {k: v for k, v in kept.items() if k != "run"}
 
 
 def test_what_no_option_can_say_is_in_the_config(tmp_path: Path) -> None:

@@ -70,9 +70,12 @@ def command(started: RunStarted) -> str:
         option = config.option_of(path)
         if path == "hardware.threads":  # changes no number
             continue
-        if not option or value is False:  # there is nothing to say so with
+        if not option:  # there is nothing to say so with
             return _line(["xray-tui", "train", root, "--config", "config.toml"])
-        words += [option] if value is True else [option, str(value)]
+        if isinstance(value, bool):
+            words.append(option if value else f"{option}=false")
+        else:
+            words += [option, str(value)]
     return _line(words)
 
 

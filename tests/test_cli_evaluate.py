@@ -164,7 +164,7 @@ def test_a_run_that_is_live_or_has_nothing_to_evaluate_is_refused(chest: Path, t
         evaluate_test(run.directory, lambda event: None, Controls())
 
     run = run_recipe(chest, tmp_path / "runs", SHORT | {"evaluation.unseal": "never"})
-    with Claim(run.directory), pytest.raises(UserError, match="is live"):
+    with Claim(run.directory), pytest.raises(UserError, match="another command is writing into"):
         evaluate(run)
     (chest / "test" / "NORMAL" / "new.png").write_bytes(b"")
     with pytest.raises(UserError, match="holds other images"):

@@ -95,12 +95,12 @@ def test_json_is_one_object(call: Call, chest: Path) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_a_runs_best_weights(call: Call, chest: Path) -> None:
-    run = run_recipe(chest, Path("runs"), {"training.frozen.epochs": 1}).directory
+    run = run_recipe(chest, Path("my runs"), {"training.frozen.epochs": 1}).directory
     before = run.journal.read_bytes(), sorted(run.path.rglob("*"))
-    code, _, err = call(str(chest), "--run", run.name, *SMALL)
+    code, _, err = call(str(chest), "--runs-dir=my runs", "--run", run.name, *SMALL)
     assert code == 2
     assert err.startswith(f"error: {run.name} is a shufflenet_v2_x0_5 with a head of 16\n")
-    assert f"--config runs/{run.name}/config.toml" in err
+    assert f"--config 'my runs/{run.name}/config.toml'\n" in err
     code, out, err = call(
         str(chest), "--stage=unfrozen", "--run", run.name, "--config", str(run.config), "--batches=20"
     )

@@ -1,6 +1,7 @@
 """Runs without a screen: what ``train``, ``resume`` and ``sweep`` have in common."""
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -64,7 +65,7 @@ def see_through(
             print_error(error)
             return 1 if opened else 2
     if ended is None:
-        talk(f"the run goes on in a process of its own: `xray-tui watch {opened[0]}`")
+        talk(f"the run goes on in a process of its own: `xray-tui watch {shlex.quote(str(opened[0]))}`")
         return 128 + caught[0] if caught else 0
     talk(f"kept in {opened[0]}")
     if ended.outcome == "interrupted":

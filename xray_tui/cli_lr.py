@@ -1,5 +1,6 @@
 """``xray-tui lr-find``: which learning rates to try."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -111,6 +112,6 @@ def _weights_of(run: str, stages: list[Stage], settings: Settings) -> Path:
     if (kept.backbone, kept.hidden) != (settings.model.backbone, settings.model.hidden):
         raise UserError(
             f"{directory.name} is a {kept.backbone} with a head of {kept.hidden}",
-            f"its own settings: --config {directory.config}",
+            f"its own settings: --config {shlex.quote(str(directory.config))}",
         )
     return directory.checkpoints

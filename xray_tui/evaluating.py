@@ -1,5 +1,6 @@
 """Evaluates a run after its end, on test or elsewhere: joins the engine with those who keep the run."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -150,7 +151,7 @@ def _chosen(record: RunRecord, directory: RunDirectory) -> tuple[str, int, Setti
     if record.point is None and settings.evaluation.chooses:
         raise UserError(
             f"{directory.name} ended before its operating point was chosen",
-            f"`xray-tui resume {directory.name}` goes on with it",
+            f"`xray-tui resume {shlex.quote(directory.name)}` goes on with it",
         )
     return record.started.run, record.best.epoch, settings
 
@@ -159,7 +160,7 @@ def _check_foreign(listing: Listing, own: Path, directory: RunDirectory) -> None
     if listing.source.is_relative_to(own.resolve()):
         raise UserError(
             f"{listing.source} is the run's own data, which it was trained and chosen on",
-            f"`xray-tui evaluate {directory.name}` evaluates it on test; name another data set",
+            f"`xray-tui evaluate {shlex.quote(directory.name)}` evaluates it on test; name another data set",
         )
 
 

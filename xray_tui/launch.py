@@ -3,6 +3,7 @@ alike.
 """
 
 import os
+import shlex
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -162,9 +163,10 @@ def _put_back(
         check_key(root, directory.called())
     saved = (directory.checkpoints / checkpoints.LAST).is_file()
     if not saved and any(isinstance(event, EpochEnded) for event in past):
+        again = shlex.join(["xray-tui", "train", str(root), "--config", str(directory.config)])
         raise UserError(
             f"{directory.name} has no checkpoint {checkpoints.LAST} to go on from",
-            f"start a new run with its settings: `xray-tui train {root} --config {directory.config}`",
+            f"start a new run with its settings: `{again}`",
         )
     world = world or ALONE
     world.tell((settings, saved))
@@ -304,7 +306,7 @@ class _Observers:
             why = f"{error.strerror or error}: {error.filename or self._directory.path}"
             raise UserError(
                 f"the run directory cannot be written: {why}",
-                f"`xray-tui resume {self._directory.name}` goes on from the last checkpoint",
+                f"`xray-tui resume {shlex.quote(self._directory.name)}` goes on from the last checkpoint",
             ) from error
 
     def _wait(self, what: str) -> None:

@@ -7,8 +7,10 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from making import keep
 
-from xray_tui import config
+from xray_tui import config, launch
+from xray_tui.engine.controls import Controls
 from xray_tui.errors import UserError
 from xray_tui.events import Control
 from xray_tui.runs import state
@@ -106,6 +108,30 @@ def test_who_may_go_on_with_a_run(
     state.write(directory, status)
     with pytest.raises(UserError, match=refused) if refused else nullcontext():
         check_resumable(directory, handed_over=handed_over)
+
+
+def test_what_is_there_to_be_pasted_is_quoted(tmp_path: Path) -> None:
+    done = keep(tmp_path / "sp ace")
+    with pytest.raises(UserError) as error:
+        check_resumable(done)
+    assert error.value.hint.endswith(f": `xray-tui train DATA --config '{done.config}'`")
+    lost, data = keep(tmp_path / "sp ace", status="interrupted"), tmp_path / "my data"
+    data.mkdir()
+    lost.config.write_text(config.to_toml(config.load({"data.root": str(data)})))
+    with pytest.raises(UserError, match="no checkpoint") as error:
+        launch.resume(lost, lambda event: None, Controls())
+    assert error.value.hint.endswith(f": `xray-tui train '{data}' --config '{lost.config}'`")
+
+
+@pytest.mark.parametrize("status", ["done", "interrupted", "failed"])
+def test_a_run_that_is_written_into_after_its_end_is_not_called_live(
+    directory: RunDirectory, status: state.Status
+) -> None:
+    state.write(directory, status)
+    with Claim(directory), pytest.raises(UserError) as error:
+        Claim(directory, patience_seconds=0)
+    assert error.value.message == f"another command is writing into {directory.name}"
+    assert error.value.hint == "try again when it has ended"
 
 
 def test_the_one_who_hands_over_shows_that_it_lives(

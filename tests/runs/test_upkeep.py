@@ -89,7 +89,7 @@ def test_a_live_run_is_never_deleted(tmp_path: Path, status: Status) -> None:
 
 def test_a_run_that_is_just_being_resumed_is_never_deleted(tmp_path: Path) -> None:
     directory = keep(tmp_path, status="interrupted")
-    with Claim(directory), pytest.raises(UserError, match="is live"):
+    with Claim(directory), pytest.raises(UserError, match="another command is writing into"):
         upkeep.delete(directory)
     assert directory.journal.is_file()
     assert upkeep.delete(directory).is_dir()

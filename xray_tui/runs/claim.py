@@ -1,5 +1,6 @@
 """Who may write a run: one process at a time, and a resumed one only where the other has let go."""
 
+import shlex
 import sys
 import time
 from types import TracebackType
@@ -21,7 +22,7 @@ class Claim:
     """The journal, open for appending and locked: by the system, which lets go when the process dies.
 
     Raises:
-        UserError: another process has it.
+        UserError: another process has it, or the directory cannot be written.
     """
 
     def __init__(self, directory: RunDirectory, patience_seconds: float = _PATIENCE_SECONDS) -> None:
@@ -36,7 +37,7 @@ class Claim:
         while not self._lock():
             if time.monotonic() >= deadline:
                 self.journal.close()
-                raise _live(directory)
+                raise _taken(directory)
             time.sleep(0.02)
 
     def __enter__(self) -> "Claim":
@@ -95,9 +96,10 @@ def check_resumable(directory: RunDirectory, *, handed_over: bool = False) -> No
             raise UserError(f"nobody hands {directory.name} over", "resume it without --take-over")
         return
     if written is not None and written.status == "done":
+        config = shlex.quote(str(directory.config))
         raise UserError(
             f"{directory.name} is done: nothing is left to resume",
-            f"start a new run, with its settings: `xray-tui train DATA --config {directory.config}`",
+            f"start a new run, with its settings: `xray-tui train DATA --config {config}`",
         )
     refuse_live(directory)
 
@@ -107,14 +109,20 @@ def refuse_live(directory: RunDirectory) -> None:
     Raises:
         UserError: the run is live in another process.
     """
-    if state.read(directory).live:
-        raise _live(directory)
+    if (found := state.read(directory)).live:
+        raise _live(directory, found)
 
 
-def _live(directory: RunDirectory) -> UserError:
-    found = state.written(directory)
-    where = f" in process {found.pid} on {found.host}" if found else ""
+def _taken(directory: RunDirectory) -> UserError:
+    """Why it cannot be claimed: it is live, or a command such as `evaluate` writes into it after its end."""
+    if (found := state.read(directory)).live:
+        return _live(directory, found)
+    return UserError(f"another command is writing into {directory.name}", "try again when it has ended")
+
+
+def _live(directory: RunDirectory, found: state.State) -> UserError:
+    where = f"in process {found.pid} on {found.host}"
     return UserError(
-        f"{directory.name} is live{where}: two processes must not write one run",
-        f"watch and steer it with `xray-tui watch {directory.name}`",
+        f"{directory.name} is live {where}: two processes must not write one run",
+        f"watch and steer it with `xray-tui watch {shlex.quote(directory.name)}`",
     )

@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from xray_tui.evaluating import evaluate_test
 from xray_tui.events import Progress, TestEvaluated, TestUnsealed
 from xray_tui.runs import follow, state
 from xray_tui.runs.claim import Claim
-from xray_tui.runs.evaluated import evaluated
+from xray_tui.runs.evaluated import Elsewhere, evaluated
 from xray_tui.runs.index import summary
 from xray_tui.runs.predictions import KeptPredictions, read_test
 from xray_tui.runs.record import RunRecord
@@ -62,7 +63,8 @@ def test_what_the_run_kept_is_read_and_test_is_left_alone(
     found = json.loads(out)
     for name in ("accuracy", "auc", "sensitivity", "loss", "mcc", "confusion"):
         assert found["metrics"][name] == getattr(test, name)
-    assert found["intervals"] == {name: list(bounds) for name, bounds in test.intervals.items()}
+    by_patient = {name: list(bounds) for name, bounds in test.intervals.items()}
+    assert {k: v for k, v in found["intervals"].items() if k not in found["wilson"]} == by_patient
     point = record_of(run).point
     assert (found["rule"], found["threshold"], found["times"]) == ("youden", point.threshold, 1)
     assert (found["images"], found["patients"], found["of_classes"]) == (14, 14, {})
@@ -137,6 +139,28 @@ def test_another_operating_point_is_chosen_on_validation(call: Call, chest: Path
     assert found["metrics"]["sensitivity"] == own.sensitivity
     assert found["selected_on_test"]
     assert "selected on test" in call()[1]
+
+
+def test_a_rate_without_a_mistake_has_wilsons_interval(
+    call: Call, chest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_recipe(chest, tmp_path / "runs", SHORT)
+    record = record_of(run)
+    kept = read_test(run.directory, record.classes)
+    positive = kept.images.actual.astype(np.float32)
+    positive[kept.images.actual.argmin()] = 1.0  # one NORMAL is called PNEUMONIA
+    sure = replace(kept, probabilities=np.stack([1 - positive, positive], 1))
+    monkeypatch.setattr("xray_tui.runs.evaluated.read_test", lambda directory, classes: sure)
+    found = json.loads(call("--json")[1])
+    assert found["wilson"] == ["sensitivity"]
+    ill = int(kept.images.actual.sum())
+    assert found["intervals"]["sensitivity"] == list(metrics.interval(ill, ill))
+    lines = call()[1].splitlines()
+    (line,) = (line for line in lines if line.startswith("sensitivity"))
+    assert line.split() == ["sensitivity", "100.0", "%", "67.6", "%", "to", "100.0", "%", "(W)"]
+    assert "(W): Wilson's interval of a proportion, each image for itself" in lines
+    others = evaluated(run.directory, record, elsewhere=Elsewhere(tmp_path, sure, 0, 0, 1))
+    assert others.wilson == ["sensitivity"]
 
 
 def test_three_classes_each_against_the_rest(call: Call, tmp_path: Path) -> None:

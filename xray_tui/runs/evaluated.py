@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 from xray_tui import config
 from xray_tui.errors import UserError
 from xray_tui.runs.directory import RunDirectory
+from xray_tui.runs.judged import Interval, wilson
 from xray_tui.runs.predictions import KeptPredictions, Predictions, read_test
 from xray_tui.runs.record import RunRecord
 
 if TYPE_CHECKING:
     from xray_tui.metrics import Metrics
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,9 @@ class Evaluated:
     metrics: Metrics
     """At that operating point."""
     intervals: dict[str, Interval]
-    """Of 95 %, by the name of a metric, by patient."""
+    """Of 95 %, by the name of a metric: by patient, unless :attr:`wilson` has the name."""
+    wilson: list[str]
+    """Whose interval is Wilson's, as of a rate without a mistake."""
     of_classes: dict[str, Metrics]
     """Each class against the rest, where there are more than two."""
 
@@ -94,6 +95,9 @@ def evaluated(
         threshold = _threshold(directory, record, rule, positive)
     split = test.probabilities, test.losses, test.images.actual, positive
     of_classes = metrics.per_class(test.probabilities, test.images.actual, threshold, positive)
+    scores = metrics.evaluate(*split, threshold)
+    intervals = metrics.bootstrap(*split, test.images.patients, threshold)
+    more = wilson(scores, positive, intervals)
     return Evaluated(
         run=directory.name,
         data=str(elsewhere.folder) if elsewhere else None,
@@ -108,8 +112,9 @@ def evaluated(
         temperature=point.temperature if point else None,
         times=elsewhere.times if elsewhere else unsealed.times if unsealed else None,
         selected_on_test=record.selected_on_test and elsewhere is None,
-        metrics=metrics.evaluate(*split, threshold),
-        intervals=metrics.bootstrap(*split, test.images.patients, threshold),
+        metrics=scores,
+        intervals=intervals | more,
+        wilson=list(more),
         of_classes=dict(zip(record.classes, of_classes, strict=True)) if len(record.classes) > 2 else {},
     )
 

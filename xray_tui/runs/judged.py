@@ -6,6 +6,7 @@ where it kept none, the event of the epoch tells less. Test is judged once, by t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
@@ -150,6 +151,18 @@ def _test(record: RunRecord, test: TestEvaluated, directory: RunDirectory | None
     return _judged(record, "test", test.epoch, _told(test), test.intervals, threshold, kept, missing)
 
 
+def wilson(scores: Metrics, positive: int, intervals: Mapping[str, Interval]) -> dict[str, Interval]:
+    """Wilson's intervals of the proportions that have none."""
+    from xray_tui import metrics
+
+    found: dict[str, Interval] = {}
+    for name, (successes, total) in metrics.proportions(scores.confusion, positive).items():
+        interval = metrics.interval(successes, total)
+        if name not in intervals and interval:
+            found[name] = interval
+    return found
+
+
 _UNREAD = "No predictions were read."
 
 
@@ -164,14 +177,7 @@ def _judged(
     missing: str = "",
 ) -> Judged:
     """With Wilson's intervals of the proportions that have none."""
-    from xray_tui import metrics
-
-    more: dict[str, Interval] = {}
-    positive = record.classes.index(record.positive)
-    for name, (successes, total) in metrics.proportions(scores.confusion, positive).items():
-        wilson = metrics.interval(successes, total)
-        if name not in intervals and wilson:
-            more[name] = wilson
+    more = wilson(scores, record.classes.index(record.positive), intervals)
     return Judged(role, epoch, scores, intervals | more, frozenset(more), threshold, kept, missing)
 
 

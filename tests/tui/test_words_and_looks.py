@@ -20,6 +20,7 @@ from rich.text import Text
 from xray_tui import config
 from xray_tui.drawing.ticks import nice_ticks, whole_ticks
 from xray_tui.errors import UserError
+from xray_tui.runs.directory import RunDirectory
 from xray_tui.tui.text import bar, clean, ending, fit, set_in, short_names, shorten
 from xray_tui.words import duration, harmless, number, percent, probability
 
@@ -173,5 +174,10 @@ def test_without_a_terminal_the_dashboard_says_so(monkeypatch: pytest.MonkeyPatc
     from xray_tui.tui.app import run_dashboard
 
     monkeypatch.setattr(sys, "__stdin__", io.StringIO())
-    with pytest.raises(UserError, match="needs a terminal"):
-        run_dashboard(settings=config.load({}), origins={})
+    settings = config.load({})
+    with pytest.raises(UserError, match="needs a terminal") as error:
+        run_dashboard(settings=settings, origins={})
+    assert error.value.hint == "without one: `xray-tui train DATA`"
+    with pytest.raises(UserError, match="needs a terminal") as error:
+        run_dashboard(settings=settings, origins={}, watch=RunDirectory(Path("my runs/20261124")))
+    assert error.value.hint == "without one: `xray-tui runs show 'my runs/20261124'`"

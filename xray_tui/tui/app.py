@@ -365,7 +365,8 @@ def run_dashboard(
     plain = next((wish for wish in asked if wish is not None), wants_ascii())
     keymap = read_keymap(files)
     if not all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stderr__)):
-        raise UserError("the dashboard needs a terminal", "without one: `xray-tui train DATA`")
+        instead = f"runs show {shlex.quote(str(watch.path))}" if watch is not None else "train DATA"
+        raise UserError("the dashboard needs a terminal", f"without one: `xray-tui {instead}`")
     app = XrayApp(
         settings,
         origins=origins,

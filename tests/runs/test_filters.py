@@ -134,10 +134,19 @@ def test_what_a_filter_finds(text: str, runs: str) -> None:
     assert matching(text) == runs
 
 
+@pytest.mark.parametrize("name", ["foo", "tok", "acuracy", "dat", "tim", "epoch_"])
+def test_only_fields_that_are_listed_are_suggested(name: str) -> None:
+    with pytest.raises(UserError, match=f"no field {name}") as error:
+        ordered([], name)
+    suggested, _, listed = error.value.hint.rpartition("fields are ")
+    if suggested:
+        assert suggested.removeprefix("did you mean ").removesuffix("? ") in listed.split(", ")
+
+
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("acuracy>3", "character 1: no field acuracy", "did you mean accuracy?"),
+        ("acuracy>3", "character 1: no field acuracy", "did you mean acc?"),
         ("demo   zzz:3", "character 8: no field zzz", "fields are name, note"),
         ("has:notes", "no field notes", "did you mean note?"),
         ("acc>=", "character 1: a value is missing after acc>=", "such as acc>=88%"),

@@ -141,7 +141,9 @@ def _field(name: str) -> tuple[Callable[[Summary], Any], Field]:
         return _BY_NAME[name].get, _BY_NAME[name]
     if name.startswith("cfg."):
         return _setting(name.removeprefix("cfg."))
-    near = _near(name, [*_BY_NAME, *_OTHER_NAMES, "cfg.", "has"])
+    # Other names are not listed: only one that was surely meant counts, as the field that it is.
+    others = difflib.get_close_matches(name, _OTHER_NAMES, n=1, cutoff=0.87)
+    near = [_OTHER_NAMES.get(one, one) for one in _near(name, [*_BY_NAME, *others, "cfg.", "has"])]
     known = "fields are " + ", ".join([*_BY_NAME, "cfg.SETTING", "has"])
     raise UserError(f"no field {name}", f"did you mean {near[0]}? {known}" if near else known)
 

@@ -77,6 +77,19 @@ def test_a_value_that_does_not_fit_names_its_option(overrides: dict[str, object]
     assert error.value.hint
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "may_be"),
+    [
+        ("training.augment_views", "0", "auto, off (a new one an epoch) or a whole number from 1"),
+        ("evaluation.operating_point", "sensitivity:2", "sensitivity:X or specificity:X, X between 0 and 1"),
+    ],
+)
+def test_what_is_no_choice_is_told_what_may_be(path: str, value: str, may_be: str) -> None:
+    with pytest.raises(UserError, match=config.NO_CHOICE) as error:
+        config.load({path: value})
+    assert may_be in error.value.hint
+
+
 def test_an_unknown_key_names_the_nearest(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text("[training]\nbatchsize = 3\n")

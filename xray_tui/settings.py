@@ -161,7 +161,8 @@ class TrainingSettings(Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(
             pattern=r"^(auto|off|[1-9]\d*)$",
-            description="augmented views that a frozen part sees in turn (off: a new one an epoch)",
+            description="augmented views that a frozen part sees in turn: auto, off (a new one an epoch) or "
+            "a whole number from 1",
         ),
     ] = "auto"
     batch_size: Annotated[int, Meta(ge=2, description="images per batch")] = 128
@@ -209,8 +210,8 @@ class EvaluationSettings(Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(
             pattern=r"^(likeliest|youden|(sensitivity|specificity):(0?\.\d+|1(\.0*)?))$",
-            description="where positive is called: likeliest class, youden, sensitivity:X or specificity:X "
-            "on validation",
+            description="where positive is called, chosen on validation: likeliest (class), youden, "
+            "sensitivity:X or specificity:X, X between 0 and 1",
         ),
     ] = "likeliest"
     calibrate: Annotated[

@@ -15,6 +15,7 @@ from tests.conftest import write_folder
 from tests.engine.conftest import run_recipe
 from xray_tui import event_lines
 from xray_tui.cli import main
+from xray_tui.cli_options import DEMO
 from xray_tui.engine.controls import Controls
 from xray_tui.events import EpochEnded, Event, Progress, Resumed, RunEnded, RunStarted
 from xray_tui.runs import state
@@ -137,6 +138,42 @@ def test_wrong_usage_is_two_lines_on_standard_error(
     assert err.startswith(message)
     assert 1 <= len(err.splitlines()) <= 4
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        ("train", "train "),
+        ("train --foo", "train "),
+        ("train /data --limit abc", "train "),
+        ("completion tcsh", "completion "),
+        ("data fetch zzz", "data fetch "),
+        ("runs list --foo", "runs list "),
+        ("--foo", ""),
+    ],
+)
+def test_wrong_usage_names_the_help_of_its_command(call: Call, arguments: str, command: str) -> None:
+    code, _, err = call(*arguments.split())
+    assert code == 2
+    assert err.splitlines()[-1] == f"  see `xray-tui {command}--help`"
+
+
+@pytest.mark.parametrize(
+    "command", ["data check", "data demo", "config path", "config reference", "config show", "demo"]
+)
+def test_help_shows_examples_of_the_command_itself(call: Call, command: str) -> None:
+    code, out, _ = call(*command.split(), "--help")
+    first = out.partition("Examples:\n")[2].splitlines()[0]
+    assert code == 0
+    assert f"xray-tui {command}" in first
+
+
+def test_the_demos_help_has_its_own_defaults(call: Call) -> None:
+    of_demo, of_train = (" ".join(call(command, "--help")[1].split()) for command in ("demo", "train"))
+    for default in DEMO.values():
+        assert f"[default: {default}]" in of_demo.replace(" │ │ ", " ")
+    assert "[default: resnet50]" not in of_demo.replace(" │ │ ", " ")
+    assert "[default: resnet50]" in of_train.replace(" │ │ ", " ")
 
 
 def test_a_weights_file_that_does_not_fit_names_its_keys(call: Call, chest: Path) -> None:

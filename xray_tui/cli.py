@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -22,9 +22,12 @@ from xray_tui.cli_headless import see_another_through, see_through
 from xray_tui.cli_lr import EPILOGUE as LR_EPILOGUE
 from xray_tui.cli_lr import lr_find
 from xray_tui.cli_options import (
+    DEMO,
+    NO_DEMO_OPTIONS,
     NO_OPTIONS,
     RUNS,
     Ascii,
+    DemoOptions,
     Environment,
     RunOptions,
     RunsDir,
@@ -57,19 +60,6 @@ app.command(predict, help_epilogue=PREDICT_EPILOGUE)
 app.command(sweep, help_epilogue=EXAMPLES)
 
 
-# What makes the demo quick on two cores, and its short training visible. Whatever is given wins over these.
-_DEMO: dict[str, Any] = {
-    "model.backbone": "efficientnet_lite0",
-    "training.image_size": 128,
-    "training.batch_size": 16,
-    "training.frozen.epochs": 4,
-    "training.unfrozen.epochs": 4,
-    "training.unfrozen.learning_rate": 1e-5,
-    "training.batchnorm": "keep",
-    "run.name": "demo",
-}
-
-
 @app.default
 def dashboard(
     data: Path | None = None, /, *, ascii_only: Ascii = None, options: RunOptions = NO_OPTIONS
@@ -95,14 +85,14 @@ the installation, small images and few epochs. What you give wins, in your
 config file too; only its data folder is always the demo's own.
 """
 )
-def demo(*, ascii_only: Ascii = None, options: RunOptions = NO_OPTIONS) -> int:
+def demo(*, ascii_only: Ascii = None, options: DemoOptions = NO_DEMO_OPTIONS) -> int:
     """Make synthetic radiographs and learn from them in the dashboard: offline, on a CPU, under 2 minutes."""
     process.be_alone()
     from xray_tui.tui.app import run_dashboard
 
-    options.trace(demo=_DEMO)  # what is wrong is told before radiographs are made
+    options.trace(demo=DEMO)  # what is wrong is told before radiographs are made
     root = str(make_demo_in(demo_folder()))
-    settings, origins = options.trace({"data.root": root}, demo=_DEMO)
+    settings, origins = options.trace({"data.root": root}, demo=DEMO)
     origins["data.root"] = "demo"
     return run_dashboard(
         settings=settings, origins=origins, file=options.config, start=True, ascii_only=ascii_only
@@ -141,7 +131,7 @@ def train(
 
 @app.command(
     help_epilogue="""Examples:
-  xray-tui resume                 the newest run
+  xray-tui resume                 the newest that was interrupted or failed
   xray-tui resume 20261124        the run whose name begins like that
   xray-tui resume 20261124 --json
 
@@ -160,7 +150,7 @@ def resume(
     """Go on exactly where an interrupted run stopped; end with the published table.
 
     Args:
-        run: what the run is called, its folder, or how that begins (default: the newest interrupted one).
+        run: its name, its folder, or how that begins (default: the newest that was interrupted or failed).
         json: print each new event as a line of JSON instead.
         take_over: for the process that a run is handed over to.
     """
@@ -304,7 +294,8 @@ def _run(tokens: Sequence[str]) -> int:
     try:
         code: int = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        raise UserError(str(error), "see `xray-tui --help`") from error
+        words = " ".join(["xray-tui", *(error.command_chain or ()), "--help"])
+        raise UserError(str(error), f"see `{words}`") from error
     return code
 
 

@@ -16,7 +16,12 @@ config_app = App(
 )
 
 
-@config_app.command(name="reference")
+@config_app.command(
+    name="reference",
+    help_epilogue="""Examples:
+  xray-tui config reference > settings.md
+""",
+)
 def config_reference() -> int:
     """Print every setting as a table in Markdown: default, what it may be, option, variable."""
     from xray_tui.reference import settings_reference  # late: for this alone
@@ -34,7 +39,14 @@ def config_show(*, options: RunOptions = NO_OPTIONS) -> int:
     return 0
 
 
-@config_app.command(name="path")
+@config_app.command(
+    name="path",
+    help_epilogue="""Examples:
+  $EDITOR "$(xray-tui config path)"
+
+XRAY_TUI_CONFIG_DIR sets another folder.
+""",
+)
 def config_path() -> int:
     """Print where your own config file is, or would be."""
     print(settings_file.user_file())

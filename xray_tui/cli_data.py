@@ -104,7 +104,16 @@ def data_check(
     return 1 if report.spoils else 0
 
 
-@data_app.command(name="demo")
+@data_app.command(
+    name="demo",
+    help_epilogue="""Examples:
+  xray-tui train $(xray-tui data demo)
+  xray-tui data demo ~/made_up --seed 1
+
+Standard output has the place alone. A demo that is already there is left alone;
+a folder that holds anything else is refused.
+""",
+)
 def data_demo(folder: Path | None = None, /, *, seed: int = 0) -> int:
     """Make the demo radiographs and print where they are.
 

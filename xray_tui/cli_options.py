@@ -28,10 +28,26 @@ from xray_tui.settings import (
     Unseal,
 )
 
+# What makes the demo quick on two cores, and its short training visible. Whatever is given wins over these.
+DEMO: dict[str, Any] = {
+    "model.backbone": "efficientnet_lite0",
+    "training.image_size": 128,
+    "training.batch_size": 16,
+    "training.frozen.epochs": 4,
+    "training.unfrozen.epochs": 4,
+    "training.unfrozen.learning_rate": 1e-5,
+    "training.batchnorm": "keep",
+    "run.name": "demo",
+}
 
-def option(path: str) -> Parameter:
-    """An option's help and default, as the setting has them."""
-    default = config.get(Settings(), path)
+
+def option(path: str, others: Mapping[str, Any] = NOTHING) -> Parameter:
+    """An option's help and default, as the setting has them.
+
+    Args:
+        others: defaults that a command has in their place.
+    """
+    default = others.get(path, config.get(Settings(), path))
     return Parameter(
         help=describe(path),
         negative=None if default is True else (),  # --no-NAME
@@ -124,6 +140,21 @@ class RunOptions:
         return self.trace(more).settings
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions(RunOptions):
+    """The same; those of which the demo has a default of its own say so."""
+
+    backbone: Annotated[str | None, option("model.backbone", DEMO)] = None
+    batchnorm: Annotated[BatchNorm | None, option("training.batchnorm", DEMO)] = None
+    frozen_epochs: Annotated[int | None, option("training.frozen.epochs", DEMO)] = None
+    unfrozen_epochs: Annotated[int | None, option("training.unfrozen.epochs", DEMO)] = None
+    unfrozen_lr: Annotated[float | None, option("training.unfrozen.learning_rate", DEMO)] = None
+    batch_size: Annotated[int | None, option("training.batch_size", DEMO)] = None
+    image_size: Annotated[int | None, option("training.image_size", DEMO)] = None
+    name: Annotated[str | None, option("run.name", DEMO)] = None
+
+
 class Environment(Env):
     """Options from ``XRAY_TUI_…`` variables; notes in ``from_environment`` which ones those were.
 
@@ -184,3 +215,4 @@ Ascii = Annotated[
     Parameter(name="--ascii", help="draw without unicode (default: as the terminal's locale says)"),
 ]
 NO_OPTIONS = RunOptions()
+NO_DEMO_OPTIONS = DemoOptions()

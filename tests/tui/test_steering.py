@@ -109,6 +109,16 @@ async def test_a_pause_that_is_taken_back_before_the_engine_sees_it_is_waited_fo
         assert "frozen 3/10" in header(app)
 
 
+@pytest.mark.parametrize(("key", "words"), [("space", "pausing …"), ("u", "unfreezing after this batch …")])
+async def test_a_new_rate_hides_nothing_that_is_coming(key: str, words: str) -> None:
+    app = dashboard(source := Script(until_epoch(3)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: epochs(app) == 3)
+        await pilot.press(key, "l", *"3e-4", "enter")
+        assert source.asked[1:] == ["learning_rate"]
+        assert words in header(app)
+
+
 async def test_a_playback_is_stopped_without_a_question_and_its_run_is_not() -> None:
     app = dashboard(source := Script(until_epoch(3), kind="replay"))
     async with app.run_test(size=(120, 40)) as pilot:

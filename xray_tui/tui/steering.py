@@ -84,7 +84,8 @@ class Steering:
             return
         # Taken back before the engine saw it, nobody tells of either.
         unseen = control == "resume" and run.asked == "pause" and not run.paused
-        run.asked = None if run.source.kind == "replay" or unseen else control
+        if not (control == "learning_rate" and run.asked):  # it hides nothing else that is coming
+            run.asked = None if run.source.kind == "replay" or unseen else control
         if not self._is_seen(run):
             self._app.notify(
                 f"{_name(run)}, which goes on behind this one", title=ASKED[control], markup=False

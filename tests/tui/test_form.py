@@ -21,6 +21,7 @@ from tui_support import (
 from xray_tui import config
 from xray_tui.errors import UserError
 from xray_tui.kinds import in_words
+from xray_tui.runs.directory import RunDirectory
 from xray_tui.tui import remembered
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.panes.form import Checks, FormPane
@@ -157,8 +158,24 @@ async def test_s_pressed_too_early_starts_once_the_folder_is_known(chest: Path) 
         engine.let_go.set()
 
 
-async def test_the_last_values_come_back_but_what_is_given_wins(chest: Path) -> None:
-    engine = FakeEngine()
+async def test_a_start_that_fails_is_not_offered_again(chest: Path, tmp_path: Path) -> None:
+    engine = FakeEngine(raises=UserError("there is no cuda", "choose another device"))
+    other = FakeEngine()
+    app = dashboard(settings=config.load({"data.root": str(chest)}), launch=engine, resume=other)
+    async with app.run_test() as pilot:
+        field(app, "hardware-device").value = "cuda"
+        await pilot.pause()
+        await pilot.press("s")
+        await until(pilot, lambda: app.desk.main is not None and app.desk.main.failed)
+        assert remembered.load() == {}
+        app.post_message(HistoryTab.Resume(RunDirectory(tmp_path)))
+        await until(pilot, lambda: other.settings is not None)
+        assert remembered.load() == {}, "another run's beginning says nothing of that start"
+        other.let_go.set()
+
+
+async def test_the_last_values_come_back_but_what_is_given_wins(chest: Path, tmp_path: Path) -> None:
+    engine = FakeEngine(directory=tmp_path / "run")
     app = dashboard(settings=config.load({"data.root": str(chest)}), launch=engine)
     async with app.run_test() as pilot:
         field(app, "model-backbone").value = "efficientnet_lite0"
@@ -166,7 +183,7 @@ async def test_the_last_values_come_back_but_what_is_given_wins(chest: Path) -> 
         await pilot.pause()
         field(app, "hardware-device").focus()
         await pilot.press("enter")
-        await until(pilot, lambda: engine.settings is not None)
+        await until(pilot, lambda: bool(remembered.load()))
         engine.let_go.set()
 
     given = config.load({"training.frozen.epochs": 2})

@@ -19,9 +19,8 @@ from xray_tui.errors import UserError
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.settings import Settings
 from xray_tui.settings_file import existing_user_file, read_dashboard
-from xray_tui.tui import remembered
 from xray_tui.tui.actions import ACTIONS, BY_ID, RUN_PLACES, STEERING, Action, bindings
-from xray_tui.tui.display import Display
+from xray_tui.tui.display import Display, SourceStirred
 from xray_tui.tui.keymap import read_keymap
 from xray_tui.tui.panes.form import FormPane
 from xray_tui.tui.panes.lines import KeyLine
@@ -137,18 +136,21 @@ class XrayApp(Display):
 
     @on(FormPane.Submitted)
     def _form_submitted(self) -> None:
-        form = self.query_one(FormPane)
-        settings = form.settings
+        settings = self.query_one(FormPane).settings
         if settings is None or self.why_not("start"):
             return
-        try:
-            remembered.save(form.remembered)
-        except OSError as error:
-            self.notify(
-                f"The form's values could not be remembered: {error}", severity="warning", markup=False
-            )
         self.screen.set_focus(None)
         self._start_run(settings)
+        if self.desk.main is not None:
+            self.next_run.starts(self.desk.main.source)
+
+    @on(SourceStirred)
+    def _remember_form(self, message: SourceStirred) -> None:
+        try:
+            self.next_run.remember(message.source)
+        except OSError as error:
+            words = f"The form's values could not be remembered: {error}"
+            self.notify(words, severity="warning", markup=False)
 
     def _do_pause(self) -> None:
         self._steering.pause_or_resume()

@@ -1,7 +1,7 @@
 """What the next run will use, and where each value comes from."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xray_tui import config
 from xray_tui.config import Origin
@@ -10,6 +10,9 @@ from xray_tui.kinds import parse, written
 from xray_tui.settings import PRESETS, Settings
 from xray_tui.settings_file import leaves
 from xray_tui.tui import remembered
+
+if TYPE_CHECKING:
+    from xray_tui.tui.sources import Source
 
 FIELDS = {
     "data.root": "Data folder",
@@ -36,6 +39,8 @@ class NextRun:
     """
 
     def __init__(self, settings: Settings, origins: Mapping[str, Origin]) -> None:
+        self._started: tuple[Source | None, dict[str, Any]] = None, {}
+        """The run that was last started from the form, until what started it is remembered."""
         self.take(settings, origins)
         last = {path: value for path, value in remembered.load().items() if _fits(path, value)}
         preset = last.pop("preset", None)
@@ -160,9 +165,20 @@ class NextRun:
         wrong = {path: parse(path, text) for path, text in self._wrong.items()}
         return config.load({path: value for path, (value, _) in self._given.items()} | wrong)
 
-    def fields(self) -> dict[str, Any]:
-        """The values of the form's fields, to be remembered."""
-        return {path: self.value(path) for path in FIELDS}
+    def starts(self, source: "Source") -> None:
+        """The form's values have started this run."""
+        self._started = source, {path: self.value(path) for path in FIELDS}
+
+    def remember(self, source: "Source") -> None:
+        """Keep what started the run, once that has a directory: a start that failed is not offered again.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        started, values = self._started
+        if source is started and source.directory is not None:
+            self._started = None, {}
+            remembered.save(values)
 
     def saved(self) -> None:
         """What was changed in the dashboard stands in the config file now."""

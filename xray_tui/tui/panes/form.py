@@ -206,10 +206,6 @@ class FormPane(VerticalScroll, can_focus=False):
             return None
         return self._values.settings()
 
-    @property
-    def remembered(self) -> dict[str, Any]:
-        return self._values.fields()
-
     def refill(self) -> None:
         """Show the values anew: they were changed elsewhere."""
         for path in FIELDS:

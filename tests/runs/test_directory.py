@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,20 @@ def test_newest_first_and_strangers_left_out(tmp_path: Path) -> None:
     (tmp_path / "20200101-000000-broken").mkdir()
     assert [run.name for run in list_runs(tmp_path)] == [new.name, old.name]
     assert list_runs(tmp_path / "nowhere") == []
+
+
+def test_a_run_whose_folder_was_renamed_stays_one_where_it_was(tmp_path: Path) -> None:
+    runs = [make(tmp_path, MIDNIGHT + hour * 3600) for hour in range(3)]
+    for run, hour in zip(runs, range(3), strict=True):
+        run.journal.touch()
+        os.utime(run.config, (MIDNIGHT + hour * 3600,) * 2)
+    for run, name in ((runs[1], "A"), (runs[2], ".hidden")):
+        run.path.rename(tmp_path / name)
+    (tmp_path / "latest").symlink_to(runs[0].path)  # another name for a run is no other run
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "config.toml").touch()  # a stranger's: there is no journal
+    assert [run.name for run in list_runs(tmp_path)] == ["A", runs[0].name]
+    assert RunDirectory.find(tmp_path).name == "A"
 
 
 def test_find(tmp_path: Path) -> None:

@@ -461,6 +461,15 @@ def test_a_report_has_what_people_said_and_asked(tmp_path: Path) -> None:
     assert "* resume, between epochs, by SIGCONT␛[31m" in report
 
 
+def test_a_report_knows_the_folder_as_it_is_called_now(tmp_path: Path) -> None:
+    directory = keep(tmp_path)
+    upkeep.rename(directory, "night run")
+    moved = RunDirectory(directory.path.rename(tmp_path / "A"))
+    assert "Its folder is `A`." in report_of(moved)
+    upkeep.rename(moved, "")
+    assert "Its folder is" not in report_of(moved)
+
+
 def test_a_report_of_a_run_that_never_began(tmp_path: Path) -> None:
     directory = keep(tmp_path, [], status="failed")
     upkeep.set_note(directory, "no memory")

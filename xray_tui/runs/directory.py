@@ -29,7 +29,7 @@ _LONGEST_NAME = 255
 _SOURCES = ["path", "actual", "patient"]
 _SOURCES_BYTES = 1 << 29
 """Of ``images.csv``: some millions of images."""
-_NAME = re.compile(r"^\d{8}-\d{6}-")
+_STAMP, _NAME = "%Y%m%d-%H%M%S", re.compile(r"^\d{8}-\d{6}-")
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class RunDirectory:
             UserError: the runs folder cannot be written.
         """
         runs = Path(settings.run.runs_dir).expanduser()
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
+        stamp = time.strftime(_STAMP, time.localtime(now))
         stem = f"{stamp}-{settings.model.backbone.replace(':', '-')}"
         try:
             runs.mkdir(parents=True, exist_ok=True)
@@ -263,19 +263,36 @@ class RunDirectory:
 
 
 def list_runs(runs_dir: Path) -> list[RunDirectory]:
-    """The runs of a folder, newest first.
+    """The runs of a folder, newest first; a person may have renamed theirs.
 
     Raises:
         UserError: it cannot be looked into.
     """
     try:
-        named = sorted((path for path in runs_dir.iterdir() if _NAME.match(path.name)), reverse=True)
+        found = sorted(((_age(path), path) for path in runs_dir.iterdir()), reverse=True)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, ValueError) as error:
         why = (isinstance(error, OSError) and error.strerror) or str(error)
         raise UserError(f"cannot look into the runs folder {runs_dir}: {why}", "see --runs-dir") from None
-    return [RunDirectory(path) for path in named if _has_settings(path)]
+    return [RunDirectory(path) for age, path in found if age]
+
+
+def _age(path: Path) -> str:
+    """What sorts a run by its beginning: its name, else one by when its settings were written; empty for what
+    is no run. Of another name only a folder that has a journal as well is one, no link and no hidden one.
+    """
+    if _NAME.match(path.name):
+        return path.name if _has_settings(path) else ""
+    run = RunDirectory(path)
+    if path.name.startswith(".") or path.is_symlink():
+        return ""
+    if not (_has_settings(path) and os.path.lexists(run.journal)):
+        return ""
+    try:
+        return f"{time.strftime(_STAMP, time.localtime(run.config.stat().st_mtime))}-{path.name}"
+    except (OSError, OverflowError, ValueError):  # a time beyond any calendar
+        return ""
 
 
 def _has_settings(path: Path) -> bool:

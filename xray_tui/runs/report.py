@@ -43,7 +43,7 @@ def write_report(directory: RunDirectory, file: Path | None = None, insist: Insi
     judged = judge(record, directory)
     figures = draw(record, judged, directory)
     links = {figure: f"{quote(os.fsencode(folder.name))}/{figure}" for figure in figures}
-    text = report(name, record, note, judged, links)
+    text = report(name, record, note, judged, links, directory.path.absolute().name)
 
     def write() -> None:
         _write_figures(folder, figures)
@@ -60,7 +60,7 @@ def report_of(directory: RunDirectory) -> str:
         UserError: its journal cannot be read.
     """
     name, note, record = _read(directory)
-    return report(name, record, note, judge(record, directory))
+    return report(name, record, note, judge(record, directory), folder=directory.path.absolute().name)
 
 
 def report(
@@ -69,6 +69,7 @@ def report(
     note: str = "",
     judged: Sequence[Judged] | None = None,
     figures: Mapping[str, str] | None = None,
+    folder: str = "",
 ) -> str:
     """The report as Markdown.
 
@@ -76,6 +77,7 @@ def report(
         note: what a person wrote about the run.
         judged: what the run came to; default: what its journal tells.
         figures: where figures lie, by name; default: there are none.
+        folder: what the run's folder is called now; default: as when it began.
     """
     judged = judge(record) if judged is None else judged
     figures = figures or {}
@@ -87,7 +89,7 @@ def report(
         why = plain(ended.why) if ended else "nothing says why"
         return "\n".join([*lines, f"The run ended before it began: {why}.", ""])
     lines += [
-        report_words.outcome(name, started, record),
+        report_words.outcome(name, folder or started.run, record),
         "",
         *(f"* {line}" for line in report_words.results(record, judged)),
     ]

@@ -26,7 +26,7 @@ def protocol(started: RunStarted) -> str:
     return _PROTOCOLS.get(str(started.settings.get("data", {}).get("split", "")), "")
 
 
-def outcome(name: str, started: RunStarted, record: RunRecord) -> str:
+def outcome(name: str, folder: str, record: RunRecord) -> str:
     """How the run went, in a line."""
     ended, resumed = record.ended, record.resumed
     words = f"{ended.outcome.capitalize()} ({plain(ended.why)}) after" if ended else "Not ended; so far"
@@ -34,8 +34,8 @@ def outcome(name: str, started: RunStarted, record: RunRecord) -> str:
     if resumed:
         epochs = ("epoch " if len(resumed) == 1 else "epochs ") + ", ".join(map(str, resumed))
         words += f" It went on from a checkpoint at {epochs}."
-    if name != started.run:
-        words += f" Its folder is `{plain(started.run)}`."
+    if name != folder:
+        words += f" Its folder is `{plain(folder)}`."
     return words
 
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from tui_support import Script, dashboard, until, until_epoch
 
-from xray_tui.events import Event, RunStarted
+from xray_tui.events import ControlUsed, Event, Progress, RunEnded, RunStarted
 from xray_tui.tui.app import XrayApp
 from xray_tui.tui.panes.lines import StatusLine
 from xray_tui.tui.vitals import Gpu, Monitor, Vitals, cuda_index, visible_device
@@ -154,6 +154,31 @@ async def test_the_line_tells_the_gpu_and_the_time_to_go_of_stage_and_run() -> N
         await pilot.pause()
         assert "stage 00:43 · run ≥ 01:48" in status(app), "the time to go stays longest"
         assert "gpu" not in status(app)
+
+
+async def test_a_speed_is_told_only_while_images_go_through_the_network_to_learn() -> None:
+    app = dashboard(source := Script(until_epoch(6)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "411 img/s" in status(app))
+
+        async def told(event: Event) -> None:
+            source.put(event)
+            app._frame()
+            await pilot.pause()
+
+        await told(Progress(phase="train", stage="frozen", epoch=7, total=5216))
+        assert "img/s" in status(app), "as fast as the epoch before, until it is known"
+        await told(Progress(phase="validation", stage="frozen", epoch=7, images_per_second=98.0))
+        assert "98 img/s" in status(app)
+        await told(Progress(phase="explaining", stage="frozen", images_per_second=12_805.0))
+        assert "img/s" not in status(app)
+        await told(Progress(phase="train", stage="unfrozen", epoch=7, total=5216))
+        assert "img/s" not in status(app), "the whole network learns slower"
+        await told(ControlUsed(control="pause", stage="frozen", epoch=7))
+        await told(Progress(phase="train", stage="frozen", epoch=7, images_per_second=98.0))
+        assert "img/s" not in status(app)
+        await told(RunEnded(outcome="interrupted", why="", best_epoch=5, seconds=99.0))
+        assert "img/s" not in status(app)
 
 
 async def test_in_the_last_stage_one_time_says_it_all() -> None:

@@ -164,6 +164,15 @@ class ShownRun:
         return until - record.first_t - record.idle_seconds
 
     @property
+    def images_per_second(self) -> float | None:
+        """As it learns or validates now; before that is known, as in the newest epoch of the stage."""
+        progress, newest = self.record.progress, self.newest
+        if not self.live or self.paused or progress is None or progress.phase not in ("train", "validation"):
+            return None
+        before = newest.images_per_second if newest and newest.stage == progress.stage else None
+        return progress.images_per_second or before
+
+    @property
     def newest(self) -> EpochEnded | None:
         return self.record.epochs[-1] if self.record.epochs else None
 

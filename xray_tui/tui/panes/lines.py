@@ -201,11 +201,8 @@ class StatusLine(Printed):
             part(5, "cpu", f"{vitals.cpu_percent:.0f} %")
             part(6, "memory", bytes_in_words(vitals.memory_bytes))
         if run is not None:
-            progress = run.record.progress if run.live else None
-            speed = progress.images_per_second if progress else None
-            speed = speed or (run.newest.images_per_second if run.newest else None)
-            if speed:
-                part(2, "", f"{speed:.0f} img/s")
+            if run.images_per_second:
+                part(2, "", f"{run.images_per_second:.0f} img/s")
             if run.live and run.eta_seconds is not None:
                 parts.append((1, _eta(run.eta_seconds, run.record.later, palette)))
             if run.record.warnings:

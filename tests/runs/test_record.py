@@ -20,6 +20,24 @@ def test_what_comes_after_the_frozen_stage_takes_at_least_as_long_as_frozen_epoc
     assert record.later == Later(0.0, certain=True), "the stage's own time is all that is left"
 
 
+def test_an_epoch_of_known_features_says_nothing_of_unfrozen_ones() -> None:
+    views = {"training.augment_views": "2"}
+    record = RunRecord.of([started(unfrozen_epochs=5, **views), stage("frozen"), epoch(0, seconds=6.0)])
+    assert record.later == Later(5 * 6.0, certain=False)
+    record.apply(epoch(1, seconds=5.0))
+    record.apply(epoch(2, seconds=0.5))
+    assert record.later == Later(5 * 5.0, certain=False)
+
+
+def test_an_epoch_that_waited_for_somebody_is_no_least() -> None:
+    views = {"training.augment_views": "2"}
+    record = RunRecord.of([started(unfrozen_epochs=5, **views), stage("frozen")])
+    record.apply(ControlUsed(control="pause", stage="frozen", epoch=0))
+    record.apply(epoch(0, seconds=3600.0))
+    record.apply(epoch(1, seconds=5.0))
+    assert record.later == Later(5 * 5.0, certain=False)
+
+
 def test_what_comes_later_is_known_where_nothing_does() -> None:
     alone = run([0.5], begun=started(unfrozen_epochs=0))
     assert alone.later == Later(0.0, certain=True)

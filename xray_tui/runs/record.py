@@ -224,11 +224,20 @@ class RunRecord:
         if self.ended or self.stage == "unfrozen" or not planned:
             return Later(0.0, certain=True)
         # Nobody has seen an unfrozen epoch yet. It takes no less than a frozen one, which learns less.
-        last, progress = self.epochs[-1] if self.epochs else None, self.progress
-        if last is not None:
-            return Later(planned * last.seconds, certain=False)
+        progress = self.progress
+        if self.epochs:
+            return Later(planned * self._least_seconds_an_epoch, certain=False)
         speed = progress.images_per_second if progress else None
         return Later(planned * progress.total / speed if progress and speed else 0.0, certain=False)
+
+    @property
+    def _least_seconds_an_epoch(self) -> float:
+        """Of the frozen stage, where the whole network runs: one that knows its features is quicker."""
+        stage = self.stages.get("frozen")
+        slow_end = stage.first_epoch + self._slow_epochs(stage) if stage else self.epochs[-1].epoch + 1
+        paused = {used.epoch for used in self.controls if used.control == "pause"}
+        slow = [e.seconds for e in self.epochs if e.epoch < slow_end and e.epoch not in paused]
+        return min(slow, default=self.epochs[-1].seconds)
 
     def _forget_from(self, epoch: int, stage: Stage | None) -> None:
         """A resumed run does again what came after its checkpoint."""

@@ -8,7 +8,7 @@ from making import NOON, die, keep, lines
 from tests.test_events import epoch
 from tests.tui.record_journals import whole_run
 from xray_tui.errors import UserError
-from xray_tui.events import PRUNER, Best, Resumed, RunEnded, RunStarted, Warning
+from xray_tui.events import PRUNER, Best, Outcome, Resumed, RunEnded, RunStarted, Warning
 from xray_tui.runs import follow, upkeep
 from xray_tui.runs.index import find, index_file, summaries
 from xray_tui.runs.record import RunRecord
@@ -84,7 +84,7 @@ def test_a_journal_that_grew_is_read_again(tmp_path: Path) -> None:
 
 
 def test_what_other_files_say_is_never_remembered(tmp_path: Path) -> None:
-    directory = keep(tmp_path)
+    directory = keep(tmp_path, list(whole_run())[:20])
     summaries(tmp_path)
     upkeep.set_note(directory, "a note")
     upkeep.rename(directory, "another name")
@@ -143,8 +143,17 @@ def test_a_run_that_never_began_has_the_settings_it_was_given(tmp_path: Path) ->
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"{}"])
 def test_a_broken_state_is_interrupted(tmp_path: Path, content: bytes) -> None:
-    keep(tmp_path).state.write_bytes(content)
+    keep(tmp_path, list(whole_run())[:20]).state.write_bytes(content)
     assert summaries(tmp_path)[0].status == "interrupted"
+
+
+@pytest.mark.parametrize("outcome", ["done", "failed", "interrupted"])
+def test_without_a_state_the_journal_says_how_a_run_ended(tmp_path: Path, outcome: Outcome) -> None:
+    ended = RunEnded(t=120.0, outcome=outcome, why="", best_epoch=None, seconds=20.0)
+    keep(tmp_path, [epoch(t=110.0), ended]).state.unlink()
+    keep(tmp_path, [epoch(t=110.0), ended, Resumed(t=130.0, epoch=1)], at=NOON + 1).state.unlink()
+    for _ in ("read", "as the index has it"):
+        assert [run.status for run in summaries(tmp_path)] == ["interrupted", outcome]
 
 
 @pytest.mark.parametrize("content", [b"{\n", b'{"type":3}\n', b'{"t":1.0,"type":"warning","kind":"\xff"}\n'])

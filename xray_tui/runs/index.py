@@ -15,14 +15,14 @@ from msgspec import Struct
 
 from xray_tui import config, event_lines
 from xray_tui.errors import UserError
-from xray_tui.events import EpochNumber, Event, Fraction, Moment, Number, RunStarted
+from xray_tui.events import EpochNumber, Event, Fraction, Moment, Number, Outcome, RunStarted
 from xray_tui.files import replace_bytes
 from xray_tui.regular_files import read_regular
 from xray_tui.runs import about, soundness, state
 from xray_tui.runs.directory import RunDirectory, list_runs
 from xray_tui.runs.record import RunRecord, selected_on_test
 
-_VERSION = 2
+_VERSION = 3
 """Of the index file: one of another version is made anew."""
 _INDEX_BYTES = 1 << 28
 _JOURNAL_BYTES = 1 << 31
@@ -79,6 +79,7 @@ class _Facts(Struct, frozen=True):
     loss: Number | None = None
     accuracy: Fraction | None = None
     auc: Fraction | None = None
+    outcome: Outcome | None = None
     pruned: bool = False
     settings: dict[str, Any] = {}
 
@@ -163,8 +164,8 @@ def index_file(runs_dir: Path) -> Path:
 
 def _summary(directory: RunDirectory, status: str, facts: _Facts) -> Summary:
     said, settings = about.read(directory), facts.settings
-    if facts.pruned and status == "interrupted":
-        status = "pruned"
+    if status == "interrupted":  # as a run also seems whose state was lost; its journal may know better
+        status = "pruned" if facts.pruned else facts.outcome or status
     return Summary(
         directory=directory,
         name=said.name or _at(settings, "run", "name") or directory.name,
@@ -204,6 +205,7 @@ def _facts(directory: RunDirectory) -> _Facts:
         loss=best.validation_loss if best else None,
         accuracy=best.accuracy if best else None,
         auc=best.auc if best else None,
+        outcome=record.ended.outcome if record.ended else None,
         pruned=record.ended is not None and record.ended.pruned,
         settings=record.started.settings if record.started else _settings(directory),
     )

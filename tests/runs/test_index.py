@@ -7,11 +7,25 @@ from making import NOON, die, keep, lines
 
 from tests.test_events import epoch
 from tests.tui.record_journals import whole_run
+from xray_tui import event_lines
 from xray_tui.errors import UserError
-from xray_tui.events import PRUNER, Best, Outcome, Resumed, RunEnded, RunStarted, Warning
+from xray_tui.events import (
+    PRUNER,
+    Best,
+    CheckpointSaved,
+    ControlUsed,
+    Outcome,
+    Progress,
+    Resumed,
+    RunEnded,
+    RunStarted,
+    Warning,
+)
 from xray_tui.runs import follow, upkeep
 from xray_tui.runs.index import find, index_file, summaries
 from xray_tui.runs.record import RunRecord
+from xray_tui.tui.shown import ShownRun
+from xray_tui.tui.sources import FollowSource
 
 
 def test_a_summary_says_what_the_whole_record_says(tmp_path: Path) -> None:
@@ -192,6 +206,25 @@ def test_the_time_between_an_interruption_and_a_resume_does_not_count(tmp_path: 
     (found,) = summaries(tmp_path)
     assert found.seconds == 30.0
     assert (found.best_epoch, found.loss, found.epochs) == (0, 0.5, 2)
+
+
+def test_a_killed_run_took_as_long_everywhere(tmp_path: Path) -> None:
+    told = [
+        Warning(t=100.0, kind="x", message="x"),
+        epoch(t=110.0, epoch=0),
+        ControlUsed(t=114.0, control="detach", stage="frozen", epoch=1),
+        CheckpointSaved(t=115.0, checkpoint="last", epoch=1, path="checkpoints/last", bytes=1),
+        Resumed(t=125.0, epoch=1, stage="frozen"),
+        epoch(t=135.0, epoch=1),
+    ]
+    directory = keep(tmp_path, told, status="interrupted")
+    directory.progress.write_bytes(event_lines.encode(Progress(t=150.0, phase="train")))
+    follower = FollowSource(directory)
+    follower.finished = True
+    shown = ShownRun(follower)
+    shown.apply(follow.Follower(directory).poll())
+    assert [summaries(tmp_path)[0].seconds, RunRecord.of(follow.read(directory)).seconds] == [25.0, 25.0]
+    assert shown.seconds == 25.0
 
 
 def test_the_run_itself_knows_best_how_long_it_took(tmp_path: Path) -> None:

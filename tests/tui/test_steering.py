@@ -433,6 +433,33 @@ async def test_until_a_killed_run_goes_on_its_clock_stands_still(tmp_path: Path)
         assert run.status.words == "frozen 3/10"
 
 
+async def test_the_clock_never_runs_backwards_while_a_run_is_handed_over(tmp_path: Path) -> None:
+    told = until_epoch(3)[:-1]
+    end, began = told[-1].t, told[0].t - 4  # it loads weights and reads images before its journal begins
+    directory, now = keep(tmp_path, told), [end]
+    says(directory, "running")
+    app = dashboard(source := Script([Progress(t=began, phase="weights"), *told], kind="live"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: epochs(app) == 3)
+        run = app.shown
+        assert run is not None
+        run.clock = lambda: now[0]
+        await pilot.press("d")
+        now[0] = end + 2
+        assert run.seconds == end + 2 - began, "the batch is still under way"
+        run.apply([ControlUsed(t=end + 3, control="detach", stage="frozen", epoch=3)])
+        run.apply([Progress(t=end + 4, phase="train", stage="frozen", epoch=3)])
+        now[0] = end + 20
+        assert run.seconds == end + 3 - began
+        run.hand_over_to(source)
+        assert run.seconds == end + 3 - began
+        run.apply([*told, ControlUsed(t=end + 3, control="detach", stage="frozen", epoch=3)])
+        assert run.seconds == end + 3 - began
+        run.apply([Resumed(t=end + 20, epoch=3, stage="frozen")])
+        now[0] = end + 21
+        assert run.seconds == end + 4 - began
+
+
 async def test_what_cannot_be_resumed_says_why(tmp_path: Path) -> None:
     from xray_tui.errors import UserError
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from xray_tui import config, event_lines
 from xray_tui.errors import UserError
-from xray_tui.events import EpochNumber, Event, Fraction, Moment, Number, Outcome, RunStarted
+from xray_tui.events import EpochNumber, Event, Fraction, Moment, Number, Outcome, Resumed, RunStarted
 from xray_tui.files import replace_bytes
 from xray_tui.regular_files import read_regular
 from xray_tui.runs import about, soundness, state
@@ -46,7 +46,7 @@ class Summary:
     started: float | None
     """Unix seconds."""
     seconds: float | None
-    """That it ran; the time between an interruption and its resumption left out."""
+    """As ``RunRecord.seconds``."""
     backbone: str
     stage: str | None
     """The stage it reached."""
@@ -212,21 +212,33 @@ def _facts(directory: RunDirectory) -> _Facts:
 
 
 def _events(directory: RunDirectory) -> list[Event]:
-    """The events that a summary is made from, with the first and the last of all."""
+    """The events that a summary is made from, with the first and the last of all, and those that a process
+    told last before another one went on: between the two nobody worked.
+    """
     try:
         journal = directory.read(directory.journal, _JOURNAL_BYTES)
     except FileNotFoundError:  # the run ended before it began
         return []
     found: list[Event] = []
     classes: list[str] | None = None
+
+    def read(line: bytes) -> Event | None:
+        event = None if not line or line.isspace() else event_lines.decode(line)
+        if event is not None:
+            soundness.check(event, classes)
+        return event
+
     start, last = 0, journal.rfind(b"\n")  # what stands after it is on its way
+    passed = 0, 0
     while (end := journal.find(b"\n", start)) >= 0:  # no split: that would copy what is passed over
-        if start == 0 or end == last or not _PASSED_OVER(journal, start):
-            line = journal[start:end]
-            if line and not line.isspace() and (event := event_lines.decode(line)):
-                soundness.check(event, classes)
-                classes = event.classes if isinstance(event, RunStarted) else classes
-                found.append(event)
+        if start != 0 and end != last and _PASSED_OVER(journal, start):
+            passed = start, end
+        elif event := read(journal[start:end]):
+            if isinstance(event, Resumed) and (before := read(journal[slice(*passed)])):
+                found.append(before)
+            classes = event.classes if isinstance(event, RunStarted) else classes
+            found.append(event)
+            passed = 0, 0
         start = end + 1
     return found
 

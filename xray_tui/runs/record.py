@@ -65,7 +65,10 @@ class RunRecord:
     ended: RunEnded | None = None
     progress: Progress | None = None
     paused: bool = False
+    let_go: bool = False
+    """Whether the process that had the run has detached it, and none has gone on with it yet."""
     first_t: float | None = None
+    """Of the first event that was no progress, as the journal has it."""
     last_t: float | None = None
     told_t: float | None = None
     """Of the last event that was no progress."""
@@ -81,8 +84,8 @@ class RunRecord:
         return record
 
     def apply(self, event: Event) -> None:
-        self.first_t = event.t if self.first_t is None else self.first_t
         if not isinstance(event, Progress):
+            self.first_t = event.t if self.first_t is None else self.first_t
             if (isinstance(event, Resumed) or self.ended) and self.told_t is not None:
                 self.idle_seconds += event.t - self.told_t
             self.told_t = event.t
@@ -109,6 +112,7 @@ class RunRecord:
                 self.controls.append(event)
                 if event.control not in ("learning_rate", "detach"):  # neither ends a pause
                     self.paused = event.control == "pause"
+                self.let_go = event.control == "detach"
             case CheckpointSaved():
                 self.checkpoints[event.checkpoint] = event
             case Warning():
@@ -157,12 +161,14 @@ class RunRecord:
 
     @property
     def seconds(self) -> float | None:
-        """That the run took so far; the time between an interruption and its resumption left out."""
+        """That the run was worked on, as far as its journal tells: an end says it itself, else its last event
+        does; the time between an interruption and its resumption left out.
+        """
         if self.ended:
             return self.ended.seconds
-        if self.first_t is None or self.last_t is None:
+        if self.first_t is None or self.told_t is None:
             return None
-        return self.last_t - self.first_t - self.idle_seconds
+        return self.told_t - self.first_t - self.idle_seconds
 
     def epoch(self, number: int) -> EpochEnded | None:
         return self._by_number.get(number)
@@ -258,7 +264,7 @@ class RunRecord:
                         t=e.t, stage=e.stage, epoch=e.epoch, validation_loss=loss, accuracy=e.accuracy
                     )
         self.point = self.test = self.ended = self.progress = None
-        self.paused = False
+        self.paused = self.let_go = False
 
 
 def selected_on_test(settings: Mapping[str, Any]) -> bool:

@@ -66,6 +66,8 @@ class ShownRun:
     """What happened until then (Unix seconds) is no news, though a source may tell it again."""
     handed_over: bool = False
     """Whether it began in this process and lives in another one now."""
+    _began: float | None = None
+    """When it was first heard of (Unix seconds): a run of this process prepares before its journal begins."""
     _anew: bool = False
     _told: int = 0
     """How many events have been applied that may have changed more than the row of the epoch under way."""
@@ -84,6 +86,7 @@ class ShownRun:
         if self._anew and any(not isinstance(event, Progress) for event in events):
             self.record, self._anew = RunRecord(), False
         for event in events:
+            self._began = event.t if self._began is None else self._began
             if not (isinstance(event, Progress) and self.record.ended):
                 self.record.apply(event)
             if self.asked and self._answers(event):
@@ -150,18 +153,19 @@ class ShownRun:
 
     @property
     def seconds(self) -> float | None:
-        """How long the run has taken so far."""
-        record = self.record
+        """How long the run has taken so far: now, where it lives; else as its record has it."""
+        record, began, until = self.record, self._began, self.record.last_t
+        if not self.live and self.source.kind != "replay":
+            return record.seconds
         if record.ended:
             return record.ended.seconds
-        if record.first_t is None or record.last_t is None:
+        if began is None or until is None:
             return None
-        until = record.last_t
-        if self.begins_again:
+        if self.begins_again or (record.let_go and self.live):  # nobody works on it
             until = record.told_t or until
-        elif self.live and self.source.kind != "replay":
+        elif self.source.kind != "replay":
             until = self.clock()
-        return until - record.first_t - record.idle_seconds
+        return until - began - record.idle_seconds
 
     @property
     def images_per_second(self) -> float | None:

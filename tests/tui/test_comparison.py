@@ -301,3 +301,18 @@ async def test_names_that_differ_at_their_ends_do_so_when_they_are_cut() -> None
         for words in (legend, plain(app)):
             assert re.search(r"A  densenet.*?….*?seed 1", words)
             assert re.search(r"B  densenet.*?….*?seed 2", words)
+
+
+async def test_runs_of_one_day_and_backbone_are_told_apart_by_their_time() -> None:
+    def alike(directories: Sequence[RunDirectory]) -> Comparison:
+        names = [f"20261128-{at}-efficientnet_lite0" for at in ("151200", "162300")]
+        runs = [compared(one, name, 0.0) for one, name in zip(directories, names, strict=True)]
+        return Comparison(runs=runs, differences=[], tests=[], notes=[])
+
+    app = history(compare=alike)
+    async with app.run_test(size=TALL) as pilot:
+        await comparing(pilot, app)
+        legend, words = str(pane(app).query_one(LegendLine).render()), plain(app)
+        for at in ("151200", "162300"):
+            assert at in legend
+            assert at in words

@@ -435,3 +435,15 @@ async def test_where_no_run_has_a_note_names_have_its_room() -> None:
         app.query_one(HistoryTab).runs_changed()
         await until(pilot, lambda: "note" in rows(app, "runs")[0])
         assert "keep" in rows(app, "runs")[2]
+
+
+@pytest.mark.parametrize(("second", "alike"), [("182230", True), ("182300", False)])
+async def test_the_backbone_gives_way_to_names_that_would_look_the_same(second: str, alike: bool) -> None:
+    names = [f"20261127-{at}-efficientnet_lite0" for at in ("182200", second)]
+    runs = [listed(at, name=name, backbone="efficientnet_lite0") for at, name in enumerate(names)]
+    app = dashboard(find_runs=lambda folder: runs)
+    async with app.run_test(size=SMALL) as pilot:
+        await opened(pilot, app, 2)
+        head, *shown = rows(app, "runs")
+        assert ("backbone" not in head) == alike
+        assert len({row.split("2026")[1].split()[0] for row in shown}) == 2

@@ -21,7 +21,7 @@ from xray_tui import config
 from xray_tui.drawing.ticks import nice_ticks, whole_ticks
 from xray_tui.errors import UserError
 from xray_tui.runs.directory import RunDirectory
-from xray_tui.tui.text import bar, clean, ending, fit, set_in, short_names, shorten
+from xray_tui.tui.text import bar, clean, ending, film_name, fit, set_in, short_names, shorten, shorten_all
 from xray_tui.words import duration, harmless, number, percent, probability
 
 
@@ -87,6 +87,43 @@ def test_a_long_name_loses_its_middle() -> None:
     assert shorten("short", 15) == "short"
     assert shorten("肺炎 (pneumonia)", 12) == "肺炎 (…onia)"
     assert shorten("胸部胸部胸部.png", 9) == "胸部….png"
+
+
+def test_a_film_that_is_cut_keeps_its_patient() -> None:
+    assert film_name("PNEUMONIA/person154_bacteria_728.jpeg", 14) == "person154…_728"
+    assert film_name("PNEUMONIA/person154_bacteria_728.jpeg", 22) == "person154_bacteria_728"
+
+
+RUNS = ["20261128-151200-efficientnet_lite0", "20261128-162300-efficientnet_lite0"]
+
+
+@pytest.mark.parametrize(
+    ("names", "cells", "shown"),
+    [
+        (RUNS, 34, RUNS),
+        (RUNS, 20, ["20261128-151200…ite0", "20261128-162300…ite0"]),
+        (RUNS, 10, ["…151200-e…", "…162300-e…"]),
+        (RUNS, 6, ["…5120…", "…6230…"]),
+        (["mixup, seed 1", "mixup, seed 2"], 8, ["mixu…d 1", "mixu…d 2"]),
+        (["20261127-091500-resnet50", "20261128-151200-resnet50"], 9, ["…7-09150…", "…8-15120…"]),
+        (["a night in november", "a night in november"], 11, ["a nig…ember"] * 2),
+        (["a night in november", "a night"], 11, ["a nig…ember", "a night"]),
+    ],
+)
+def test_names_of_a_list_lose_first_what_they_have_in_common(
+    names: list[str], cells: int, shown: list[str]
+) -> None:
+    assert shorten_all(names, cells) == shown
+
+
+@given(
+    st.lists(st.text(max_size=12), max_size=4), st.text(max_size=12), st.text(max_size=12), st.integers(0, 30)
+)
+def test_names_of_a_list_fit_whatever_they_are(cores: list[str], head: str, tail: str, cells: int) -> None:
+    names = [f"{head}{core}{tail}" for core in cores]
+    for name, shown in zip(names, shorten_all(names, cells), strict=True):
+        assert cell_len(shown) <= cells
+        assert shown == name or cell_len(name) > cells
 
 
 @given(st.text(), st.integers(0, 30))

@@ -1,6 +1,6 @@
 """Words as the screen's text: never read as markup, cut to fit."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence, Set
 from pathlib import PurePosixPath
 
 from rich.cells import cell_len
@@ -54,12 +54,67 @@ def set_in(text: Text, base: Style, console: Console) -> list[Segment]:
 
 def shorten(words: str, cells: int) -> str:
     """Words cut in their middle, where file names differ least."""
+    return _without_middle(words, cells, (cells - 1) // 2)
+
+
+def _without_middle(words: str, cells: int, tail: int) -> str:
+    """
+    Args:
+        tail: cells that are kept of their end.
+    """
     if cell_len(words) <= cells:
         return words
     if cells < 5:
         return fit(Text(words), cells).plain
-    tail = (cells - 1) // 2
     return f"{beginning(words, cells - 1 - tail)}…{ending(words, tail)}"
+
+
+def shorten_all(names: Sequence[str], cells: int) -> list[str]:
+    """The names of a list, each cut in its middle, or where all are alike: so they stay apart."""
+    different = set(names)
+    if len(different) < 2:
+        return [shorten(name, cells) for name in names]
+    alike = [_alike(different, words=True), _alike(different, words=False)]
+    return [
+        next(filter(None, (_cut_where_alike(name, cells, *ends) for ends in alike)), shorten(name, cells))
+        for name in names
+    ]
+
+
+def _alike(names: Set[str], *, words: bool) -> tuple[int, int]:
+    """How many characters all names begin with, and end with; at least one of each is left between them.
+
+    Args:
+        words: whole words alone.
+    """
+    head = _begin_alike(names)
+    rest = [name[head:] for name in names]
+    tail = _begin_alike([name[::-1] for name in rest])
+    name = next(iter(names))
+    if words:
+        head = next((end for end in range(head, 0, -1) if not name[end - 1].isalnum()), 0)
+        tail = next((size for size in range(tail, 0, -1) if not name[len(name) - size].isalnum()), 0)
+    return head, tail
+
+
+def _begin_alike(names: Collection[str]) -> int:
+    """How many characters all names begin with, less than any of them has."""
+    most = max(0, min(map(len, names)) - 1)
+    columns = enumerate(zip(*names, strict=False))
+    return min(most, next((at for at, characters in columns if len(set(characters)) > 1), most))
+
+
+def _cut_where_alike(name: str, cells: int, head: int, tail: int) -> str:
+    """The name cut so that what lies between its head and its tail is seen; empty where that is too long."""
+    end, half = len(name) - tail, (cells - 1) // 2
+    begin_cells, end_cells = cell_len(name[:end]), cell_len(name[head:])
+    if cell_len(name) <= cells or begin_cells < cells - half or end_cells <= half:
+        return shorten(name, cells)
+    if begin_cells < cells:
+        return _without_middle(name, cells, cells - 1 - begin_cells)
+    if end_cells < cells:
+        return _without_middle(name, cells, end_cells)
+    return f"…{beginning(name[head:], cells - 2)}…" if cell_len(name[head:end]) <= cells - 2 else ""
 
 
 def beginning(words: str, cells: int) -> str:
@@ -75,9 +130,8 @@ def ending(words: str, cells: int) -> str:
 
 
 def film_name(path: str, cells: int) -> str:
-    """The name of a radiograph, cut at its beginning: those of one folder differ towards the end."""
-    name = harmless(PurePosixPath(path).stem)
-    return name if cell_len(name) <= cells else f"…{ending(name, cells - 1)}"
+    """The name of a radiograph; of one that is cut most of its beginning is left, where the patient is."""
+    return _without_middle(harmless(PurePosixPath(path).stem), cells, (cells - 1) // 3)
 
 
 def short_names(classes: Sequence[str]) -> list[str]:

@@ -19,10 +19,10 @@ from xray_tui.tui.actions import BY_ID, Action
 from xray_tui.tui.keymap import KeyMap
 from xray_tui.tui.panes.chart import Chart, Curve, Drawing, Mark
 from xray_tui.tui.panes.charts import View, smooth
-from xray_tui.tui.panes.comparison_words import Look, differences, in_words, metrics, section
+from xray_tui.tui.panes.comparison_words import TAG_CELLS, Look, differences, in_words, metrics, section
 from xray_tui.tui.panes.lines import SpotLine
 from xray_tui.tui.run_colours import run_colours
-from xray_tui.tui.text import clean, shorten
+from xray_tui.tui.text import clean, shorten_all
 from xray_tui.tui.themes import Palette
 from xray_tui.words import harmless, number, percent
 
@@ -82,8 +82,9 @@ class LegendLine(SpotLine):
         self.add_spot(line, spot(BY_ID["back"], "runs"), "app.perform('back')")
         width = self.size.width
         room = (width - line.cell_len) // max(1, len(self._names)) - len(_BETWEEN)
-        for tag, name in self._names:
-            shown = tag + clean(shorten(harmless(name), room - tag.cell_len), palette.text)
+        names = shorten_all([harmless(name) for _, name in self._names], room - TAG_CELLS)
+        for (tag, _), name in zip(self._names, names, strict=True):
+            shown = tag + Text(name, palette.text)
             shown.truncate(max(3, room), overflow="ellipsis")
             line.append(_BETWEEN).append_text(shown)
         actions = [BY_ID[name] for name in ("log_axis", "smoother", "rougher", "export")]

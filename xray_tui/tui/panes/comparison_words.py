@@ -11,11 +11,11 @@ from rich.text import Text
 
 from xray_tui.events import EpochEnded
 from xray_tui.runs.compare import ComparedRun, Comparison, letter
-from xray_tui.tui.text import clean, fit, shorten
+from xray_tui.tui.text import clean, fit, shorten_all
 from xray_tui.tui.themes import Palette
 from xray_tui.words import ABSENT, harmless, number, percent
 
-_TAG_CELLS = 5
+TAG_CELLS = 5
 _NAME_CELLS, _LEAST_NAME_CELLS = 40, 14
 """With the tag before it."""
 _GAP = 2
@@ -65,16 +65,17 @@ class Look:
         tag.no_wrap = True
         return tag
 
-    def name(self, run: ComparedRun, place: int, cells: int) -> Text:
-        """A run's dot, letter and name."""
-        name = shorten(harmless(run.name), cells - _TAG_CELLS)
-        return fit(self.tag(place).append(name, self.palette.text), cells)
+    def names(self, runs: Sequence[ComparedRun], cells: int) -> list[Text]:
+        """Each run's dot, letter and name."""
+        names = shorten_all([harmless(run.name) for run in runs], cells - TAG_CELLS)
+        text = self.palette.text
+        return [fit(self.tag(place).append(name, text), cells) for place, name in enumerate(names)]
 
 
 def metrics(comparison: Comparison, look: Look) -> Table:
     """The metrics at each run's best epoch, with 95 % intervals, drawn as bars where there is room."""
     fixed = sum(rate.cells + 1 + rate.interval_cells + _GAP for rate in RATES) + 5 + _GAP + 5 + _GAP
-    longest = max(cell_len(run.name) for run in comparison.runs) + _TAG_CELLS
+    longest = max(cell_len(run.name) for run in comparison.runs) + TAG_CELLS
     if look.width - fixed < min(longest, _LEAST_NAME_CELLS):
         return _metrics_below_each_other(comparison, look)
     name_cells = min(longest, _NAME_CELLS, look.width - fixed)
@@ -83,32 +84,34 @@ def metrics(comparison: Comparison, look: Look) -> Table:
     table = Table.grid(padding=(0, _GAP, 0, 0))
     titles = [Text(f"{rate.title:>{rate.cells}}", head) for rate in RATES]
     table.add_row(Text(), Text("epoch", head), *titles, Text(" loss", head))
-    for place, run in enumerate(comparison.runs):
+    names = look.names(comparison.runs, name_cells)
+    for place, (run, name) in enumerate(zip(comparison.runs, names, strict=True)):
         best = run.best
         rates = [_rate(comparison, place, rate, look, bar) for rate in RATES]
         loss = Text(number(_value(best, _LOSS)), _strength(comparison, place, _LOSS, look))
         epoch = Text(f"{best.epoch if best else ABSENT:>5}", head)
-        table.add_row(look.name(run, place, name_cells), epoch, *rates, loss)
+        table.add_row(name, epoch, *rates, loss)
     return table
 
 
 def _metrics_below_each_other(comparison: Comparison, look: Look) -> Table:
     """One metric after the other, where it is narrow."""
     fixed = _GAP + max(rate.cells + 1 + rate.interval_cells for rate in RATES)
-    longest = max(cell_len(run.name) for run in comparison.runs) + _TAG_CELLS
-    name_cells = max(_TAG_CELLS, min(longest, look.width - fixed, _NAME_CELLS))
+    longest = max(cell_len(run.name) for run in comparison.runs) + TAG_CELLS
+    name_cells = max(TAG_CELLS, min(longest, look.width - fixed, _NAME_CELLS))
     bar = _bar_cells(look.width - fixed - name_cells - _GAP)
     table = Table.grid(padding=(0, _GAP, 0, 0))
+    names = look.names(comparison.runs, name_cells)
     for rate in RATES:
         table.add_row(Text(rate.title, look.palette.muted))
-        for place, run in enumerate(comparison.runs):
-            table.add_row(look.name(run, place, name_cells), _rate(comparison, place, rate, look, bar))
+        for place, name in enumerate(names):
+            table.add_row(name, _rate(comparison, place, rate, look, bar))
     table.add_row(Text("loss", look.palette.muted))
-    for place, run in enumerate(comparison.runs):
+    for place, (run, name) in enumerate(zip(comparison.runs, names, strict=True)):
         loss = f"{number(_value(run.best, _LOSS)):>7}"
         epoch = f" epoch {run.best.epoch}" if run.best else ""
         words = Text.assemble((loss, _strength(comparison, place, _LOSS, look)), (epoch, look.palette.faint))
-        table.add_row(look.name(run, place, name_cells), words)
+        table.add_row(name, words)
     return table
 
 

@@ -18,7 +18,7 @@ from xray_tui.tui.panes.halfblocks import HalfBlocks
 from xray_tui.tui.panes.picture import PictureClass
 from xray_tui.tui.panes.tiles import HALF_BLOCKS, LABEL_ROWS, MOST_ROWS, Grid, Tiles, lay_out
 from xray_tui.tui.pictures import cell_size
-from xray_tui.tui.text import fit, shorten
+from xray_tui.tui.text import film_name, fit, shorten
 from xray_tui.tui.themes import Palette
 from xray_tui.words import count, harmless
 
@@ -272,7 +272,7 @@ class Gallery(Vertical, can_focus=True):
             row.labels.update(Text("\n").join([names, words]), layout=False)
 
     def _label_of(self, shot: Shot, grid: Grid, here: bool, palette: Palette) -> tuple[Text, Text]:
-        name = shorten(harmless(shot.path.rpartition("/")[2].rpartition(".")[0]), grid.width)
+        name = film_name(shot.path, grid.width)
         marked = here and self.has_focus
         top = Text(name, f"bold {palette.background} on {palette.primary}" if marked else palette.text)
         if shot.path in self._unreadable:

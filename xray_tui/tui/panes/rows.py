@@ -185,8 +185,12 @@ class RowList(ScrollView, Still, Bare, can_focus=True, inherit_bindings=False):
         """Leave a column out, or have it again."""
         if (place in self._hidden) != hidden:
             self._hidden ^= {place}
-            self._fitted = -1, []
-            self.redraw()
+            self.refit()
+
+    def refit(self) -> None:
+        """Give the columns their room anew."""
+        self._fitted = -1, []
+        self.redraw()
 
     def _fit_columns(self, width: int) -> list[tuple[int, Column]]:
         shown = [(place, column) for place, column in enumerate(self._columns) if place not in self._hidden]

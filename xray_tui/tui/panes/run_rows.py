@@ -1,7 +1,7 @@
 """Runs as a table."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -43,7 +43,7 @@ COLUMNS = (
     Column("took", 8, right=True, rank=7),
     Column("note", 14, rank=10, flexible=True),
 )
-_NAME, _NOTE = 2, 11
+_NAME, _BACKBONE, _NOTE = 2, 3, 11
 _MOST_NAME_CELLS = 34
 SORTINGS: Mapping[str, Sorting] = {
     "started": Sorting(lambda run: run.started, falling=True),
@@ -99,6 +99,13 @@ class RunRows(RowList):
 
     def __init__(self, **named: Any) -> None:
         super().__init__(COLUMNS, **named)
+        self._names: Set[str] = frozenset()
+
+    def tell_apart(self, names: Set[str]) -> None:
+        """See to it that these names do not look the same where the backbone's room is enough for that."""
+        if names != self._names:
+            self._names = names
+            self.refit()
 
     def has_room_for(self, name: str) -> bool:
         """Whether a run's name is seen whole."""
@@ -109,13 +116,22 @@ class RunRows(RowList):
         self.hide(_NOTE, hidden)
 
     def _fit_columns(self, width: int) -> list[tuple[int, Column]]:
-        """What no name needs goes to the note, where that is seen."""
+        """The backbone gives way to names; what no name needs goes to the note, where that is seen."""
         shown = dict(super()._fit_columns(width))
+        if _BACKBONE in shown and self._look_alike(shown[_NAME].width):
+            self._hidden.add(_BACKBONE)
+            shown = dict(super()._fit_columns(width))
+            self._hidden.discard(_BACKBONE)
         spare = shown[_NAME].width - _MOST_NAME_CELLS
         if _NOTE in shown and spare > 0:
             for place, more in ((_NAME, -spare), (_NOTE, spare)):
                 shown[place] = shown[place]._replace(width=shown[place].width + more)
         return list(shown.items())
+
+    def _look_alike(self, cells: int) -> bool:
+        """Whether some names are the same once they are cut."""
+        cut = {name if len(name) <= cells else name[: cells - 1] for name in self._names}
+        return len(cut) < len(self._names)
 
     def render_line(self, y: int) -> Strip:
         if self.count or y != 2:

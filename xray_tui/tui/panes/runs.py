@@ -112,6 +112,7 @@ class RunsPane(Vertical, Clear):
 
         cursor = places.get(self._chosen, 0) if self._chosen else 0
         rows.hide_notes(not any(run.note for run in self.runs))
+        rows.tell_apart({run.name for run in self.runs})
         rows.show_rows(len(places), row, cursor=cursor if places else None)
         rows.show_sort(self._order.column, descending=self._order.falling)
         self.query_one(FilterLine).show_count(self._counts(palette))

@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -316,3 +317,24 @@ async def test_runs_of_one_day_and_backbone_are_told_apart_by_their_time() -> No
         for at in ("151200", "162300"):
             assert at in legend
             assert at in words
+
+
+async def test_a_description_ends_in_an_ellipsis_only_where_it_is_cut() -> None:
+    long = "images per batch, as many as the memory has room for, " * 4
+
+    def one_is_long(directories: Sequence[RunDirectory]) -> Comparison:
+        comparison = made_up(directories)
+        first, second = comparison.differences
+        second = replace(second, values=["1", "2"], description=long)  # narrower than a run's letter
+        return replace(comparison, differences=[first, second])
+
+    app = history(compare=one_is_long)
+    async with app.run_test(size=WIDE) as pilot:
+        await comparing(pilot, app)
+        lines = plain(app).splitlines()
+        short, cut = (
+            next(line for line in lines if path in line) for path in ("batch_size", "learning_rate")
+        )
+        assert short.endswith("images per batch")
+        assert cut.endswith("…")
+        assert len(cut) == pane(app).query_one(".words").size.width, "as much of it as there is room for"

@@ -185,10 +185,14 @@ def differences(comparison: Comparison, look: Look) -> Table | Text:
                 line = look.tag(run).append_text(value)
                 table.add_row(fit(line, min(look.width, line.cell_len)))
         return table
-    table.add_row(Text(), *(look.tag(run) for run in runs))
+    tags = [look.tag(run) for run in runs]
+    for tag in tags:
+        tag.rstrip()
+    table.add_row(Text(), *tags)
     for difference, row in zip(found, values, strict=True):
         shown = [fit(value, width) for value, width in zip(row, cells, strict=True)]
-        about = fit(clean(difference.description, palette.faint), rest) if rest >= _NAME_CELLS else Text()
+        about = clean(difference.description if rest >= _NAME_CELLS else "", palette.faint)
+        about.truncate(rest, overflow="ellipsis")
         table.add_row(clean(difference.path, palette.muted), *shown, about)
     return table
 

@@ -149,7 +149,7 @@ def test_only_fields_that_are_listed_are_suggested(name: str) -> None:
         ("acuracy>3", "character 1: no field acuracy", "did you mean acc?"),
         ("demo   zzz:3", "character 8: no field zzz", "fields are name, note"),
         ("has:notes", "no field notes", "did you mean note?"),
-        ("acc>=", "character 1: a value is missing after acc>=", "such as acc>=88%"),
+        ("acc>=", "character 1: acc>= wants a value", "such as acc>=88%"),
         ("acc>=88", "acc is never more than 1", "88%"),
         ("acc>=high", "acc is a number, and high is none", "such as acc>=88%"),
         ("acc>=101%", "acc is never more than 1", "fraction"),
@@ -171,7 +171,7 @@ def test_only_fields_that_are_listed_are_suggested(name: str) -> None:
         ("!", "character 1: a word is missing after !", "!status:failed"),
         ("(a", "character 1: this ( is never closed", '"("'),
         ("a)", "character 2: this ) closes nothing", '")"'),
-        ('name:"night', "a value is missing after name:", ""),
+        ('name:"night', "name: wants a value", ""),
         ('a "night', "character 3: this quotation mark is never closed", ""),
         ("(" * 21 + "a" + ")" * 21, "more than 20 parentheses", ""),
     ],
@@ -181,6 +181,19 @@ def test_what_is_wrong_is_said(text: str, message: str, hint: str) -> None:
         parse(text)
     assert message in error.value.message
     assert hint in error.value.hint
+
+
+def test_remedies_come_before_the_long_list_of_fields() -> None:
+    def hints(text: str) -> list[str]:
+        with pytest.raises(UserError) as error:
+            parse(text)
+        return error.value.hint.split("\n")
+
+    quoting, fields = hints("zzz>=3")
+    assert quoting == 'to look for the words, quote them: "zzz>=3"'
+    assert fields.startswith("fields are name, note")
+    assert [hint.split(" ")[0] for hint in hints("acuracy>3")] == ["did", "to", "fields"]
+    assert [hint.split(" ")[0] for hint in hints("cfg.bachsize=1")] == ["did", "to"]
 
 
 def test_every_field_has_an_example_that_works() -> None:

@@ -174,6 +174,24 @@ async def test_escape_while_typing_clears_the_filter_and_goes_to_the_list() -> N
         assert isinstance(app.focused, RunRows)
 
 
+async def test_what_is_wrong_with_a_filter_is_one_line_its_remedy_first_and_a_cut_is_seen() -> None:
+    def complaint() -> str:
+        hint = app.query_one(".filter-hint", Static)
+        return hint.render_line(0).text.rstrip()
+
+    app = dashboard(find_runs=lambda folder: several())
+    async with app.run_test(size=TALL) as pilot:
+        await opened(pilot, app, 5)
+        await pilot.press("slash")
+        await write(pilot, "foo>=3")
+        said = complaint()
+        assert 'no field foo: did you mean took? · to look for the words, quote them: "foo>=3" · fi' in said
+        assert said.endswith("…")
+        assert "\N{SYMBOL FOR LINE FEED}" not in said
+        await write(pilot, "name:")
+        assert complaint().endswith('name: wants a value: such as name:"night run"')
+
+
 async def test_cursor_selection_filter_and_order_outlast_a_visit_to_another_tab() -> None:
     found = several()
     app = dashboard(find_runs=lambda folder: list(found))

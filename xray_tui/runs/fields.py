@@ -86,9 +86,11 @@ def comparison(name: str, operator: str, value: str | None) -> Test:
         get, field = _field(wanted)
     except UserError as error:
         quoting = f'to look for the words, quote them: "{name}{operator}{value or ""}"'
-        raise UserError(error.message, f"{error.hint}\n{quoting}") from None
+        hints = [*error.hint.split("\n"), quoting]
+        hints.sort(key=len)  # the list of fields, which is long, comes last: a narrow screen cuts there
+        raise UserError(error.message, "\n".join(hints)) from None
     if value is None:
-        raise UserError(f"a value is missing after {name}{operator}", f"such as {field.example}")
+        raise UserError(f"{name}{operator} wants a value", f"such as {field.example}")
     compare = _comparing(field, operator, value)
     compares_numbers = field.kind not in ("text", "choice")  # a setting was a text in an older version
 
@@ -145,7 +147,7 @@ def _field(name: str) -> tuple[Callable[[Summary], Any], Field]:
     others = difflib.get_close_matches(name, _OTHER_NAMES, n=1, cutoff=0.87)
     near = [_OTHER_NAMES.get(one, one) for one in _near(name, [*_BY_NAME, *others, "cfg.", "has"])]
     known = "fields are " + ", ".join([*_BY_NAME, "cfg.SETTING", "has"])
-    raise UserError(f"no field {name}", f"did you mean {near[0]}? {known}" if near else known)
+    raise UserError(f"no field {name}", f"did you mean {near[0]}?\n{known}" if near else known)
 
 
 def _setting(wanted: str) -> tuple[Callable[[Summary], Any], Field]:

@@ -12,8 +12,8 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from xray_tui.tui.text import clean
 from xray_tui.tui.themes import Palette
-from xray_tui.words import harmless
 
 _LABEL_CELLS = 2
 
@@ -135,10 +135,11 @@ class FilterLine(Vertical):
     def _hint(self) -> Text:
         palette = Palette.of(self.app)
         if self._complaint:
-            return Text(harmless(self._complaint), palette.error, no_wrap=True, overflow="ellipsis")
+            return clean(self._complaint, palette.error)
         shown = Text(no_wrap=True)
         for example in self._examples:
             if shown.cell_len + len(example) > self.content_size.width - _LABEL_CELLS:
                 break
             shown.append(f"{example}  ", palette.faint)
+        shown.rstrip()
         return shown

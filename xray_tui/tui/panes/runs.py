@@ -223,7 +223,8 @@ class RunsPane(Vertical, Clear):
         try:
             self._filter = parse(words) if words else None
         except UserError as error:
-            line.complain(f"{error.message}: {error.hint}" if error.hint else error.message)
+            hint = " · ".join(error.hint.splitlines())
+            line.complain(f"{error.message}: {hint}" if hint else error.message)
             return
         line.complain("")
         self.lay_out()

@@ -9,9 +9,10 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
-from tui_support import SMALL, TALL, TINY, Script, dashboard, recorded, until
+from tui_support import SMALL, TALL, TINY, WIDE, Script, dashboard, recorded, until
 
 from tests.conftest import short
+from tests.test_events import operating_point
 from xray_tui.drawing.ascii import in_ascii, stand_in, wants_ascii
 from xray_tui.drawing.raster import Raster
 from xray_tui.tui.actions import BY_ID
@@ -35,6 +36,8 @@ TABS = ("1", "2", "3", "4", "5", "s")
         ("━━▁▂▃▄▅▆▇█", "==_.-=+*%#"),
         ("\u241b[31m \ufffd", "?[31m ?"),
         ("ﬁ", "f"),
+        ("p ≥ 0.6869, ≤ 1, ≠ 0", "p >=0.6869, <=1, !=0"),
+        ("≥1", ">1"),
     ],
 )
 def test_what_stands_in_for_what(words: str, plain: str) -> None:
@@ -108,6 +111,18 @@ async def test_nothing_moves() -> None:
     before, after = await frame(ascii_only=False), await frame(ascii_only=True)
     half = TALL[0] // 2  # on the right are pictures, and letters beside the curves
     assert [in_ascii(line)[:half] for line in before] == [line[:half] for line in after]
+
+
+async def test_a_threshold_means_what_it_meant() -> None:
+    told = recorded()
+    point = operating_point(epoch=9, threshold=0.5641)
+    app = dashboard(Script([*told[:-2], point, *told[-2:]], ended=True), ascii_only=True)
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, lambda: app.shown is not None and app.shown.record.ended is not None)
+        screen = "\n".join(lines(app))
+        assert screen.count("p >=0.5641") == 2, "of test, and below the confusion"
+        assert "p >0.5641" not in screen
+        assert "p > 0.5641" not in screen
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,8 @@ _STAND_INS = {
     "╲": "\\",
     "╳": "x",
 }
+_WITH_ITS_BLANK = {"≥ ": ">=", "≤ ": "<=", "≠ ": "!="}
+"""Signs whose own cell is too narrow for what they mean: the blank behind them gives way."""
 _BRAILLE, _LINES = range(0x2800, 0x2900), range(0x2500, 0x2580)
 _LEFT_DOTS, _RIGHT_DOTS = (0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80)
 """A braille cell's dots from top to bottom."""
@@ -76,6 +78,8 @@ def in_ascii(words: str) -> str:
     """The words in ASCII, in as many cells."""
     if words.isascii():
         return words
+    for sign, plain in _WITH_ITS_BLANK.items():
+        words = words.replace(sign, plain)
     plain, cells = "".join(map(stand_in, words)), cell_len(words)
     return plain if len(plain) == cells else plain[:cells].ljust(cells)  # signs that are drawn as one
 

@@ -64,7 +64,12 @@ async def test_delete_asks_moves_to_the_trash_and_goes_on_to_the_run_below(runs:
         assert middle in toasts(app)[-1]
 
 
-async def test_what_cannot_be_done_says_why_and_what_goes_wrong_is_a_toast() -> None:
+def verdict(app: XrayApp) -> str:
+    """What the dialog says to the words in it."""
+    return str(app.screen.query_one("#words-verdict", Static).render())
+
+
+async def test_what_cannot_be_done_says_why_and_what_goes_wrong_is_said_where_it_was_asked() -> None:
     def fail(*given: object) -> None:
         raise UserError("the disk is full", "make room")
 
@@ -84,10 +89,11 @@ async def test_what_cannot_be_done_says_why_and_what_goes_wrong_is_a_toast() -> 
         await pilot.press("down", "r")
         assert toasts(app)[-1] == "The run has no checkpoint to go on from."
         await pilot.press("n", "a", "enter")
-        await until(pilot, lambda: toasts(app)[-1] == "the disk is full\nmake room")
-        await pilot.press("e", "a", "enter")
-        await until(pilot, lambda: toasts(app)[-1] == "Permission denied: /runs/about.json")
-        await pilot.press("a")
+        await until(pilot, lambda: verdict(app) == "the disk is full\nmake room")
+        assert app.screen.query_one(Input).value == "a", "nothing that was typed is lost"
+        await pilot.press("escape", "e", "a", "enter")
+        await until(pilot, lambda: verdict(app) == "Permission denied: /runs/about.json")
+        await pilot.press("escape", "a")
         await until(pilot, lambda: "cannot read the config file" in toasts(app)[-1])
 
 
@@ -114,15 +120,39 @@ async def test_export_writes_what_the_filter_shows_or_what_is_selected(tmp_path:
         await pilot.press("enter", "w", "enter")
         await until(pilot, lambda: len(exported) == 1)
         assert exported[0] == (listed_names(app), tmp_path / "runs.csv")
-        assert str(tmp_path / "runs.csv") in toasts(app)[-1]
+        await until(pilot, lambda: str(tmp_path / "runs.csv") in toasts(app)[-1])
         await pilot.press("escape", "space", "w")
         await write(pilot, "runs.txt")
         await pilot.press("enter")
-        assert ".csv or .json or .md" in str(app.screen.query_one("#words-verdict", Static).render())
+        assert ".csv or .json or .md" in verdict(app)
         await write(pilot, "runs.json")
         await pilot.press("enter")
         await until(pilot, lambda: len(exported) == 2)
         assert exported[1] == ([under_cursor(app)], tmp_path / "runs.json")
+
+
+async def test_what_is_typed_replaces_the_proposed_file_and_one_that_cannot_be_written_is_asked_for_again(
+    tmp_path: Path,
+) -> None:
+    settings = config.load({"run.runs_dir": str(tmp_path)})
+    app = dashboard(settings=settings, find_runs=lambda folder: several())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, 5)
+        await pilot.press("w")
+        field = app.screen.query_one(Input)
+        await pilot.press(*"no/such.csv", "enter")
+        assert field.value == "no/such.csv"
+        await until(pilot, lambda: "cannot write" in verdict(app))
+        assert field.value == "no/such.csv"
+        assert toasts(app) == []
+        await pilot.press(*"ab")
+        assert "It ends in" in verdict(app)
+        await write(pilot, "such.csv")
+        assert verdict(app) == ""
+        await pilot.press("enter")
+        await until(pilot, (tmp_path / "such.csv").exists)
+        await until(pilot, lambda: str(tmp_path / "such.csv") in toasts(app)[-1])
+        assert len(app.screen_stack) == 1
 
 
 @pytest.mark.long
@@ -138,7 +168,8 @@ async def test_export_asks_before_it_replaces_a_file(tmp_path: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, AskScreen))
         await pilot.press("escape")
         assert exported == []
-        await pilot.press("w", "enter")
+        await until(pilot, lambda: "stays as it is" in verdict(app))
+        await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, AskScreen))
         await pilot.press("y")
         await until(pilot, lambda: exported == [tmp_path / "runs.csv"])

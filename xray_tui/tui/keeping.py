@@ -56,19 +56,23 @@ class RunKeeper:
 
     async def note(self, run: Summary) -> None:
         """Write a note about a run."""
-        ask = WordsScreen(f"A note about {run.name}", "Empty takes the note away.", "keep it", run.note)
-        words = await self._app.push_screen_wait(ask)
-        if words is not None:
-            await self._do(self._keeping.set_note, run.directory, words)
+
+        async def keep(words: str) -> str:
+            return await _trouble(self._keeping.set_note, run.directory, words)
+
+        title, words = f"A note about {run.name}", "Empty takes the note away."
+        await self._app.push_screen_wait(WordsScreen(title, words, "keep it", run.note, use=keep))
 
     async def rename(self, run: Summary) -> None:
         """Give a run another name."""
+
+        async def rename(name: str) -> str:
+            return await _trouble(self._keeping.rename, run.directory, name)
+
         words = f"Its folder stays {run.directory.name}. Empty gives back the name it started with."
         named = run.name if run.name != run.directory.name else ""
-        ask = WordsScreen(f"Another name for {run.name}", words, "rename", named)
-        name = await self._app.push_screen_wait(ask)
-        if name is not None:
-            await self._do(self._keeping.rename, run.directory, name)
+        ask = WordsScreen(f"Another name for {run.name}", words, "rename", named, use=rename)
+        await self._app.push_screen_wait(ask)
 
     async def delete(self, run: Summary) -> bool:
         """Move a run to the trash, after asking. Whether that was done."""
@@ -78,31 +82,40 @@ class RunKeeper:
         ask = AskScreen(f"Move {harmless(run.name)} to the trash?", words, answers)
         if await self._app.push_screen_wait(ask) != "delete":
             return False
-        moved: list[Path] = []
-        done = await self._do(lambda: moved.append(self._keeping.delete(run.directory)))
-        if done:
-            self._app.notify(f"It is now in {harmless(str(moved[0]))}", title="run deleted", markup=False)
-        return done
+        try:
+            moved = await asyncio.to_thread(self._keeping.delete, run.directory)
+        except (UserError, OSError) as error:
+            tell_error(self._app, error)
+            return False
+        self._app.notify(f"It is now in {harmless(str(moved))}", title="run deleted", markup=False)
+        return True
 
     async def export(self, runs: Sequence[Summary]) -> None:
         """Write runs into a file of the person's choice."""
         many = "1 run" if len(runs) == 1 else f"{count(len(runs))} runs"
-        file = await self._ask_file(f"Export {many}", "runs.csv", _TABLES)
-        if file is not None and await self._do(self._keeping.export, runs, file):
+
+        def write(file: Path) -> None:
+            self._keeping.export(runs, file)
+
+        file = await self._write(f"Export {many}", "runs.csv", _TABLES, write)
+        if file is not None:
             self._app.notify(harmless(str(file)), title=f"{many} exported", markup=False)
 
     async def write(self, comparison: Comparison) -> None:
         """Write a comparison as Markdown into a file of the person's choice."""
+
+        def write(file: Path) -> None:
+            replace_bytes(file, self._keeping.to_markdown(comparison).encode("utf-8", "replace"))
+
         letters = "-".join(run.directory.name[:15] for run in comparison.runs[:2])
-        file = await self._ask_file("Write the comparison", f"comparison-{letters}.md", _TEXT)
-        if file is None:
-            return
-        words = self._keeping.to_markdown(comparison)
-        if await self._do(replace_bytes, file, words.encode("utf-8", "replace")):
+        file = await self._write("Write the comparison", f"comparison-{letters}.md", _TEXT, write)
+        if file is not None:
             self._app.notify(harmless(str(file)), title="comparison written", markup=False)
 
-    async def _ask_file(self, title: str, name: str, suffixes: Sequence[str]) -> Path | None:
-        """A file to write; one that is there already is asked about."""
+    async def _write(
+        self, title: str, name: str, suffixes: Sequence[str], write: Callable[[Path], None]
+    ) -> Path | None:
+        """Ask for a file until it is written, or the person leaves; one that is there is asked about."""
 
         def check(words: str) -> str:
             try:
@@ -111,37 +124,47 @@ class RunKeeper:
                 return "There is no such home folder."
             return "" if known else f"It ends in {' or '.join(suffixes)}."
 
-        words = f"A file that ends in {' or '.join(suffixes)}; without a folder it goes into {self._folder}"
-        given = await self._app.push_screen_wait(WordsScreen(title, words, "write", name, check=check))
-        if given is None:
-            return None
-        file = self._folder / Path(given).expanduser()
-        try:
-            there = await asyncio.to_thread(file.exists)
-        except OSError as error:
-            tell_error(self._app, error)
-            return None
-        if there:
-            answers = [Answer("replace", "y", "replace it"), Answer("stay", "escape", "leave it")]
-            ask = AskScreen("Replace the file?", harmless(str(file)), answers)
-            if await self._app.push_screen_wait(ask) != "replace":
-                return None
-        return file
+        def named(words: str) -> Path:
+            return self._folder / Path(words).expanduser()
 
-    async def _do(self, work: Callable[..., Any], *given: Any) -> bool:
-        """Do it in a thread; what a person can mend becomes a toast."""
-        try:
-            await asyncio.to_thread(work, *given)
-        except (UserError, OSError) as error:
-            tell_error(self._app, error)
-            return False
-        return True
+        async def try_to(words: str) -> str:
+            file = named(words)
+            try:
+                there = await asyncio.to_thread(file.exists)
+            except OSError as error:
+                return _in_words(error)
+            if there and not await self._may_replace(file):
+                return "It is there, and stays as it is."
+            return await _trouble(write, file)
+
+        words = f"A file that ends in {' or '.join(suffixes)}; without a folder it goes into {self._folder}"
+        ask = WordsScreen(title, words, "write", name, proposed=True, check=check, use=try_to)
+        given = await self._app.push_screen_wait(ask)
+        return None if given is None else named(given)
+
+    async def _may_replace(self, file: Path) -> bool:
+        answers = [Answer("replace", "y", "replace it"), Answer("stay", "escape", "leave it")]
+        ask = AskScreen("Replace the file?", harmless(str(file)), answers)
+        return await self._app.push_screen_wait(ask) == "replace"
+
+
+async def _trouble(work: Callable[..., Any], *given: Any) -> str:
+    """Do it in a thread; what went wrong that a person can mend, and nothing where it is done."""
+    try:
+        await asyncio.to_thread(work, *given)
+    except (UserError, OSError) as error:
+        return _in_words(error)
+    return ""
 
 
 def tell_error(app: App[Any], error: UserError | OSError) -> None:
     """What went wrong, as a toast."""
+    app.notify(_in_words(error), severity="error", markup=False)
+
+
+def _in_words(error: UserError | OSError) -> str:
     if isinstance(error, UserError):
         words = f"{error.message}\n{error.hint}".rstrip()
     else:
         words = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
-    app.notify("\n".join(harmless(line) for line in words.splitlines()), severity="error", markup=False)
+    return "\n".join(harmless(line) for line in words.splitlines())

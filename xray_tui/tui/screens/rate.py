@@ -36,11 +36,8 @@ class RateScreen(WordsScreen):
 
     def __init__(self, rate: float, stage: Stage, whose: str = "") -> None:
         words = f"{whose}Of the {stage} stage, from the next batch on. Now {rate:g}."
-        super().__init__("Learning rate", words, "change", f"{rate:g}", check=complaint)
+        super().__init__("Learning rate", words, "change", f"{rate:g}", proposed=True, check=complaint)
         self._rate = rate
-
-    def on_mount(self) -> None:
-        self.query_one(Input).select_all()
 
     @on(Input.Changed)
     def _show_change(self, event: Input.Changed) -> None:

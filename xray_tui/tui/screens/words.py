@@ -1,10 +1,10 @@
 """A question whose answer is one line of words: a note, a name, a file."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from rich.text import Text
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -29,7 +29,9 @@ class WordsScreen(ModalScreen[str | None]):
         words: what becomes of it.
         verb: what enter does with it.
         value: what stands in the line at first.
+        proposed: whether that is selected, so that typing replaces it.
         check: what is wrong with some words; empty where they will do.
+        use: does with the words what they are for; what goes wrong is shown beneath them, and they stay.
     """
 
     AUTO_FOCUS = "Input"
@@ -42,14 +44,19 @@ class WordsScreen(ModalScreen[str | None]):
         verb: str,
         value: str = "",
         *,
+        proposed: bool = False,
         check: Callable[[str], str] = no_complaint,
+        use: Callable[[str], Awaitable[str]] | None = None,
     ) -> None:
         super().__init__()
         self._title = title
         self._words = words
         self._verb = verb
         self._value = value
+        self._proposed = proposed
         self._check = check
+        self._use = use
+        self._using = False
 
     def compose(self) -> ComposeResult:
         palette = Palette.of(self.app)
@@ -60,10 +67,16 @@ class WordsScreen(ModalScreen[str | None]):
             yield Static(id="words-verdict")
             yield AnswerLine([Answer("take", "enter", self._verb), Answer("leave", "escape", "back")])
 
+    def on_mount(self) -> None:
+        if self._proposed:
+            self.query_one(Input).select_all()
+
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
-        complaint = self._check(event.value.strip())
+        self._complain(self._check(event.value.strip()))
+
+    def _complain(self, complaint: str) -> None:
         self.query_one("#words-verdict", Static).update(Text(complaint, Palette.of(self.app).error))
 
     @on(Input.Submitted)
@@ -82,5 +95,21 @@ class WordsScreen(ModalScreen[str | None]):
 
     def _take(self) -> None:
         words = self.query_one(Input).value.strip()
-        if not self._check(words):
+        if self._check(words) or self._using:
+            return
+        if self._use is None:  # at once, so that the next key is for what is behind
+            self.dismiss(words)
+        else:
+            self._try(words, self._use)
+
+    @work
+    async def _try(self, words: str, use: Callable[[str], Awaitable[str]]) -> None:
+        self._using = True
+        try:
+            complaint = await use(words)
+        finally:
+            self._using = False
+        if complaint:
+            self._complain(complaint)
+        else:
             self.dismiss(words)

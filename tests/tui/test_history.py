@@ -1,5 +1,6 @@
 """History, and runs of other processes: the same panes, fed from a run directory."""
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -185,7 +186,7 @@ async def test_what_is_wrong_with_a_filter_is_one_line_its_remedy_first_and_a_cu
         await pilot.press("slash")
         await write(pilot, "foo>=3")
         said = complaint()
-        assert 'no field foo: did you mean took? · to look for the words, quote them: "foo>=3" · fi' in said
+        assert 'no field foo: to look for the words, quote them: "foo>=3" · fi' in said
         assert said.endswith("…")
         assert "\N{SYMBOL FOR LINE FEED}" not in said
         await write(pilot, "name:")
@@ -354,6 +355,28 @@ async def test_a_replay_shows_each_epoch_in_turn_and_space_holds_it(runs: Path) 
         await pilot.press("space")
         await until(pilot, lambda: "done" in header(app))
         assert len(app.shown.record.epochs) == 15
+
+
+@pytest.mark.parametrize("own", ["done", "failed", "interrupted"])
+async def test_a_replay_that_is_stopped_leaves_its_run_as_it_is(runs: Path, own: state.Status) -> None:
+    directory = keep(runs, time.time(), status=own)
+    app = dashboard(ReplaySource(directory, speed=20.0))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.shown is not None and len(app.shown.record.epochs) >= 1)
+        await pilot.press("x")
+        await until(pilot, lambda: app.shown is not None and not app.shown.live)
+        assert re.search(rf"replay stopped at \d\d:\d\d   ■ {own}$", header(app).strip())
+        await pilot.resize_terminal(30, 20)
+        await until(pilot, lambda: header(app).strip() == f"replay stopped   ■ {own}"[:30])
+
+
+async def test_a_replay_without_an_end_was_not_stopped(runs: Path) -> None:
+    directory = keep(runs, time.time(), journal=lines(until_epoch(3)), status="interrupted")
+    app = dashboard(ReplaySource(directory, speed=1e6))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.shown is not None and not app.shown.live)
+        assert "■ interrupted" in header(app)
+        assert "stopped" not in header(app)
 
 
 def test_a_source_keeps_only_the_newest_progress_and_every_other_event() -> None:

@@ -127,7 +127,7 @@ async def test_a_playback_is_stopped_without_a_question_and_its_run_is_not() -> 
         assert not isinstance(app.screen, AskScreen)
         assert source.asked == ["stop"]
         source.close()
-        await until(pilot, lambda: source.finished and "stopped" in header(app))
+        await until(pilot, lambda: source.finished and app.shown is not None and not app.shown.live)
 
 
 async def test_a_run_of_a_relative_folder_is_known_again_in_history(

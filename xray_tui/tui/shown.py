@@ -142,6 +142,14 @@ class ShownRun:
         return self.record.paused
 
     @property
+    def replay_stopped(self) -> bool:
+        """Whether it is played back, and not to its end: how the run itself ended is another matter."""
+        source = self.source
+        return (
+            isinstance(source, ReplaySource) and source.stopped and source.finished and not self.record.ended
+        )
+
+    @property
     def failed(self) -> bool:
         return self.failure is not None
 
@@ -235,10 +243,9 @@ class ShownRun:
             if record.ended.pruned:
                 return Status("pruned", "muted")
             return Status("interrupted", "warning")
-        if self.source.finished and self.source.kind == "replay":
-            return Status("stopped", "muted")
         if self.source.finished:
-            return Status(told or "interrupted", "success" if told == "done" else "warning")
+            tones: dict[str | None, Tone] = {"done": "success", "failed": "error"}
+            return Status(told or "interrupted", tones.get(told, "warning"))
         if self.asked:
             return Status(ASKED[self.asked], "warning")
         if told == "handover":

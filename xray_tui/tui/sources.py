@@ -274,6 +274,8 @@ class ReplaySource(Source):
         self.directory: RunDirectory = directory
         self.about = directory.name
         self._speed = speed
+        self.stopped = False
+        """Whether the person had enough of it before its end."""
         self._held = threading.Event()
 
     def request(self, control: Control, value: float | None = None) -> None:
@@ -282,6 +284,7 @@ class ReplaySource(Source):
         elif control == "resume":
             self._held.clear()
         elif control == "stop":
+            self.stopped = True
             self.close()
 
     @property
@@ -289,6 +292,7 @@ class ReplaySource(Source):
         return self._held.is_set()
 
     def _run(self) -> None:
+        self.status = state.read(self.directory).status
         images, stage, epoch = 0, None, 0
         for seconds, event in replay(self.directory, self._speed):
             if isinstance(event, EpochEnded):

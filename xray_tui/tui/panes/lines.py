@@ -83,9 +83,14 @@ class HeaderLine(Printed):
             state.append("replay ", palette.muted)
         if run.epoch is not None:
             state.append(f"looking at epoch {run.epoch}   ", palette.best)
+        seconds, stopped = run.seconds, run.replay_stopped
+        if stopped:
+            at = f" at {duration(seconds)}" if self.size.width >= 38 else ""
+            state.append(f"replay stopped{at}   ", palette.muted)
         state.append("● " if status.moving else "■ ", colour).append(words, f"bold {colour}")
-        seconds = run.seconds
-        return state if seconds is None else state.append(f"  {duration(seconds)}", palette.text)
+        if seconds is None or stopped:
+            return state
+        return state.append(f"  {duration(seconds)}", palette.text)
 
 
 class TooSmall(Widget):

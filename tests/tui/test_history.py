@@ -366,6 +366,7 @@ async def test_a_replay_that_is_stopped_leaves_its_run_as_it_is(runs: Path, own:
         await pilot.press("x")
         await until(pilot, lambda: app.shown is not None and not app.shown.live)
         assert re.search(rf"replay stopped at \d\d:\d\d   ■ {own}$", header(app).strip())
+        assert "parameters learn" not in header(app), "not any more"
         await pilot.resize_terminal(30, 20)
         await until(pilot, lambda: header(app).strip() == f"replay stopped   ■ {own}"[:30])
 

@@ -290,9 +290,9 @@ class ShownRun:
 
     @property
     def learns(self) -> str:
-        """What learns, in words."""
+        """What learns, in words; empty where nothing does any more."""
         stage = self.record.stages.get(self.record.stage) if self.record.stage else None
-        if stage is None or self.record.ended:
+        if stage is None or not self.live:
             return ""
         total = stage.total_parameters / 1e6
         return f"{stage.trainable_parameters / 1e6:.1f} of {total:.1f} M parameters learn"

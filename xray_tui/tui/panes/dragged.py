@@ -1,5 +1,7 @@
 """What goes where the mouse is pressed, and on with it until it is let go."""
 
+from abc import abstractmethod
+
 from textual import events
 from textual.widget import Widget
 
@@ -20,5 +22,6 @@ class Dragged(Widget):
         self._dragging = False
         self.release_mouse()
 
+    @abstractmethod
     def go_to(self, event: events.MouseEvent) -> None:
-        raise NotImplementedError
+        """The mouse is pressed here now."""

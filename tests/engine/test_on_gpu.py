@@ -5,6 +5,7 @@
 How fast it is there, `tests/benchmarks/bare_machine.py` shows.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from xray_tui.data.decoding import decode
 from xray_tui.engine import passes
 from xray_tui.engine.controls import Controls
 from xray_tui.engine.world import ALONE, World
+from xray_tui.errors import UserError
 from xray_tui.events import EpochEnded, Event, RunEnded, RunStarted, Warning
 from xray_tui.models.classifier import Classifier
 from xray_tui.settings import AugmentationSettings, Settings
@@ -198,22 +200,60 @@ def test_ranks_that_meet_by_nccl_end_a_run_stopped_or_not(uneven: Path, tmp_path
     assert essence(journal) == essence(only_run(tmp_path / "whole")[1])
 
 
-def test_memory_that_ends_halves_the_batch_once(data: Path, tmp_path: Path) -> None:
-    """This process may take no more than the batch of 64 needs but for a little."""
-    launch.release()
-    torch.cuda.reset_peak_memory_stats()
-    large = GPU | {"training.frozen.epochs": 0, "training.batch_size": 64, "training.image_size": 256}
-    run_recipe(data, tmp_path / "room", large)
-    enough = torch.cuda.max_memory_allocated()
-    launch.release()
-    whole = torch.cuda.get_device_properties(0).total_memory
-    torch.cuda.set_per_process_memory_fraction(0.75 * enough / whole)
-    try:
-        run = run_recipe(data, tmp_path / "no room", large)
-    finally:
-        torch.cuda.set_per_process_memory_fraction(1.0)
+LARGE = GPU | {"training.frozen.epochs": 0, "training.batch_size": 64, "training.image_size": 256}
+
+
+def fill_all_but(free: float) -> Tensor:
+    """As another program does: the driver itself knows of it. The memory is taken while this is held."""
+    torch.cuda.empty_cache()
+    return torch.empty(int(torch.cuda.mem_get_info()[0] - free), dtype=torch.uint8, device="cuda")
+
+
+def shortages(run: Run) -> list[str]:
     assert run.ended is not None
     assert run.ended.outcome == "done"
-    (told,) = [told.message for told in run.of(Warning) if told.kind == "out_of_memory"]
-    assert told.startswith("no memory for batches of 64")
-    assert told.endswith("the run goes on with 32 images a batch")
+    return [told.message for told in run.of(Warning) if told.kind == "out_of_memory"]
+
+
+@pytest.fixture(scope="module")
+def enough(data: Path, tmp_path_factory: pytest.TempPathFactory) -> int:
+    """Bytes that batches of 64 take."""
+    launch.release()
+    torch.cuda.reset_peak_memory_stats()
+    assert shortages(run_recipe(data, tmp_path_factory.mktemp("room"), LARGE)) == []
+    return torch.cuda.max_memory_allocated()
+
+
+def test_memory_that_ends_halves_the_batch_once_and_says_what_would_fit(
+    data: Path, tmp_path: Path, enough: int
+) -> None:
+    taken: list[Tensor] = []
+
+    def fill(event: Event, _: Controls) -> None:
+        if isinstance(event, RunStarted):
+            taken.append(fill_all_but(0.65 * enough))
+
+    (told,) = shortages(run_recipe(data, tmp_path / "halved", LARGE, fill))
+    said = re.fullmatch(
+        r"no memory for batches of 64: (\d+) would fit; the run goes on with 32 images a batch", told
+    )
+    assert said is not None, told
+    taken.clear()
+    fits = int(said[1])
+    assert fits in (8, 16, 32)
+    assert shortages(run_recipe(data, tmp_path / "fits", LARGE | {"training.batch_size": fits}, fill)) == []
+
+
+def test_a_batch_that_cannot_fit_is_refused_with_one_that_does(
+    data: Path, tmp_path: Path, enough: int
+) -> None:
+    launch.release()
+    taken = fill_all_but(0.4 * enough)
+    with pytest.raises(UserError, match="with batches of 64 at 256 px needs about") as refused:
+        run_recipe(data, tmp_path, LARGE)
+    said = re.search(r"--batch-size (\d+)", refused.value.hint)
+    assert said is not None, refused.value.hint
+    fits = int(said[1])
+    assert fits in (4, 8, 16)
+    assert shortages(run_recipe(data, tmp_path, LARGE | {"training.batch_size": fits})) == []
+    assert taken.numel()

@@ -18,14 +18,15 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tests.conftest import write_folder
-from tests.engine.conftest import Run, essence, read_whole, resume, run_recipe
+from tests.engine.conftest import SMALL, Run, essence, read_whole, resume, run_recipe
 from tests.engine.ranks import in_ranks
 from tests.engine.steps import steps_and_verdicts
 from tests.engine.test_distributed import only_run, resumed, settings_of, whole_run
-from xray_tui import launch
+from xray_tui import config, launch
 from xray_tui.data.augmentation import augment, draw
 from xray_tui.data.decoding import decode
-from xray_tui.engine import passes
+from xray_tui.engine import passes, room
+from xray_tui.engine import plan as plans
 from xray_tui.engine.controls import Controls
 from xray_tui.engine.world import ALONE, World
 from xray_tui.errors import UserError
@@ -216,22 +217,20 @@ def shortages(run: Run) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def enough(data: Path, tmp_path_factory: pytest.TempPathFactory) -> int:
-    """Bytes that batches of 64 take."""
-    launch.release()
-    torch.cuda.reset_peak_memory_stats()
-    assert shortages(run_recipe(data, tmp_path_factory.mktemp("room"), LARGE)) == []
-    return torch.cuda.max_memory_allocated()
+def image_bytes(data: Path) -> float:
+    """What a backward pass needs of an image at the very least."""
+    chosen = plans.make(config.load(SMALL | LARGE | {"data.root": str(data)}), lambda _: None)
+    return room.activation_bytes(chosen.model, chosen.hardware, 256)
 
 
 def test_memory_that_ends_halves_the_batch_once_and_says_what_would_fit(
-    data: Path, tmp_path: Path, enough: int
+    data: Path, tmp_path: Path, image_bytes: float
 ) -> None:
     taken: list[Tensor] = []
 
     def fill(event: Event, _: Controls) -> None:
         if isinstance(event, RunStarted):
-            taken.append(fill_all_but(0.65 * enough))
+            taken.append(fill_all_but(60 * image_bytes))
 
     (told,) = shortages(run_recipe(data, tmp_path / "halved", LARGE, fill))
     said = re.fullmatch(
@@ -239,16 +238,17 @@ def test_memory_that_ends_halves_the_batch_once_and_says_what_would_fit(
     )
     assert said is not None, told
     taken.clear()
+    launch.release()
     fits = int(said[1])
     assert fits in (8, 16, 32)
     assert shortages(run_recipe(data, tmp_path / "fits", LARGE | {"training.batch_size": fits}, fill)) == []
 
 
 def test_a_batch_that_cannot_fit_is_refused_with_one_that_does(
-    data: Path, tmp_path: Path, enough: int
+    data: Path, tmp_path: Path, image_bytes: float
 ) -> None:
     launch.release()
-    taken = fill_all_but(0.4 * enough)
+    taken = fill_all_but(30 * image_bytes)
     with pytest.raises(UserError, match="with batches of 64 at 256 px needs about") as refused:
         run_recipe(data, tmp_path, LARGE)
     said = re.search(r"--batch-size (\d+)", refused.value.hint)

@@ -13,6 +13,7 @@ from torch import Tensor
 from xray_tui.engine.hardware import Hardware
 from xray_tui.errors import UserError
 from xray_tui.models.classifier import Classifier
+from xray_tui.words import bytes_in_words
 
 _OVERHEAD = 1.5
 """Peak over what autograd keeps: gradients and work space. Measured 1.0 to 1.5 on a CPU: four backbones, in
@@ -45,7 +46,7 @@ def check(model: Classifier, hardware: Hardware, batch: int, image_size: int) ->
     smaller = f"use --batch-size {fits}, a" if fits else "use a"
     raise UserError(
         f"unfreezing this backbone with batches of {batch} at {image_size} px needs about "
-        f"{batch * image / 1e9:.0f} GB of memory; {free / 1e9:.0f} GB are free",
+        f"{bytes_in_words(batch * image)} of memory; {bytes_in_words(free)} are free",
         f"{smaller} smaller --image-size, or --unfrozen-epochs 0; "
         "a run that is resumed keeps what it has: free memory",
     )
@@ -84,7 +85,7 @@ def enough(device: torch.device) -> Iterator[None]:
         return
     # Not above: the error holds on to what filled the memory.
     raise UserError(
-        f"no memory on {device} for the network and two images: {free / 1e9:.1f} GB are free",
+        f"no memory on {device} for the network and two images: {bytes_in_words(free)} are free",
         "end what else uses it"
         + (" (`nvidia-smi` lists that), or use --device cpu" if device.type == "cuda" else "")
         + ", or a smaller --image-size",

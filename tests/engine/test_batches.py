@@ -1,5 +1,3 @@
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,51 +66,6 @@ def test_what_is_uploaded_whole_is_what_threads_prepare(batches: Batches) -> Non
     prefetched = list(batches._prefetched(pixels(6), parts, epoch=2))
     for one, other in zip(uploaded, prefetched, strict=True):
         assert torch.equal(one, other)
-
-
-def test_the_next_batch_is_begun_while_one_is_used(batches: Batches) -> None:
-    begun: list[int] = []
-    second = threading.Event()
-
-    def made() -> Iterator[Tensor]:
-        for number in range(3):
-            if number == 1:
-                second.wait(10)
-            begun.append(number)
-            yield torch.tensor(number)
-
-    ahead = batches._ahead(made())
-    assert next(ahead) == 0
-    assert begun == [0]
-    second.set()
-    assert [next(ahead).item(), next(ahead).item()] == [1, 2]
-    assert list(ahead) == []
-
-
-def test_whoever_leaves_early_leaves_nothing_that_is_being_made(batches: Batches) -> None:
-    working = threading.Lock()
-
-    def made() -> Iterator[Tensor]:
-        while True:
-            with working:
-                time.sleep(0.05)
-            yield torch.zeros(1)
-
-    ahead = batches._ahead(made())
-    next(ahead)
-    ahead.close()  # type: ignore[attr-defined]
-    assert not working.locked()
-
-
-def test_memory_that_ends_in_making_a_batch_is_told_to_whoever_wants_it(batches: Batches) -> None:
-    def made() -> Iterator[Tensor]:
-        yield torch.zeros(1)
-        raise torch.OutOfMemoryError("CUDA out of memory.")
-
-    ahead = batches._ahead(made())
-    next(ahead)
-    with pytest.raises(torch.OutOfMemoryError):
-        next(ahead)
 
 
 def test_a_resident_cache_gives_the_batches_of_one_that_is_not(

@@ -5,7 +5,6 @@ computes, and how fast, only a GPU can show.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 from itertools import count
 from typing import Any, NamedTuple
@@ -25,7 +24,6 @@ from xray_tui.data.letters import glyphs
 from xray_tui.data.moving import move
 from xray_tui.data.pixel_file import Kept
 from xray_tui.data.pixels import MappedImages, Pixels
-from xray_tui.engine import batches
 from xray_tui.engine.average import Average
 from xray_tui.engine.batches import Batches
 from xray_tui.engine.epoch import TrainPass, measure_batchnorm, predict, train_epoch
@@ -94,19 +92,6 @@ class Waits(TorchDispatchMode):
         return any(tensor is one for one in self.pinned)
 
 
-class AtOnce:
-    """Takes the place of a ThreadPoolExecutor: what is pretended, is so in this thread alone."""
-
-    def __init__(self, *_: Any, **__: Any) -> None: ...
-
-    def submit(self, work: Callable[..., Any], *given: Any) -> Future[Any]:
-        done: Future[Any] = Future()
-        done.set_result(work(*given))
-        return done
-
-    def shutdown(self, **_: bool) -> None: ...
-
-
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Waits]:
     waits, empty, truth, recorded = Waits(), torch.empty, Tensor.__bool__, count(1)
@@ -129,7 +114,6 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Waits]:
         return pinned(empty(*args, **named)) if pin_memory else empty(*args, **named)
 
     here = torch.Generator
-    monkeypatch.setattr(batches, "ThreadPoolExecutor", AtOnce)
     monkeypatch.setattr(Tensor, "pin_memory", pinned)
     monkeypatch.setattr(torch, "empty", empty_or_pinned)
     monkeypatch.setattr(torch, "Generator", lambda device="cpu": here())

@@ -43,9 +43,9 @@ class Batch:
 class Batches:
     """Makes the batches of a run: of each, what this rank has of it.
 
-    The next batch is augmented while the current one trains: on a CPU, threads share it. On a GPU it is
-    augmented there, from a copy of the pixel cache; where that does not fit, the bytes of a batch cross in
-    one pinned, non-blocking copy.
+    On a CPU, threads augment the next batch while the current one trains. On a GPU, batches are augmented
+    there, from a copy of the pixel cache; where that does not fit, the bytes of a batch cross in one
+    pinned, non-blocking copy.
 
     Args:
         normalisation: of the backbone, on the device.
@@ -144,10 +144,8 @@ class Batches:
 
     def _augmented(self, pixels: Pixels, batches: list[list[list[int]]], epoch: int) -> Iterator[Batch]:
         parts = [part for ranks in batches if (part := self._mine(ranks))]
-        if self._device.type == "cuda":
-            augmented = self._ahead(self._uploaded(pixels, parts, epoch))
-        else:
-            augmented = self._prefetched(pixels, parts, epoch)
+        augment = self._uploaded if self._device.type == "cuda" else self._prefetched
+        augmented = augment(pixels, parts, epoch)
         for ranks in batches:
             part = self._mine(ranks)
             images = next(augmented) if part else self._none()
@@ -170,18 +168,6 @@ class Batches:
             ready = torch.cat([future.result() for future in coming])
             coming = begin(following)
             yield ready
-
-    def _ahead(self, made: Iterator[Tensor]) -> Iterator[Tensor]:
-        """Each begun while the one before it is used: launching a batch's work takes longer than the work."""
-        coming = self._pool.submit(next, made, None)
-        try:
-            while (ready := coming.result()) is not None:
-                coming = self._pool.submit(next, made, None)
-                yield ready
-        finally:
-            # Whoever stops early has the device to itself: what is begun here takes memory.
-            if not coming.cancel():
-                coming.exception()
 
     def _uploaded(self, pixels: Pixels, parts: list[list[int]], epoch: int) -> Iterator[Tensor]:
         """uint8 (N, 1, S, S) a part, on the device: views into cached bytes, augmented.

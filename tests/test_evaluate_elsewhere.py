@@ -1,6 +1,7 @@
 """``xray-tui evaluate RUN DATA``: a run on images of others."""
 
 import json
+import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -95,6 +96,15 @@ def test_it_says_whose_images_they_are_and_how_often_they_were_looked_at(call: C
         assert "9 images (1 cannot be read) of 3 patients; these images looked at once" in out
         assert "95 % interval" in out
         assert "on test " not in out
+
+
+def test_a_folder_whose_name_is_no_utf_8_is_evaluated(call: Call, hospital: Path, tmp_path: Path) -> None:
+    strange = hospital.rename(tmp_path / os.fsdecode(b"h\xf4pital"))
+    code, out, err = call(str(strange), "--json")
+    assert code == 0, err
+    assert json.loads(out)["data"] == f"{tmp_path}/h\\udcf4pital"
+    code, out, err = call(str(strange))
+    assert code == 0, err
 
 
 def test_of_a_data_folder_test_is_taken(call: Call, tmp_path: Path) -> None:

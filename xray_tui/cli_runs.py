@@ -60,16 +60,15 @@ def list_(
         reverse: the other way round.
         json: a line of JSON a run, rates as fractions.
     """
-    import msgspec
-
     from xray_tui.console import print_runs
+    from xray_tui.json_text import json_text
     from xray_tui.runs.fields import ordered
     from xray_tui.runs.upkeep import tree
 
     found = ordered(_chosen(runs_dir, [], filter_text), sort, reverse=reverse)
     if json:
         for summary in found:
-            print(msgspec.json.encode(tree(summary)).decode())
+            print(json_text(tree(summary)))
     elif found:
         print_runs(found)
     elif filter_text:
@@ -106,14 +105,13 @@ def compare(*run: str, json: Json = False, runs_dir: RunsDir = RUNS) -> int:
         run: two runs or more.
         json: as JSON, numbers exact.
     """
-    import msgspec
-
+    from xray_tui.json_text import json_text
     from xray_tui.runs import compare as comparing
     from xray_tui.runs.index import find
 
     found = comparing.compare([find(runs_dir, name) for name in run])
     if json:
-        print(msgspec.json.encode(comparing.to_tree(found)).decode())
+        print(json_text(comparing.to_tree(found)))
     else:
         print(comparing.to_markdown(found))
     return 0

@@ -75,9 +75,8 @@ def sweep(
     if timeout_minutes is not None and not timeout_minutes > 0:
         raise UserError(f"--timeout-minutes {timeout_minutes}: no time at all", "more than 0")
 
-    import msgspec
-
     from xray_tui.console_sweep import SweepReporter, print_findings
+    from xray_tui.json_text import json_text
     from xray_tui.sweep.findings import sum_up
     from xray_tui.sweep.study import Study
     from xray_tui.sweep.trials import Sweep, settle
@@ -97,7 +96,7 @@ def sweep(
     found = sum_up(kept, settings)
     kept.close()
     if json:
-        print(msgspec.json.encode(found.to_tree()).decode())
+        print(json_text(found.to_tree()))
     else:
         print_findings(found)
     if why == "stopped":

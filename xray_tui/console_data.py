@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import msgspec
 from rich.console import Console
 from rich.padding import Padding
 from rich.progress import (
@@ -20,6 +19,7 @@ from rich.text import Text
 from xray_tui.data.checks import DataReport, RoleCount, sizes_in_words
 from xray_tui.data.fetching import Listener
 from xray_tui.data.findings import MARKS, Finding, Severity
+from xray_tui.json_text import json_text
 from xray_tui.printing import results_console
 from xray_tui.words import bytes_in_words, count, harmless, percent
 
@@ -95,7 +95,7 @@ class FetchProgress(Listener):
 
 def print_json(report: DataReport) -> None:
     """The whole report as one JSON object."""
-    print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+    print(json_text(report, indent=2))
 
 
 def print_report(report: DataReport) -> None:

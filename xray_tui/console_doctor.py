@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-import msgspec
 from rich.console import Console
 from rich.status import Status
 from rich.table import Table
@@ -10,6 +9,7 @@ from rich.text import Text
 
 from xray_tui.doctor.checks import MARKS, Check, Placed, Verdict, worst
 from xray_tui.drawing.ascii import in_ascii
+from xray_tui.json_text import json_text
 from xray_tui.printing import results_console
 from xray_tui.words import harmless
 
@@ -108,4 +108,4 @@ def print_json(placed: Iterable[Placed]) -> None:
     for section, check in found:
         sections.setdefault(section, []).append(check)
     tree = {"verdict": worst(check for _, check in found), "sections": sections}
-    print(msgspec.json.format(msgspec.json.encode(tree), indent=2).decode())
+    print(json_text(tree, indent=2))

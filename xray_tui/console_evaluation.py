@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-import msgspec
 from rich.markup import escape
 from rich.table import Table
 
 from xray_tui import metrics
+from xray_tui.json_text import json_text
 from xray_tui.metrics import Metrics
 from xray_tui.printing import results_console
 from xray_tui.runs.evaluated import Evaluated, to_tree
@@ -25,7 +25,7 @@ _IN_PERCENT = ("accuracy", "balanced_accuracy", "sensitivity", "specificity")
 
 def print_json(found: Evaluated) -> None:
     """All of it as one JSON object, rates as fractions."""
-    print(msgspec.json.encode(to_tree(found)).decode())
+    print(json_text(to_tree(found)))
 
 
 def print_evaluated(found: Evaluated) -> None:

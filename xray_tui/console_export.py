@@ -2,11 +2,11 @@
 
 import sys
 
-import msgspec
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from xray_tui.exporting import Exported
+from xray_tui.json_text import json_text
 from xray_tui.talking import talk
 from xray_tui.words import bytes_in_words, harmless
 
@@ -59,4 +59,4 @@ def print_json(found: Exported, form: str) -> None:
         "bytes": found.file.stat().st_size,
         "difference": found.difference,
     }
-    print(msgspec.json.encode(tree).decode())
+    print(json_text(tree))

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from rich.console import Console
 from rich.segment import Segment, Segments
 from rich.style import Style
@@ -16,6 +15,7 @@ from xray_tui.drawing.ascii import in_ascii
 from xray_tui.drawing.axes import draw_axes
 from xray_tui.drawing.raster import DOTS_ACROSS, DOTS_DOWN, Raster
 from xray_tui.drawing.ticks import log_ticks, nice_step, nice_ticks, tick_labels
+from xray_tui.json_text import json_text
 from xray_tui.words import ABSENT
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def print_json(curves: Sequence["RateCurve"], about: Mapping[str, Any]) -> None:
         }
         for curve in curves
     }
-    print(msgspec.json.encode({**about, "stages": stages}).decode())
+    print(json_text({**about, "stages": stages}))
 
 
 def print_curves(curves: Sequence["RateCurve"], as_set: Mapping[str, float], *, ascii_only: bool) -> None:

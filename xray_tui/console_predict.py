@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
 
-import msgspec
 from rich.cells import cell_len
 
 from xray_tui.console import Bar
 from xray_tui.console_evaluation import called
 from xray_tui.events import Progress
+from xray_tui.json_text import json_text
 from xray_tui.talking import talk
 from xray_tui.words import ABSENT, count, duration, harmless, number
 
@@ -98,8 +98,8 @@ class JsonLines:
     def row(self, prediction: "Prediction", picture: Path | None) -> str:
         told = _tree(self._trained, prediction)
         if self._explained:
-            told["explanation"] = _text(picture) if picture else None
-        return msgspec.json.encode(told).decode()
+            told["explanation"] = picture and str(picture)
+        return json_text(told)
 
 
 class Sheet:
@@ -176,7 +176,7 @@ def _tree(trained: "Trained", prediction: "Prediction") -> dict[str, Any]:
     """As plain values."""
     predicted, probabilities = prediction.predicted, prediction.probabilities
     return {
-        "path": _text(prediction.path),
+        "path": str(prediction.path),
         "predicted": None if predicted is None else trained.classes[predicted],
         "positive": None if predicted is None else trained.classes[predicted] == trained.positive,
         "probabilities": None

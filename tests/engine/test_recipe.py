@@ -322,6 +322,7 @@ def test_a_validation_loss_that_is_not_a_number_is_null_and_warned_of(
         ({"hardware.device": "cuda:99"}, "--device cuda:99"),
         ({"training.frozen.epochs": 0, "training.unfrozen.epochs": 0}, "nothing to train"),
         ({"data.root": "/nowhere"}, "no such folder"),
+        ({"data.cache": __file__}, "cannot keep pixels in .*: Not a directory"),
     ],
 )
 def test_what_a_person_can_mend_leaves_nothing_behind(

@@ -79,7 +79,7 @@ class PixelCache:
     Whatever keeps it from being used is raised as a ``UserError`` that names the folder and the way out.
 
     Args:
-        folder: made when first written to.
+        folder: made when it is wanted.
         bound_bytes: beyond it, the files that were not used for longest go; those in use stay.
         insist: waits where the disk has no room for more pixels.
     """
@@ -88,6 +88,10 @@ class PixelCache:
         self.folder = folder
         self.insist = insist
         self._bound_bytes = bound_bytes
+
+    def make_folder(self) -> None:
+        with self._told():
+            self.folder.mkdir(parents=True, exist_ok=True)
 
     def find(self, key: str) -> Kept | None:
         """What is kept under that name; ``None`` where nothing is, or what is there is not whole."""
@@ -106,8 +110,8 @@ class PixelCache:
     @contextmanager
     def building(self, key: str, root: Path, total: int) -> Iterator["Part"]:
         """A file to put the images of ``total`` files into; gone again unless it is finished."""
+        self.make_folder()
         with self._told():
-            self.folder.mkdir(parents=True, exist_ok=True)
             self._sweep()
             path, file = self._begin(key)
         try:

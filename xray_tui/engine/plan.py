@@ -10,6 +10,7 @@ import torch
 from xray_tui import config
 from xray_tui.data import pseudonyms, sources, splits
 from xray_tui.data.folders import Listing
+from xray_tui.data.pixel_cache import cache_of
 from xray_tui.data.pseudonyms import OWN_NAMES, Names
 from xray_tui.data.splits import Roles
 from xray_tui.engine import hardware, process, room
@@ -81,6 +82,8 @@ def make(
         )
     if not settings.data.root:
         raise UserError("no data given", f"name {sources.WANTED}")
+    if trains and (cache := cache_of(settings.data)):
+        cache.make_folder()
 
     def tell(note: str, done: int, total: int) -> None:
         if done % _TOLD_AT_ONCE == 0 or done == total:
@@ -115,9 +118,9 @@ def make(
     compiles = trains and hardware.compiles(settings, chosen, _frozen_passes(settings, views, roles))
     if compiles:
         model.compile_batch = training.batch_size
-    cache = settings.data.cache
-    if cache not in ("auto", "off"):
-        cache = str(Path(cache).expanduser().absolute())
+    cache_folder = settings.data.cache
+    if cache_folder not in ("auto", "off"):
+        cache_folder = str(Path(cache_folder).expanduser().absolute())
     weights = settings.model.weights
     if weights not in ("auto", "none"):
         weights = str(Path(weights).expanduser().absolute())
@@ -128,7 +131,7 @@ def make(
             "data.split": roles.split,
             "data.positive": positive,
             "training.augment_views": views,
-            "data.cache": cache,
+            "data.cache": cache_folder,
             "model.weights": weights,
             "hardware.device": chosen.settings.device,
             "hardware.precision": chosen.settings.precision,

@@ -35,6 +35,11 @@ def harmless(words: str) -> str:
     return "".join(shown)
 
 
+def brief(words: str, longest: int) -> str:
+    """The beginning of foreign words, harmless: so many characters and an ellipsis."""
+    return harmless(words if len(words) <= longest else f"{words[:longest]}…")
+
+
 def is_text(words: str) -> bool:
     """Whether it can be kept as UTF-8: a file name from a command line can be any bytes."""
     try:

@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from xray_tui.data.unreadable import Unreadable, check_size
 from xray_tui.errors import UserError
 from xray_tui.files import cache_folder
 from xray_tui.regular_files import open_regular
-from xray_tui.words import bytes_in_words, count, harmless
+from xray_tui.words import brief, bytes_in_words, count
 
 _MOST_IMAGES = 2_000_000
 _READ_HEADER_2 = np.lib.format.read_array_header_2_0
@@ -40,6 +41,8 @@ _WANTED = (
     "wanted: train_images, train_labels, test_images, test_labels and perhaps val_…, as MedMNIST has them"
 )
 _WAY_OUT = "XRAY_TUI_CACHE_DIR names another folder"
+_LONGEST_WORDS = 300
+"""Of an error, which may quote the archive."""
 _SPARE_BYTES = 200_000_000
 """Left free on the disk."""
 _KEPT = 8
@@ -232,9 +235,9 @@ def _told(file: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"cannot unpack {file}: {error.strerror or error}", _WAY_OUT) from None
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
-        raise UserError(f"{file} is damaged: {harmless(str(error))}", "fetch it again") from None
-    except (ValueError, KeyError, SyntaxError, RuntimeError, NotImplementedError) as error:
+        raise UserError(f"{file} is damaged: {brief(str(error), _LONGEST_WORDS)}", "fetch it again") from None
+    except (ValueError, KeyError, SyntaxError, TokenError, RuntimeError, NotImplementedError) as error:
         # A header that is none, an encrypted archive, a compression of another program.
         raise UserError(
-            f"{file} is no archive as MedMNIST has them: {harmless(str(error))}", _WANTED
+            f"{file} is no archive as MedMNIST has them: {brief(str(error), _LONGEST_WORDS)}", _WANTED
         ) from None

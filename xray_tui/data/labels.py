@@ -18,7 +18,7 @@ from pathlib import Path
 from xray_tui.data.folders import SPLIT_FOLDERS, ImageFile, Listing
 from xray_tui.errors import UserError
 from xray_tui.regular_files import read_regular
-from xray_tui.words import count, harmless
+from xray_tui.words import brief, count
 
 _MOST_BYTES = 1 << 28
 """Of a file: a few million rows."""
@@ -64,7 +64,7 @@ def read(file: Path, columns: str = "", *, to_learn: bool = True) -> Listing:
         cell = {what: cells[at].strip() if at < len(cells) else "" for what, at in number.items()}
         place, label = place_of(file.parent, cell["path"]), cell["label"]
         split = _SPLITS.get(cell["split"].casefold()) if "split" in cell else "train" if to_learn else ""
-        name = _short(cell["path"])
+        name = brief(cell["path"], _LONGEST_CLASS)
         if place is None:
             trouble["not in the folder of the CSV file"].append(f"row {row} ({name})")
         elif not os.path.isfile(file.parent / place):  # noqa: PTH113  # a Path raises at a long name
@@ -74,7 +74,7 @@ def read(file: Path, columns: str = "", *, to_learn: bool = True) -> Listing:
         elif not label or len(label) > _LONGEST_CLASS or not label.isprintable():
             trouble["no label that can be a class"].append(f"row {row}")
         elif split is None:
-            trouble["unknown split"].append(f"row {row} ({_short(cell['split']) or 'none'})")
+            trouble["unknown split"].append(f"row {row} ({brief(cell['split'], _LONGEST_CLASS) or 'none'})")
         else:
             seen[place] = row
             found.append((split, ImageFile(place, 0, patient=cell.get("patient", "")), label))
@@ -170,7 +170,7 @@ def _plain(name: str) -> str:
 
 def _columns(file: Path, names: Sequence[str], told: Mapping[str, str]) -> dict[str, int]:
     """Which column holds what."""
-    there = _short(", ".join(name.strip() for name in names), 10 * _LONGEST_CLASS)
+    there = brief(", ".join(name.strip() for name in names), 10 * _LONGEST_CLASS)
     number = {}
     for what, words in _WORDS.items():
         if what in told:
@@ -184,7 +184,7 @@ def _columns(file: Path, names: Sequence[str], told: Mapping[str, str]) -> dict[
             known = words.split()
             fits = [at for at, name in enumerate(names) if _plain(name) in known]
         if len(fits) > 1:
-            several = _short(", ".join(names[at] for at in fits), 10 * _LONGEST_CLASS)
+            several = brief(", ".join(names[at] for at in fits), 10 * _LONGEST_CLASS)
             raise UserError(f"{file}: several columns may be the {what}: {several}", _HOW)
         if fits:
             number[what] = fits[0]
@@ -221,10 +221,6 @@ def _listing(file: Path, found: Sequence[tuple[str, ImageFile, str]], to_learn: 
             names = ", ".join(classes[label] for label in absent)
             raise UserError(f"{file} has no {split} image of {names}", "give each split every class")
     return Listing(file.parent, classes, folders, told_by=file)
-
-
-def _short(words: str, longest: int = _LONGEST_CLASS) -> str:
-    return harmless(words if len(words) <= longest else f"{words[:longest]}…")
 
 
 def _in_words(file: Path, trouble: Mapping[str, Sequence[str]]) -> str:

@@ -17,7 +17,7 @@ from xray_tui.settings_file import SECTIONS, leaves, nearest, read_settings
 from xray_tui.settings_file import DashboardSettings as DashboardSettings
 from xray_tui.settings_file import read_dashboard as read_dashboard
 from xray_tui.settings_file import read_keys as read_keys
-from xray_tui.words import is_text
+from xray_tui.words import brief, is_text
 
 Origin = Literal[
     "default",
@@ -235,7 +235,8 @@ def _explain(
             kind = get_type_hints(kind)[name]
         known = [*kind.__struct_fields__, *(() if path else SECTIONS)]
         hint = f"did you mean {OPTIONS[key]}?" if key in OPTIONS else nearest(key, known)
-        return f"unknown setting {'.'.join(filter(None, [path, key]))}{where}", hint
+        unknown = ".".join(filter(None, [path, key]))
+        return f"unknown setting {brief(unknown)}{where}", hint
     name = path if where else option_of(path) or path
     if origins.get(path) == "environment":
         name = variable_of(path)
@@ -253,4 +254,5 @@ def _explain(
         problem = problem.replace(theirs, ours)
     if "matching regex" in problem:
         problem = NO_CHOICE
-    return f"{name} {value}: {problem[:1].lower()}{problem[1:]}{where}", describe(path) if path else ""
+    told = f"{name} {brief(str(value))}: {problem[:1].lower()}{problem[1:]}{where}"
+    return told, describe(path) if path else ""

@@ -18,6 +18,7 @@ from msgspec import Struct
 from xray_tui.errors import UserError
 from xray_tui.files import replacing
 from xray_tui.regular_files import read_regular
+from xray_tui.words import brief
 
 _MOST_BYTES = 1 << 18
 _MOST_DOTS = 100
@@ -123,7 +124,9 @@ def read_keys(file: Path | None) -> dict[str, str]:
         raise UserError(f"keys is no section (in {file})", 'write [keys], and below it a line as start = "s"')
     for action, key in section.items():
         if not isinstance(key, str):
-            raise UserError(f"keys.{action} is no text (in {file})", f'write it as {action} = "s" or "s,f5"')
+            raise UserError(
+                f"keys.{brief(action)} is no text (in {file})", f'write it as {brief(action)} = "s" or "s,f5"'
+            )
     return section
 
 
@@ -144,10 +147,12 @@ def read_dashboard(file: Path | None) -> DashboardSettings:
         known = DashboardSettings.__struct_fields__
         unknown = next((key for key in section if key not in known), None)
         if unknown is not None:
-            raise UserError(f"unknown key dashboard.{unknown} (in {file})", nearest(unknown, known)) from None
+            raise UserError(
+                f"unknown key dashboard.{brief(unknown)} (in {file})", nearest(unknown, known)
+            ) from None
         wrong = str(error).partition("$.")[2].rstrip("`")
         raise UserError(
-            f"dashboard.{wrong} {section[wrong]} does not fit (in {file})",
+            f"dashboard.{wrong} {brief(str(section[wrong]))} does not fit (in {file})",
             'theme = "a theme by name", ascii = true or false',
         ) from None
 

@@ -35,7 +35,7 @@ def harmless(words: str) -> str:
     return "".join(shown)
 
 
-def brief(words: str, longest: int) -> str:
+def brief(words: str, longest: int = 200) -> str:
     """The beginning of foreign words, harmless: so many characters and an ellipsis."""
     return harmless(words if len(words) <= longest else f"{words[:longest]}…")
 

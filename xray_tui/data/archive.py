@@ -41,8 +41,6 @@ _WANTED = (
     "wanted: train_images, train_labels, test_images, test_labels and perhaps val_…, as MedMNIST has them"
 )
 _WAY_OUT = "XRAY_TUI_CACHE_DIR names another folder"
-_LONGEST_WORDS = 300
-"""Of an error, which may quote the archive."""
 _SPARE_BYTES = 200_000_000
 """Left free on the disk."""
 _KEPT = 8
@@ -235,9 +233,7 @@ def _told(file: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"cannot unpack {file}: {error.strerror or error}", _WAY_OUT) from None
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
-        raise UserError(f"{file} is damaged: {brief(str(error), _LONGEST_WORDS)}", "fetch it again") from None
+        raise UserError(f"{file} is damaged: {brief(str(error))}", "fetch it again") from None
     except (ValueError, KeyError, SyntaxError, TokenError, RuntimeError, NotImplementedError) as error:
         # A header that is none, an encrypted archive, a compression of another program.
-        raise UserError(
-            f"{file} is no archive as MedMNIST has them: {brief(str(error), _LONGEST_WORDS)}", _WANTED
-        ) from None
+        raise UserError(f"{file} is no archive as MedMNIST has them: {brief(str(error))}", _WANTED) from None

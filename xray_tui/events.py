@@ -152,7 +152,7 @@ class EpochEnded(Scored, frozen=True, kw_only=True):
     images_per_second: Number
     """Train images a second, the time of validation left out."""
     seconds: Number
-    """The whole epoch, validation included."""
+    """The whole epoch, validation included; pauses are left out of both."""
     probabilities: Array = None
     """Of the validation images: float32 (N, C)."""
     losses: Array = None

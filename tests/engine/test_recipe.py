@@ -1,6 +1,7 @@
 """The recipe end to end, seen through its events."""
 
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,23 @@ pytestmark = pytest.mark.usefixtures("tiny")
 
 def without_arrays(event: Event) -> Event:
     return structs.replace(event, **dict.fromkeys(event.ARRAYS))
+
+
+def test_time_that_a_person_took_is_none_of_an_epochs(
+    chest: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    obey, clock = Controls.obey, time.monotonic
+    taken: list[float] = []
+
+    def take_long(*given: Any, **named: Any) -> None:
+        taken.append(1000.0)
+        obey(*given, **named)
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + sum(taken))
+    monkeypatch.setattr(Controls, "obey", take_long)
+    run = recipe(chest)
+    assert len(taken) > 9
+    assert all(epoch.seconds < 500 and epoch.images_per_second > 0.1 for epoch in run.of(EpochEnded))
 
 
 def test_the_whole_recipe(chest: Path, recipe: Recipe) -> None:

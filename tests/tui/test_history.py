@@ -239,6 +239,19 @@ async def test_a_live_run_goes_on_before_one_s_eyes_and_a_new_one_appears(
         await until(pilot, lambda: len(rows(app, "runs")) == 3)
 
 
+async def test_the_next_key_is_for_the_run_that_one_looked_at(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xray_tui.tui.tabs.history._LOOK_SECONDS", 0.05)
+    there = keep(runs, time.time() - 60)
+    app = dashboard(settings=config.load({"run.runs_dir": str(runs)}), find_runs=summaries)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, app, 1)
+        keep(runs, time.time(), status="done")
+        await until(pilot, lambda: len(rows(app, "runs")) == 3)
+        assert under_cursor(app) == there.path.name
+
+
 def test_runs_that_are_read_while_the_tab_is_taken_down_are_not_shown() -> None:
     pane, found = RunsPane(), several()[:2]
     pane.show(found)

@@ -92,6 +92,9 @@ def test_a_long_name_loses_its_middle() -> None:
 def test_a_film_that_is_cut_keeps_its_patient() -> None:
     assert film_name("PNEUMONIA/person154_bacteria_728.jpeg", 14) == "person154…_728"
     assert film_name("PNEUMONIA/person154_bacteria_728.jpeg", 22) == "person154_bacteria_728"
+    assert film_name("test/NORMAL/NORMAL2-IM-0256-0001.jpeg", 11) == "…-0256-0001", "its folder is its class"
+    assert film_name("test/NORMAL/NORMAL2-IM-0256-0001.jpeg", 18) == "…MAL2-IM-0256-0001"
+    assert film_name("test/NORMAL/NORMAL2-IM-0256-0001.jpeg", 20) == "NORMAL2-IM-0256-0001"
 
 
 RUNS = ["20261128-151200-efficientnet_lite0", "20261128-162300-efficientnet_lite0"]

@@ -37,7 +37,7 @@ class TrainPass:
     left_out: Tensor
     """Images of batches that were left out: int64 (), on the device."""
     began: float
-    """On the monotonic clock, less what an earlier process spent on it."""
+    """On the monotonic clock, less what an earlier process spent on it, and as if nobody had paused."""
     batches: int = 0
     images: int = 0
 

@@ -106,7 +106,11 @@ class Passes:
 
             def step(done: int) -> None:
                 at.learner.follow()
-                obey(done)
+                paused = self._reporter.paused_seconds
+                try:
+                    obey(done)
+                finally:
+                    so_far.began += self._reporter.paused_seconds - paused
                 keep(done)
                 at.pace(epoch, done / len(pixels))
 

@@ -302,7 +302,7 @@ class Recipe:
 
         so_far = self._train(at, epoch, set_rate)
         train_loss = so_far.mean_loss
-        trained = time.monotonic()
+        trained, paused = time.monotonic(), self.reporter.paused_seconds
         average = at.learner.average
         if average and average.end_epoch(epoch - at.first_epoch, at.epochs):
             with average.applied():
@@ -320,7 +320,7 @@ class Recipe:
                 train_loss=train_loss,
                 learning_rate=at.learner.rate_now,
                 images_per_second=len(self.pixels) / (trained - so_far.began),
-                seconds=time.monotonic() - so_far.began,
+                seconds=time.monotonic() - so_far.began - (self.reporter.paused_seconds - paused),
                 histograms=histograms,
             )
         )

@@ -16,6 +16,8 @@ class Reporter:
         self._emit = emit
         self._controls = controls
         self._now = Progress(phase="reading")
+        self.paused_seconds = 0.0
+        """That this process has waited for a person between two batches."""
 
     def steps(
         self,
@@ -49,10 +51,14 @@ class Reporter:
                     phase=phase, stage=stage, epoch=epoch, done=done, total=total, images_per_second=speed
                 )
                 self._emit(self._now)
-            self._controls.obey(
-                self._used, can_unfreeze=stage == "frozen", set_rate=set_rate, early=stage is None
-            )
-            began += time.monotonic() - now  # what obeying took was a pause
+            try:
+                self._controls.obey(
+                    self._used, can_unfreeze=stage == "frozen", set_rate=set_rate, early=stage is None
+                )
+            finally:
+                paused = time.monotonic() - now  # what obeying took
+                self.paused_seconds += paused
+                began += paused
 
         return step
 

@@ -130,8 +130,14 @@ def ending(words: str, cells: int) -> str:
 
 
 def film_name(path: str, cells: int) -> str:
-    """The name of a radiograph; of one that is cut most of its beginning is left, where the patient is."""
-    return _without_middle(harmless(PurePosixPath(path).stem), cells, (cells - 1) // 3)
+    """The name of a radiograph; of one that is cut most of its beginning is left, where the patient is.
+
+    Of one that begins with its folder's name, which is its class, the end is left: others begin so too.
+    """
+    file = PurePosixPath(path)
+    stem, folder = file.stem, file.parent.name
+    tail = cells - 1 if folder and stem.startswith(folder) else (cells - 1) // 3
+    return _without_middle(harmless(stem), cells, tail)
 
 
 def short_names(classes: Sequence[str]) -> list[str]:

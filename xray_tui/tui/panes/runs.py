@@ -59,7 +59,7 @@ class RunsPane(Vertical, Clear):
         self._order = Order()
         self._selected: list[Path] = []
         self._chosen: Path | None = None
-        """The run that the person put the cursor on, in sight or not."""
+        """The run that the person put the cursor on, or found it on, in sight or not."""
 
     def compose(self) -> ComposeResult:
         yield FilterLine(_EXAMPLES, self._leave_filter, id="run-filter")
@@ -116,7 +116,17 @@ class RunsPane(Vertical, Clear):
         rows.show_rows(len(places), row, cursor=cursor if places else None)
         rows.show_sort(self._order.column, descending=self._order.falling)
         self.query_one(FilterLine).show_count(self._counts(palette))
+        if rows.has_focus:
+            self._keep_to()
         self.post_message(self.Moved())
+
+    def on_descendant_focus(self) -> None:
+        self._keep_to()
+
+    def _keep_to(self) -> None:
+        """Who looks at the list means the run that the cursor is on, also when a newer one comes."""
+        if self._chosen is None and self.under_cursor is not None:
+            self._chosen = self.under_cursor.directory.path
 
     def _counts(self, palette: Palette) -> Text:
         found, total = count(len(self.shown)), count(len(self.runs))

@@ -69,7 +69,7 @@ def test_what_the_run_kept_is_read_and_test_is_left_alone(
     assert (found["rule"], found["threshold"], found["times"]) == ("youden", point.threshold, 1)
     assert (found["images"], found["patients"], found["of_classes"]) == (14, 14, {})
     code, out, _ = call(run.directory.name)
-    assert "14 images of 14 patients; test looked at once" in out
+    assert "14 images, each of another patient as far as is known; test looked at once" in out
     assert f"PNEUMONIA is called from p ≥ {probability(point.threshold)} (youden, on validation)" in out
     assert run.directory.journal.read_bytes() == journal
 

@@ -65,13 +65,15 @@ def metric_names() -> list[str]:
 
 
 def _about(found: Evaluated) -> Iterator[str]:
-    patients = f"{count(found.patients)} patient{'' if found.patients == 1 else 's'}"
+    patients = f" of {count(found.patients)} patient{'' if found.patients == 1 else 's'}"
+    if found.patients == found.images > 1:
+        patients = ", each of another patient as far as is known"
     yield f"{found.run}, epoch {ABSENT if found.epoch is None else found.epoch}"
     looked = looked_at(found.times, "these images" if found.data else "test")
     if found.data:
         yield f"on another data set than the run's: {found.data}"
     left_out = f" ({count(found.unreadable)} cannot be read)" if found.unreadable else ""
-    yield f"{count(found.images)} images{left_out} of {patients}; {looked}"
+    yield f"{count(found.images)} images{left_out}{patients}; {looked}"
     yield called(found)
     if found.selected_on_test:
         yield f"the best epoch was {SELECTED_ON_TEST}: on the folder test, as published"

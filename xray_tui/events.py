@@ -90,7 +90,7 @@ class RunStarted(Event, frozen=True, kw_only=True):
     unreadable: Count
     parameters: Count
     patients: dict[str, Count] = {}
-    """Of the images, by role; an image whose name tells none is one."""
+    """Of the images, by role, where any tells its patient; an image that does not is one."""
     versions: dict[str, str] = {}
     """Of what computes: xray-tui, torch, Python."""
     validation: list[Source] | None = None

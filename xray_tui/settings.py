@@ -42,7 +42,7 @@ class DataSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
     limit: Annotated[Count, Meta(description="images per split, stratified (0: all)")] = 0
     holdout: Annotated[
-        Fraction, Meta(description="part of the patients that --split holdout validates on")
+        Fraction, Meta(description="part of the images, by patient, that --split holdout validates on")
     ] = 0.15
     unreadable: Annotated[Fraction, Meta(description="part of the images that may be unreadable")] = 0.05
     cache: Annotated[

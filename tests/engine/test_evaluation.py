@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from tests.conftest import write_folder
-from tests.engine.conftest import Run, resume
+from tests.engine.conftest import Run, read_whole, resume
 from xray_tui import event_lines, metrics
 from xray_tui.data.unsealings import ledger_file
 from xray_tui.engine import checkpoints
@@ -135,6 +135,21 @@ def test_each_run_is_counted_before_it_reads_test(chest: Path, recipe: Recipe) -
         assert (unsealed.images, unsealed.times) == (14, times)
         before = run.all[: run.all.index(unsealed)]
         assert not any(isinstance(event, Progress) and event.total == 14 for event in before)
+
+
+def test_who_chose_the_best_epoch_on_the_folder_test_has_looked_at_it(chest: Path, recipe: Recipe) -> None:
+    for split, times in (("recipe", 1), ("holdout", 2)):
+        run = recipe(chest, ONE_EPOCH | {"data.split": split})
+        assert [event.times for event in run.of(TestUnsealed)][-1:] == [times]
+
+
+def test_training_that_went_on_after_test_was_looked_at_is_told(chest: Path, recipe: Recipe) -> None:
+    run = recipe(chest, {"training.frozen.epochs": 1, "training.unfrozen.epochs": 1})
+    told = read_whole(run.directory)
+    assert RunRecord.of(told).unsealed_amid is None
+    last = max(n for n, event in enumerate(told) if isinstance(event, EpochEnded))
+    unsealed = run.of(TestUnsealed)[0]
+    assert RunRecord.of([*told[:last], unsealed, *told[last:]]).unsealed_amid == 1
 
 
 def test_a_run_that_goes_on_is_still_one(chest: Path, recipe: Recipe) -> None:

@@ -79,7 +79,7 @@ def test_a_csv_file_of_labels(tmp_path: Path, recipe: Recipe, hash_names: bool) 
     assert essence(whole.journaled) == essence(stopped.journaled + again.journaled)
     assert started.settings["data"]["root"] == str(file)
     assert started.images["train"] == started.images["validation"] | {"gesund": 8, "krank": 8}
-    assert started.patients == {"train": 8, "validation": 4, "test": 0}
+    assert started.patients == {"train": 8, "validation": 4}
     for path, actual, _ in whole.directory.sources():
         place = locate(file / path)
         assert place.is_file()

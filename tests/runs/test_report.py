@@ -232,7 +232,7 @@ def test_a_whole_report(tmp_path: Path) -> None:
     assert row(text, "sensitivity at 95 % specificity")[0] == "50.0 %"
     assert row(text, "specificity at 95 % sensitivity")[0] == "50.0 %"
     assert row(text, "NORMAL")[:2] == ["4 (66.7 %)", "2 (33.3 %)"]
-    assert "3 runs of this user have looked at these test images." in text
+    assert "3 runs of this user, this one included, looked at exactly these test images" in text
     assert "At most 10 images of each role were used." in text
 
 

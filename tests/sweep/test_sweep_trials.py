@@ -135,7 +135,7 @@ def test_a_sweep_from_the_command_line(folder: Path, capsys: pytest.CaptureFixtu
     assert "importance of the settings: too few trials: 3 finished, 10 say something" in lines
     assert "3 configurations tried: 3 finished" in lines
     assert lines[-1] == "best configuration: runs/.sweeps/rates.toml"
-    assert "split holdout: 15% of the patients validate" in err
+    assert "split holdout: 15% of the images validate, by patient" in err
     assert "no trial looks at test" in err
     assert "trial 2 (3 of 3): frozen.learning_rate " in err
     assert "A new study created" not in err, "optuna does not write across it"

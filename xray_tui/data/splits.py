@@ -92,9 +92,11 @@ def assign(
         validation = val
         note = "folders: as they are named" + ("" if test else "; nothing is left to test on")
     else:
+        known = any(map(named_patient, train + val))
         train, validation = _hold_out(train + val, settings.holdout, seed)
         left = "test is sealed to the end" if test else "nothing is left to test on"
-        note = f"holdout: {settings.holdout:.0%} of the patients validate, {left}"
+        how = ", by patient" if known else ", of which none tells its patient"
+        note = f"holdout: {settings.holdout:.0%} of the images validate{how}; {left}"
     classes = len(listing.classes)
     for role, files in (("train", train), ("validation", validation)):
         absent = sorted(set(range(classes)) - {file.label for file in files})

@@ -1,10 +1,11 @@
 """After the last epoch: the operating point, chosen on validation; then test, unsealed and evaluated."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from xray_tui import metrics
 from xray_tui.data import unsealings
+from xray_tui.data.folders import ImageFile
 from xray_tui.data.pixels import Pixels
 from xray_tui.engine import checkpoints, results, suspicions
 from xray_tui.engine.epoch import Predictions
@@ -52,6 +53,14 @@ class Evaluation:
     @property
     def _threshold(self) -> float | None:
         return self._point.threshold if self._point else None
+
+    def note_selection(self, run: str) -> None:
+        """Where the folder test validates, the best epoch is chosen on it: other runs are to know."""
+        plan = self._plan
+        if plan.roles.split == "recipe" and plan.world.main:
+            trouble = self._look(plan.roles.validation, run)
+            if isinstance(trouble, str):
+                self._warn(trouble)
 
     def choose_operating_point(self, validation: Pixels, epoch: int) -> None:
         """Choose threshold and temperature, as far as the settings want any, and keep them with the weights.
@@ -129,9 +138,9 @@ class Evaluation:
             return _SEALED
         if trouble := plan.world.tell(self._reader.test_trouble()):
             return trouble
-        looks = plan.world.tell(self._look(run) if plan.world.main else "")
+        looks = plan.world.tell(self._look(plan.roles.test, run) if plan.world.main else "")
         if isinstance(looks, str):
-            return looks
+            return f"{looks}; `xray-tui evaluate RUN` evaluates the run once it can"
         if looks.damaged:
             lines = "line" if looks.damaged == 1 else "lines"
             self._warn(
@@ -141,10 +150,10 @@ class Evaluation:
         self._emit(TestUnsealed(images=len(plan.roles.test), times=looks.times))
         return ""
 
-    def _look(self, run: str) -> unsealings.Looks | str:
-        """Note in the ledger that test is looked at; or why that cannot be: then it is not."""
+    def _look(self, images: Sequence[ImageFile], run: str) -> unsealings.Looks | str:
+        """Note in the ledger that these are looked at, whose folder is called test; or why that cannot be."""
         plan = self._plan
-        test = unsealings.digest_of(plan.listing.root, plan.roles.test)
+        test = unsealings.digest_of(plan.listing.root, images)
         directory = Path(plan.settings.run.runs_dir) / run
         try:
             return self._insist(
@@ -153,7 +162,7 @@ class Evaluation:
         except OSError as error:
             return (
                 f"it cannot be noted in {unsealings.ledger_file()} that test is looked at "
-                f"({error.strerror or error}); `xray-tui evaluate RUN` evaluates the run once it can"
+                f"({error.strerror or error})"
             )
 
     def _keep(self, write: Callable[[], Path]) -> None:

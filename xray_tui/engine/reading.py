@@ -133,7 +133,11 @@ class Reader:
             split_note=plan.roles.note,
             unreadable=len(train.broken) + len(validation.broken),
             parameters=plan.model.parameter_counts()[1],
-            patients={role: len(set(map(plan.names.patient, files))) for role, files in roles.items()},
+            patients={
+                role: len(set(map(plan.names.patient, files)))
+                for role, files in roles.items()
+                if any(map(plan.names.named_patient, files))
+            },
             versions={
                 "xray-tui": __version__,
                 "torch": str(torch.__version__),

@@ -184,6 +184,7 @@ class Recipe:
             before = self._standing.position.processes
         else:
             self.emit(self.reader.run_started(run, self.pixels, self.validation))
+            self.evaluation.note_selection(run)
             self._warn(self.pixels.broken + self.validation.broken)
             for suspicion in suspicions.at_start(self.plan, self.pixels, self.validation):
                 self.emit(suspicion)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from xray_tui.metrics.calibration import BINS, bin_numbers, calibration_error, squared_errors
+from xray_tui.metrics.calibration import squared_errors
 from xray_tui.metrics.counting import predicted_at, rates_of
 from xray_tui.metrics.ranking import can_rank
 
@@ -29,9 +29,9 @@ def bootstrap(
 ) -> dict[str, tuple[float, float]]:
     """An interval of each metric, from whole patients drawn with replacement: images of one are alike.
 
-    Percentiles of the rounds that define the metric. A calibration error is larger in each round than in
-    the images themselves, for every drawing adds its noise to the bins: of it, the percentiles are moved
-    back by that mean difference.
+    Percentiles of the rounds that define the metric. A calibration error has none: every drawing adds its
+    noise to the bins, as the images' own did, and for a calibrated network all of an interval would lie
+    above the truth.
 
     Args:
         probabilities: (N, C).
@@ -69,12 +69,6 @@ def bootstrap(
             continue
         low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
         found[name] = (float(low), float(high))
-    if "calibration_error" in found:
-        itself = calibration_error(probabilities[:, positive], actual == positive)
-        assert itself is not None  # else no round had one
-        more = float(np.mean(np.concatenate([part["calibration_error"] for part in parts]))) - itself
-        low, high = found["calibration_error"]
-        found["calibration_error"] = (max(0.0, low - more), max(0.0, high - more))
     return found
 
 
@@ -92,10 +86,9 @@ class _Weighted:
         self._positive, self._classes = positive, probabilities.shape[1]
         scores, is_positive = probabilities[:, positive], actual == positive
         cells = actual * self._classes + predicted_at(probabilities, positive, threshold)
-        away = np.eye(BINS)[bin_numbers(scores, BINS)] * (scores - is_positive.astype(np.float64))[:, None]
         of_image = [losses[:, None], squared_errors(probabilities, actual)[:, None]]
         # One product with the weights sums everything that is a sum over images.
-        self._of_image = np.concatenate([*of_image, away, np.eye(self._classes**2)[cells]], 1)
+        self._of_image = np.concatenate([*of_image, np.eye(self._classes**2)[cells]], 1)
         self._can_rank = can_rank(scores, is_positive)
         self._order = np.argsort(-scores, kind="stable")
         ranked = scores[self._order]
@@ -113,11 +106,10 @@ class _Weighted:
         """
         total = weights.sum(1)
         sums = weights @ self._of_image
-        confusion = sums[:, 2 + BINS :].reshape(-1, self._classes, self._classes)
+        confusion = sums[:, 2:].reshape(-1, self._classes, self._classes)
         found = {
             "loss": sums[:, 0] / total,
             "brier": sums[:, 1] / total,
-            "calibration_error": np.abs(sums[:, 2 : 2 + BINS]).sum(1) / total,
             **rates_of(confusion, self._positive),
         }
         return found | self._ranking(weights) if self._can_rank else found

@@ -60,6 +60,8 @@ class RunRecord:
     """``None`` where the likeliest class is called."""
     unsealed: TestUnsealed | None = None
     """The last time; a resume does not undo it."""
+    unsealed_amid: int | None = None
+    """Epochs that there were when test was first looked at, where training went on after that."""
     explained: dict[Stage, Explained] = field(default_factory=dict)
     test: TestEvaluated | None = None
     ended: RunEnded | None = None
@@ -100,6 +102,8 @@ class RunRecord:
                 self.stages[event.stage] = event
             case EpochEnded():
                 ended = light(event)
+                if self.unsealed and self.unsealed_amid is None:
+                    self.unsealed_amid = len(self.epochs)
                 self.epochs.append(ended)
                 self._by_number[ended.epoch] = ended
             case Best():

@@ -19,11 +19,13 @@ _PROTOCOLS = {
     "folders": "Train learns, validation chooses, test is evaluated at the end.",
     "holdout": "Train learns; validation, of other patients, chooses; test stays sealed until all is chosen.",
 }
+_UNKNOWN_PATIENTS = "of other images (none tells its patient, who may be in both)"
 
 
 def protocol(started: RunStarted) -> str:
     """What each role is for."""
-    return _PROTOCOLS.get(str(started.settings.get("data", {}).get("split", "")), "")
+    words = _PROTOCOLS.get(str(started.settings.get("data", {}).get("split", "")), "")
+    return words if started.patients else words.replace("of other patients", _UNKNOWN_PATIENTS)
 
 
 def outcome(name: str, folder: str, record: RunRecord) -> str:
@@ -102,9 +104,19 @@ def limits(started: RunStarted, record: RunRecord, judged: Sequence[Judged]) -> 
     unsealed, test = record.unsealed, record.test
     if unsealed:
         runs = (
-            "Only this run has" if unsealed.times == 1 else f"{count(unsealed.times)} runs of this user have"
+            "No other run of this user is known to have"
+            if unsealed.times == 1
+            else f"{count(unsealed.times)} runs of this user, this one included,"
         )
-        found.append(f"{runs} looked at these test images. Each look is a chance to choose by them.")
+        found.append(
+            f"{runs} looked at exactly these test images, or chosen by them. Each look is a chance to choose "
+            "by them; one at a part of them, from elsewhere or by `xray-tui predict` is not counted."
+        )
+        if record.unsealed_amid is not None:
+            found.append(
+                f"Test was looked at after {count(record.unsealed_amid)} epochs, before training went on: "
+                "what was chosen since may have been chosen by it."
+            )
     elif test and not test.skipped:
         found.append("How often these test images have been looked at was not counted.")
     if test is None or test.skipped:

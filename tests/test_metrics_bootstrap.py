@@ -102,6 +102,17 @@ def test_four_alike_images_of_a_patient_are_one_observation() -> None:
     assert _width(by_patient["accuracy"]) == pytest.approx(2 * _width(by_image["accuracy"]), rel=0.15)
 
 
+def test_many_classes_take_no_more_memory_than_images_do() -> None:
+    """A one-hot row of all pairs of classes would take 64 GB here."""
+    images, classes = 200, 2000
+    rng = np.random.default_rng(0)
+    probabilities = rng.random((images, classes), np.float32)
+    actual = rng.integers(0, classes, images)
+    losses = -np.log(probabilities[np.arange(images), actual])
+    found = metrics.bootstrap(probabilities, losses, actual, 1, alone(images), rounds=2)
+    assert "loss" in found
+
+
 def test_the_same_seed_gives_the_same_intervals() -> None:
     found = invented(50)
     first, again, other = (metrics.bootstrap(*found, 1, alone(50), seed=seed) for seed in (3, 3, 4))

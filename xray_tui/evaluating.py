@@ -210,6 +210,7 @@ def _evaluate(
     reporter, times, folder = Reporter(emit, controls), Times(), directory.checkpoints
     passes = Passes(planned, reporter, emit, times, at_once)
     try:
+        checkpoints.check_best(folder, epoch)
         point = checkpoints.read_operating_point(folder)
         reader = Reader(planned, reporter)
         Evaluation(planned, folder, reader, passes, emit, times, at_once, point).evaluate_test(run, epoch)

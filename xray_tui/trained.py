@@ -111,6 +111,7 @@ def load(directory: RunDirectory, device: str = "auto") -> Trained:
     chosen = hardware.choose(settings_on(device, settings).hardware)
     chosen.set_up()
     point = checkpoints.read_operating_point(directory.checkpoints)
+    checkpoints.check_best(directory.checkpoints, record.best.epoch)
     checkpoints.check_head(directory.checkpoints, len(record.classes), settings.model.hidden)
     backbone, model = plan.network(settings, len(record.classes), chosen.device, untrained=True)
     checkpoints.load_best(directory.checkpoints, model)

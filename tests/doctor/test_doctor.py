@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from tests.terminal import Terminal
+from xray_tui import memory as memory_limit
 from xray_tui.cli import main
 from xray_tui.doctor import backbones, examination, folders, imports, machine
 from xray_tui.doctor.checks import Check, Placed, guarded, worst
@@ -216,8 +217,9 @@ def test_a_containers_memory_is_what_counts(
 ) -> None:
     free = SimpleNamespace(total=64e9, available=32e9)
     monkeypatch.setattr(machine.psutil, "virtual_memory", lambda: free)
-    monkeypatch.setattr(machine, "_CGROUP_MEMORY", tmp_path / "memory.max")
+    monkeypatch.setattr(memory_limit, "_CGROUP", tmp_path)
     (tmp_path / "memory.max").write_text(limit)
+    (tmp_path / "memory.current").write_text("0\n")
     memory = named(list(machine.machine()), "memory")
     assert memory.verdict == verdict
     assert ("this container may use 2.0 GB" in memory.found) == (verdict == "warning")

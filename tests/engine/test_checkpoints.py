@@ -99,15 +99,23 @@ def test_last_keeps_the_weights_that_are_trained_and_tells_those_that_count(tmp_
 def test_best_round_trip(tmp_path: Path) -> None:
     model, _ = model_and_learner(0)
     other, _ = model_and_learner(1)
-    checkpoints.save_best(tmp_path, model)
+    checkpoints.save_best(tmp_path, model, epoch=3)
     checkpoints.load_best(tmp_path, other)
     for one, two in zip(model.state_dict().values(), other.state_dict().values(), strict=True):
         assert torch.equal(one, two)
 
 
+def test_weights_of_another_epoch_than_the_best_are_told(tmp_path: Path) -> None:
+    model, _ = model_and_learner(0)
+    checkpoints.save_best(tmp_path, model, epoch=3)
+    checkpoints.check_best(tmp_path, 3)
+    with pytest.raises(UserError, match="still has the weights of epoch 3: those of the best, epoch 4"):
+        checkpoints.check_best(tmp_path, 4)
+
+
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, _ = model_and_learner(0)
-    checkpoints.save_best(tmp_path, model)
+    checkpoints.save_best(tmp_path, model, epoch=3)
     before = (tmp_path / checkpoints.BEST).read_bytes()
 
     def half(tensors: object, path: Path, metadata: object) -> None:
@@ -116,7 +124,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(checkpoints, "save_file", half)
     with pytest.raises(OSError, match="No space"):
-        checkpoints.save_best(tmp_path, model)
+        checkpoints.save_best(tmp_path, model, epoch=3)
     assert (tmp_path / checkpoints.BEST).read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == [checkpoints.BEST]
 
@@ -128,7 +136,7 @@ def test_missing_damaged_and_foreign_files_are_named(tmp_path: Path) -> None:
     (tmp_path / checkpoints.BEST).write_bytes(b"\x80\x04pickle")
     with pytest.raises(UserError, match=r"damaged"):
         checkpoints.load_best(tmp_path, model)
-    checkpoints.save_best(tmp_path, nn.Linear(3, 2))
+    checkpoints.save_best(tmp_path, nn.Linear(3, 2), epoch=3)
     with pytest.raises(UserError, match=r"best\.safetensors does not fit .*: \d+ missing") as said:
         checkpoints.load_best(tmp_path, model)
     assert len(str(said.value)) < 500
@@ -140,7 +148,7 @@ def test_missing_damaged_and_foreign_files_are_named(tmp_path: Path) -> None:
 def test_a_checkpoint_is_read_while_it_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As Grad-CAM reads the weights of a run that goes on: now and then safetensors meets two files."""
     model, _ = model_and_learner()
-    checkpoints.save_best(tmp_path, model)
+    checkpoints.save_best(tmp_path, model, epoch=3)
     raised = [RuntimeError("file <best> size is smaller than it was")] * 3
 
     def met_two(file: Path, framework: str) -> safe_open:

@@ -203,14 +203,14 @@ POINT = OperatingPoint(
 
 def test_a_point_is_kept_beside_the_weights(tmp_path: Path) -> None:
     model = nn.Linear(2, 2)
-    checkpoints.save_best(tmp_path, model)
+    checkpoints.save_best(tmp_path, model, epoch=3)
     assert checkpoints.read_operating_point(tmp_path) is None
     checkpoints.keep_operating_point(tmp_path, POINT)
     assert checkpoints.read_operating_point(tmp_path) == POINT
     other = nn.Linear(2, 2)
     checkpoints.load_best(tmp_path, other)
     assert torch.equal(other.weight, model.weight)
-    checkpoints.save_best(tmp_path, model)
+    checkpoints.save_best(tmp_path, model, epoch=3)
     assert checkpoints.read_operating_point(tmp_path) is None, "other weights, another point"
 
 
@@ -225,7 +225,7 @@ def test_a_point_is_kept_beside_the_weights(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_point_is_refused(tmp_path: Path, kept: str) -> None:
-    checkpoints.save_best(tmp_path, nn.Linear(2, 2))
+    checkpoints.save_best(tmp_path, nn.Linear(2, 2), epoch=3)
     file = tmp_path / checkpoints.BEST
     save_file(load_file(file), file, {"operating_point": kept})
     with pytest.raises(UserError, match=r"the operating point in .* is damaged"):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -98,8 +97,7 @@ def test_an_unknown_group_is_told_before_an_image_is_read(chest: Path, recipe: R
 def test_no_memory_for_features_is_said_with_the_way_out(
     chest: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    little = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=1000))
-    monkeypatch.setattr(features, "psutil", little)
+    monkeypatch.setattr(features, "memory", SimpleNamespace(free_bytes=lambda: 1000))
     with pytest.raises(UserError, match="no memory for 197 kB of features") as told:
         recipe(chest, FROZEN | {"training.augment_views": "2", "data.cache": "off"})
     assert "--augment-views off" in told.value.hint

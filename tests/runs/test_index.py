@@ -1,6 +1,8 @@
+import errno
 import json
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from making import NOON, die, keep, lines
@@ -21,7 +23,7 @@ from xray_tui.events import (
     RunStarted,
     Warning,
 )
-from xray_tui.runs import follow, upkeep
+from xray_tui.runs import follow, index, upkeep
 from xray_tui.runs.index import find, index_file, summaries
 from xray_tui.runs.record import RunRecord
 from xray_tui.tui.shown import ShownRun
@@ -77,6 +79,20 @@ def test_the_index_saves_reading_journals_that_did_not_change(tmp_path: Path) ->
     assert summaries(tmp_path) == before
     os.utime(directory.journal, ns=(stamp.st_atime_ns, stamp.st_mtime_ns + 1))
     assert summaries(tmp_path)[0].status == "unreadable"
+
+
+def test_a_journal_that_could_not_be_read_just_then_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(tmp_path)
+
+    def fail(*_: object) -> NoReturn:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(index, "_events", fail)
+        assert summaries(tmp_path)[0].status == "unreadable"
+    assert summaries(tmp_path)[0].status == "done"
 
 
 def test_a_run_that_a_sweep_cut_short_is_pruned(tmp_path: Path) -> None:

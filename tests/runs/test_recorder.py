@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import threading
 import time
@@ -156,6 +157,26 @@ def test_requests_of_another_process_reach_the_run(
     (directory.control / "12-dance").touch()
     until(lambda: len(refused) == 1)
     assert not list(directory.control.iterdir())
+
+
+def test_a_disk_that_does_not_answer_for_once_ends_no_control(
+    directory: RunDirectory,
+    recorder: Recorder,
+    asked: list[tuple[str, float | None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    take, failed = RunDirectory.take_requests, threading.Event()
+
+    def take_or_fail(run: RunDirectory, refuse: Callable[[str], None]) -> Iterator[tuple[str, float | None]]:
+        if not failed.is_set():
+            failed.set()
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return take(run, refuse)
+
+    monkeypatch.setattr(RunDirectory, "take_requests", take_or_fail)
+    assert failed.wait(10)
+    directory.request("pause")
+    until(lambda: asked == [("pause", None)])
 
 
 def test_a_run_has_one_writer(directory: RunDirectory, recorder: Recorder) -> None:

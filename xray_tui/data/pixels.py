@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TypeVar, overload
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
+from xray_tui import memory
 from xray_tui.data.augmentation import plain
 from xray_tui.data.decoding import decode
 from xray_tui.data.dicom import EXTRA
@@ -277,7 +277,7 @@ def _in_memory(reading: _Reading, progress: Callable[[int], None]) -> Pixels:
     images: list[Tensor] = []
     broken: list[Broken] = []
     held_bytes = 0
-    room = psutil.virtual_memory().available
+    room = memory.free_bytes()
     with closing(reading.all()) as all_found:
         for done, (file, found) in enumerate(zip(reading.files, all_found, strict=True), 1):
             if isinstance(found, Broken):

@@ -10,7 +10,7 @@ import psutil
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from xray_tui import __version__
+from xray_tui import __version__, memory
 from xray_tui.doctor.checks import Check
 from xray_tui.processors import processors
 from xray_tui.words import bytes_in_words
@@ -19,7 +19,6 @@ _NAME = "xray-tui"
 _FOR_DEVELOPERS = "dev"
 _LITTLE_MEMORY = 4e9
 """Bytes; ResNet-50 unfrozen at batches of 16 takes about as much."""
-_CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
 
 
 def installation() -> Iterator[Check]:
@@ -114,22 +113,13 @@ def _model_of_processor() -> str:
 
 
 def _memory() -> Check:
-    memory = psutil.virtual_memory()
-    words = f"{bytes_in_words(memory.total)}, of which {bytes_in_words(memory.available)} are free"
-    free, limit = memory.available, _memory_limit()
-    if limit is not None and limit < memory.total:
-        words, free = f"{words}; this container may use {bytes_in_words(limit)}", min(free, limit)
+    there, free, limit = psutil.virtual_memory(), memory.free_bytes(), memory.limit_bytes()
+    words = f"{bytes_in_words(there.total)}, of which {bytes_in_words(there.available)} are free"
+    if limit is not None and limit < there.total:
+        words += f"; this container may use {bytes_in_words(limit)}, of which {bytes_in_words(free)} are left"
     if free < _LITTLE_MEMORY:
         return Check("memory", "warning", words, "smaller --batch-size and --image-size take less")
     return Check("memory", "ok", words)
-
-
-def _memory_limit() -> int | None:
-    """Of the container or job that this process is in, in bytes."""
-    try:
-        return int(_CGROUP_MEMORY.read_text())
-    except (OSError, ValueError):  # none, or no limit: it says "max"
-        return None
 
 
 def _gpus() -> Iterator[Check]:

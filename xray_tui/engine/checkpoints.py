@@ -27,6 +27,7 @@ from xray_tui.errors import UserError
 from xray_tui.events import OperatingPoint, Stage
 from xray_tui.files import replacing
 from xray_tui.models.weights import misfit
+from xray_tui.words import brief
 
 _MARKS, _MODEL, _AVERAGE, _POINT = "images", "model.", "average.", "operating_point"
 _ATTEMPTS, _PAUSE_SECONDS = 20, 0.02
@@ -72,9 +73,10 @@ class Position(Struct, frozen=True):
     """That trained it."""
 
 
-def save_best(folder: Path, model: nn.Module) -> Path:
+def save_best(folder: Path, model: nn.Module, epoch: int) -> Path:
     """Write the weights of the best epoch."""
-    return _save(folder / BEST, _contiguous(model.state_dict()), {"format": "xray-tui best"})
+    about = {"format": "xray-tui best", "epoch": str(epoch)}
+    return _save(folder / BEST, _contiguous(model.state_dict()), about)
 
 
 def load_best(folder: Path, model: nn.Module, world: World = ALONE) -> None:
@@ -87,6 +89,23 @@ def load_best(folder: Path, model: nn.Module, world: World = ALONE) -> None:
         UserError: the file is missing, damaged, or of another model.
     """
     _put(model, world.tensors(lambda: _load(folder / BEST)), folder / BEST)
+
+
+def check_best(folder: Path, epoch: int) -> None:
+    """Whether the weights are of that epoch, the best: a process may have died before it wrote them.
+
+    Raises:
+        UserError: they are of an earlier one, or the file is missing or damaged.
+    """
+    file = folder / BEST
+    with _open(file) as opened:
+        written = (opened.metadata() or {}).get("epoch", str(epoch))
+    if written != str(epoch):
+        raise UserError(
+            f"{file} still has the weights of epoch {brief(written)}: those of the best, epoch {epoch}, "
+            "are not written",
+            "a live run is about to; one that was cut off there does it first when it is resumed",
+        )
 
 
 def check_head(folder: Path, classes: int, hidden: int) -> None:

@@ -12,10 +12,10 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import psutil
 import torch
 from torch import Tensor
 
+from xray_tui import memory
 from xray_tui.data.pixels import Pixels
 from xray_tui.engine.batches import Batch, Batches
 from xray_tui.engine.epoch import Step
@@ -115,7 +115,7 @@ class Features:
         if like.is_cuda and size_bytes < _GPU_SHARE * torch.cuda.mem_get_info(like.device)[0]:
             flat = torch.empty(numbers, dtype=like.dtype, device=like.device)
         elif self._folder is None:
-            if size_bytes > psutil.virtual_memory().available:
+            if size_bytes > memory.free_bytes():
                 raise UserError(f"no memory for {what}", "use --cache auto, or --augment-views off")
             flat = torch.empty(numbers, dtype=like.dtype)
         else:

@@ -65,7 +65,7 @@ class Keeper:
         if not self._plan.world.main:
             return
         with at.learner.counting():
-            path = self._save(lambda: checkpoints.save_best(self._folder, self._plan.model))
+            path = self._save(lambda: checkpoints.save_best(self._folder, self._plan.model, epoch))
         self._emit(results.checkpoint_saved("best", path, epoch))
 
     def _save(self, save: Callable[[], Path]) -> Path:

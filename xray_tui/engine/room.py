@@ -6,10 +6,10 @@ A CPU that runs out of memory is not told so: the system kills the process, hour
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psutil
 import torch
 from torch import Tensor
 
+from xray_tui import memory
 from xray_tui.engine.hardware import Hardware
 from xray_tui.errors import UserError
 from xray_tui.models.classifier import Classifier
@@ -127,4 +127,4 @@ def _power_of_two(images: float) -> int:
 def _free_bytes(device: torch.device) -> float:
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
-    return float(psutil.virtual_memory().available)
+    return float(memory.free_bytes())

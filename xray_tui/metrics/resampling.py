@@ -10,7 +10,7 @@ from xray_tui.metrics.counting import predicted_at, rates_of
 from xray_tui.metrics.ranking import can_rank
 
 _AT_ONCE = 2_000_000
-"""Weights held at once, rounds times images: 16 MB, some of them several times over."""
+"""Numbers held at once, rounds times images or pairs of classes: 16 MB, some of them several times over."""
 _DEFINED = 0.9
 """Part of the rounds that must define a metric."""
 
@@ -53,7 +53,7 @@ def bootstrap(
     generator = np.random.default_rng(seed)
     weighted = _Weighted(probabilities, losses, actual, positive, threshold)
     parts = []
-    step = max(1, _AT_ONCE // len(actual))
+    step = max(1, _AT_ONCE // max(len(actual), probabilities.shape[1] ** 2))
     for begin in range(0, rounds, step):
         some = min(step, rounds - begin)
         drawn = generator.integers(0, len(names), (some, len(names)))
@@ -86,9 +86,11 @@ class _Weighted:
         self._positive, self._classes = positive, probabilities.shape[1]
         scores, is_positive = probabilities[:, positive], actual == positive
         cells = actual * self._classes + predicted_at(probabilities, positive, threshold)
+        # Of many classes few pairs of an actual and a predicted one occur.
+        self._cells, cell_of = np.unique(cells, return_inverse=True)
         of_image = [losses[:, None], squared_errors(probabilities, actual)[:, None]]
         # One product with the weights sums everything that is a sum over images.
-        self._of_image = np.concatenate([*of_image, np.eye(self._classes**2)[cells]], 1)
+        self._of_image = np.concatenate([*of_image, np.eye(len(self._cells))[cell_of]], 1)
         self._can_rank = can_rank(scores, is_positive)
         self._order = np.argsort(-scores, kind="stable")
         ranked = scores[self._order]
@@ -106,7 +108,9 @@ class _Weighted:
         """
         total = weights.sum(1)
         sums = weights @ self._of_image
-        confusion = sums[:, 2:].reshape(-1, self._classes, self._classes)
+        confusion = np.zeros((len(weights), self._classes**2))
+        confusion[:, self._cells] = sums[:, 2:]
+        confusion = confusion.reshape(-1, self._classes, self._classes)
         found = {
             "loss": sums[:, 0] / total,
             "brier": sums[:, 1] / total,

@@ -71,6 +71,8 @@ class _Facts(Struct, frozen=True):
     """What a journal comes to; the fields of :class:`Summary` that no other file can change."""
 
     readable: bool
+    lasts: bool = True
+    """Whether reading again would come to the same: not where the system could not read just then."""
     started: Moment | None = None
     seconds: Number | None = None
     stage: str | None = None
@@ -145,9 +147,9 @@ def summaries(runs_dir: Path) -> list[Summary]:
         key, entry = _key(directory), known.get(directory.name)
         if key is None or entry is None or key != (entry.size, entry.mtime_ns):
             facts = _facts(directory)
-            if key is not None:
-                entry = _Entry(*key, facts)
-                news = news or not status.live  # a live run's journal will have grown by the next time
+            entry = _Entry(*key, facts) if key is not None and facts.lasts else None
+            # A live run's journal will have grown by the next time.
+            news = news or (entry is not None and not status.live)
         else:
             facts = entry.facts
         if entry is not None:
@@ -192,8 +194,8 @@ def _at(settings: dict[str, Any], group: str, name: str) -> str:
 def _facts(directory: RunDirectory) -> _Facts:
     try:
         record = RunRecord.of(_events(directory))
-    except (OSError, ValueError):  # msgspec's errors are ValueErrors
-        return _Facts(readable=False, settings=_settings(directory))
+    except (OSError, ValueError) as error:  # msgspec's errors are ValueErrors
+        return _Facts(readable=False, lasts=isinstance(error, ValueError), settings=_settings(directory))
     best = record.best_epoch
     return _Facts(
         readable=True,

@@ -91,8 +91,9 @@ class Recorder:
         written: Progress | None = None
         beaten = time.monotonic()
         while not self._ending.wait(_TICK_SECONDS):
-            for control, value in self._directory.take_requests(self._refuse):
-                self._obey(control, value)
+            with suppress(OSError):  # a disk in the network that does not answer may do so at the next tick
+                for control, value in self._directory.take_requests(self._refuse):
+                    self._obey(control, value)
             progress = self._progress
             # A disk without room is the business of the thread that trains; this one tries again.
             with suppress(OSError):

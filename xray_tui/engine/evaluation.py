@@ -91,13 +91,13 @@ class Evaluation:
         if self._plan.world.main:
             self._keep(lambda: checkpoints.keep_operating_point(self._folder, point))
 
-    def evaluate_test(self, run: str, epoch: int | None, train: Pixels | None = None) -> None:
+    def evaluate_test(self, run: str, epoch: int | None, held: tuple[Pixels, Pixels] | None = None) -> None:
         """Read test, for the first and only time, and evaluate the model on it; or say why not.
 
         Args:
             run: name of its directory.
             epoch: whose weights the model holds.
-            train: where copies of test images are looked for.
+            held: train and validation, where copies of test images are looked for.
         """
         plan = self._plan
         if skipped := self._why_not(run):
@@ -112,7 +112,7 @@ class Evaluation:
         if not len(pixels):
             self._emit(results.test_skipped("none of the test images can be read"))
             return
-        for suspicion in suspicions.at_end(plan, train, pixels):
+        for suspicion in suspicions.at_end(plan, held, pixels):
             self._emit(suspicion)
         found = self._passes.predict(pixels, "test")
         found = tempered(found, self._point.temperature if self._point else None)

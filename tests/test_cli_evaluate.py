@@ -1,6 +1,7 @@
 """``xray-tui evaluate``, as a person or a script uses it."""
 
 import json
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.conftest import write_folder
 from tests.engine.conftest import Run, run_recipe
 from xray_tui import metrics
 from xray_tui.cli import main
@@ -97,6 +99,47 @@ def test_a_sealed_run_is_evaluated_as_it_would_have_been(call: Call, chest: Path
     assert len([e for e in follow.read(sealed.directory) if isinstance(e, TestUnsealed)]) == 1
 
 
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A test image that is in train too, and one that is in validation."""
+    data = write_folder(tmp_path / "d", {role: {"a": 9, "b": 9} for role in ("train", "val", "test")})
+    shutil.copy(data / "train/b/person0001_virus_1.png", data / "test/b/one.png")
+    shutil.copy(data / "val/b/person1001_virus_1.png", data / "test/b/other.png")
+    return data
+
+
+def test_a_sealed_run_tells_of_copies_as_it_would_have(copied: Path, tmp_path: Path) -> None:
+    folders = SHORT | {"data.split": "folders"}
+    wanted = run_recipe(copied, tmp_path / "open", folders)
+    sealed = run_recipe(copied, tmp_path / "runs", folders | {"evaluation.unseal": "never"})
+    evaluate_test(sealed.directory, lambda event: None, Controls())
+    told, own = (
+        [(w.kind, w.message, w.paths) for w in RunRecord.of(follow.read(run.directory)).warnings]
+        for run in (sealed, wanted)
+    )
+    assert told == own
+    assert own[-1][2] == [
+        "train/b/person0001_virus_1.png = test/b/one.png",
+        "val/b/person1001_virus_1.png = test/b/other.png",
+    ]
+    assert "= test/b/one.png" in sealed.directory.report.read_text()
+
+
+def test_where_train_cannot_be_read_any_more_it_says_that_copies_were_not_looked_for(
+    copied: Path, tmp_path: Path
+) -> None:
+    sealed = run_recipe(
+        copied, tmp_path / "runs", SHORT | {"data.split": "folders", "evaluation.unseal": "never"}
+    )
+    for file in copied.glob("train/*/*"):
+        file.write_bytes(b"")
+    evaluate_test(sealed.directory, lambda event: None, Controls())
+    record = record_of(sealed)
+    assert record.test.images == 20
+    (told,) = [w.message for w in record.warnings if w.kind == "duplicates"]
+    assert told.startswith("copies of test images in train and validation were not looked for: 18 of 36")
+
+
 def test_a_run_of_a_device_that_is_not_here_is_evaluated_on_another(
     call: Call, chest: Path, tmp_path: Path
 ) -> None:
@@ -164,8 +207,6 @@ def test_a_rate_without_a_mistake_has_wilsons_interval(
 
 
 def test_three_classes_each_against_the_rest(call: Call, tmp_path: Path) -> None:
-    from tests.conftest import write_folder
-
     classes = {"bacterial": 6, "normal": 7, "viral": 8}
     data = write_folder(tmp_path / "d", dict.fromkeys(("train", "val", "test"), classes))
     run = run_recipe(data, tmp_path / "runs", SHORT | {"data.split": "folders"})

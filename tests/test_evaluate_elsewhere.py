@@ -18,7 +18,7 @@ from xray_tui.data.folders import ImageFile, Listing
 from xray_tui.engine.controls import Controls, Stop
 from xray_tui.errors import UserError
 from xray_tui.evaluating import evaluate_elsewhere
-from xray_tui.events import Progress
+from xray_tui.events import Event, Progress, Warning
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.trained import load, predict
 
@@ -132,6 +132,69 @@ def test_the_runs_own_images_are_refused(call: Call, run: RunDirectory) -> None:
         code, out, err = call(str(folder))
         assert (code, out) == (2, "")
         assert "is the run's own data" in err
+
+
+@pytest.mark.parametrize("role", ["train", "val"])
+def test_the_runs_own_images_are_refused_whatever_leads_to_them(
+    call: Call, run: RunDirectory, hospital: Path, role: str
+) -> None:
+    own = run.path.parents[1] / "chest"
+    image = next((own / role / "NORMAL").iterdir())
+    (hospital / "NORMAL" / "linked.png").symlink_to(image)
+    table = own.parent / f"{role}.csv"
+    others = [f"chest/test/{name}/{file.name}" for name in COUNTS for file in (own / "test" / name).iterdir()]
+    labels = [(place, place.split("/")[2]) for place in [*others, f"chest/{role}/NORMAL/{image.name}"]]
+    table.write_text("path,label\n" + "".join(f"{place},{label}\n" for place, label in labels))
+    for data, images in ((hospital, 11), (table, 22)):
+        code, out, err = call(str(data))
+        assert (code, out) == (2, "")
+        assert f"1 of the {images} images of {data} is the run's own data" in err
+    table.write_text("path,label\n" + "".join(f"{place},{label}\n" for place, label in labels[:-1]))
+    assert call(str(table))[0] == 0, "test images are not"
+
+
+def test_copies_of_the_runs_own_images_are_told(call: Call, run: RunDirectory, hospital: Path) -> None:
+    own = run.path.parents[1] / "chest"
+    warning = "in the run's train or validation too. Byte for byte."
+    assert warning not in call(str(hospital))[2]
+    (hospital / "PNEUMONIA" / "empty.png").touch()
+    shutil.copy(own / "train/NORMAL/IM-0001-0001.png", hospital / "NORMAL" / "one.png")
+    shutil.copy(own / "val/PNEUMONIA/person1003_virus_1.png", hospital / "PNEUMONIA" / "two.png")
+    shutil.copy(own / "test/NORMAL/IM-2001-0001.png", hospital / "NORMAL" / "of test.png")
+    code, out, err = call(str(hospital), "--json")
+    assert (code, json.loads(out)["images"]) == (0, 12)
+    assert f"2 of the 14 images of {hospital} are {warning}" in err
+    pairs = ["train/NORMAL/IM-0001-0001.png = NORMAL/one.png", "person1003_virus_1.png = PNEUMONIA/two.png"]
+    assert all(pair in err for pair in pairs)
+    assert "of test.png" not in err
+
+
+def test_no_name_is_told_of_a_run_that_hides_them(
+    call: Call, run: RunDirectory, hospital: Path, tmp_path: Path
+) -> None:
+    hidden = RunDirectory(Path(shutil.copytree(run.path, tmp_path / "hidden")))
+    kept = hidden.config.read_text()
+    hidden.config.write_text(kept.replace("hash_names = false", "hash_names = true"))
+    assert hidden.config.read_text() != kept
+    shutil.copy(run.path.parents[1] / "chest/train/NORMAL/IM-0001-0001.png", hospital / "NORMAL" / "one.png")
+    told: list[Event] = []
+    evaluate_elsewhere(hidden, hospital, told.append, Controls())
+    (warning,) = [event for event in told if isinstance(event, Warning)]
+    assert warning.message.startswith("1 of the 11 images of ")
+    assert warning.paths == []
+
+
+def test_where_the_runs_own_data_is_gone_it_says_that_nobody_compared(
+    call: Call, run: RunDirectory, hospital: Path
+) -> None:
+    own = run.path.parents[1] / "chest"
+    own.rename(away := own.with_name("away"))
+    try:
+        code, _, err = call(str(hospital))
+    finally:
+        away.rename(own)
+    assert code == 0
+    assert f"copies of the run's own images were not looked for: no such folder: {own}" in err
 
 
 def test_other_classes_are_refused(call: Call, hospital: Path, tmp_path: Path) -> None:

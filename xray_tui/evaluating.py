@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 from xray_tui import config
 from xray_tui.board.writer import BoardWriter
 from xray_tui.data import patients, unsealings
-from xray_tui.data.folders import Listing
+from xray_tui.data.findings import SAME_BYTES
+from xray_tui.data.folders import ImageFile, Listing
+from xray_tui.data.own_images import OwnImages
 from xray_tui.data.pseudonyms import OWN_NAMES
 from xray_tui.data.sources import scan_labelled
 from xray_tui.engine.controls import Controls
+from xray_tui.engine.reporting import Reporter
 from xray_tui.errors import UserError
-from xray_tui.events import Emit, Event, Progress
+from xray_tui.events import Emit, Event, Progress, Warning
 from xray_tui.files import at_once
 from xray_tui.runs import follow
 from xray_tui.runs.claim import Claim, check_own, refuse_live
@@ -23,6 +26,7 @@ from xray_tui.runs.predictions import Images, Predictions
 from xray_tui.runs.record import RunRecord
 from xray_tui.runs.report import write_report
 from xray_tui.settings import Settings
+from xray_tui.words import count
 
 if TYPE_CHECKING:
     from xray_tui.engine.plan import Plan
@@ -86,7 +90,7 @@ def evaluate_elsewhere(
 
     Args:
         root: a folder with one folder a class, a CSV file of labels, or data with splits: its test is taken.
-        emit: given progress.
+        emit: given progress, and a warning where some are copies of the run's own.
         columns: of the CSV file, as the setting ``data.columns``.
         device: as the setting ``hardware.device``.
 
@@ -100,16 +104,19 @@ def evaluate_elsewhere(
     listing = scan_labelled(root, columns)
     _check_foreign(listing, Path(settings.data.root), directory)
     _check_classes(listing, record.classes, directory)
-    if not (listing.folders.get("test") or listing.folders.get("")):
+    listing = patients.told(listing)
+    files = listing.folders.get("test") or listing.folders.get("")
+    if not files:
         raise UserError(f"{listing.source} has no test images", "name a folder with one folder a class")
+    reporter = Reporter(emit, controls)
+    if own := _own_among(files, listing, settings, directory, reporter):
+        emit(own)
     emit(Progress(phase="weights", note=f"loading {settings.model.backbone}"))
     import numpy as np  # imported here, as below: torch takes seconds
 
-    from xray_tui.engine.reporting import Reporter
     from xray_tui.trained import load, verdicts
 
-    trained, listing = load(directory, device), patients.told(listing)
-    files = listing.folders.get("test") or listing.folders[""]
+    trained = load(directory, device)
     try:
         looks = unsealings.look(unsealings.digest_of(listing.root, files), Path(settings.run.runs_dir) / run)
     except OSError as error:
@@ -118,7 +125,7 @@ def evaluate_elsewhere(
             f"{error.strerror or error}",
             "XRAY_TUI_STATE_DIR names another folder",
         ) from None
-    step, done, read, found = Reporter(emit, controls).steps("test", len(files)), 0, [], []
+    step, done, read, found = reporter.steps("test", len(files)), 0, [], []
     for some, verdict in verdicts(trained, ((listing.root / file.place, file.label) for file in files)):
         read += [file for file, (_, unreadable) in zip(files[done:], some, strict=False) if not unreadable]
         found.append(verdict)
@@ -158,10 +165,46 @@ def _chosen(record: RunRecord, directory: RunDirectory) -> tuple[str, int, Setti
 
 def _check_foreign(listing: Listing, own: Path, directory: RunDirectory) -> None:
     if listing.source.is_relative_to(own.resolve()):
-        raise UserError(
-            f"{listing.source} is the run's own data, which it was trained and chosen on",
-            f"`xray-tui evaluate {shlex.quote(directory.name)}` evaluates it on test; name another data set",
-        )
+        raise _not_foreign(f"{listing.source} is the run's own data", directory)
+
+
+def _own_among(
+    files: list[ImageFile], listing: Listing, settings: Settings, directory: RunDirectory, reporter: Reporter
+) -> Warning | None:
+    """What is to be said of copies of the run's own images, whose very files are refused."""
+    try:
+        own = OwnImages(settings)
+    except UserError as error:
+        why = f"copies of the run's own images were not looked for: {error.message}"
+        return Warning(kind="duplicates", message=why)
+    places = [listing.root / file.place for file in files]
+    if number := sum(map(own.holds, places)):
+        raise _not_foreign(f"{_part(number, listing, files)} the run's own data", directory)
+    step, copies = reporter.steps("reading", len(files)), []
+    for done, (file, place) in enumerate(zip(files, places, strict=True), 1):
+        if twin := own.copied(place):
+            copies.append(f"{twin.path} = {file.path}")
+        step(done)
+    if not copies:
+        return None
+    return Warning(
+        kind="duplicates",
+        message=f"{_part(len(copies), listing, files)} in the run's train or validation too. {SAME_BYTES} "
+        "The network is judged on what it has seen: its numbers look too good.",
+        paths=[] if settings.data.hash_names else copies,
+    )
+
+
+def _part(number: int, listing: Listing, files: list[ImageFile]) -> str:
+    are = "is" if number == 1 else "are"
+    return f"{count(number)} of the {count(len(files))} images of {listing.source} {are}"
+
+
+def _not_foreign(what: str, directory: RunDirectory) -> UserError:
+    return UserError(
+        f"{what}, which it was trained and chosen on",
+        f"`xray-tui evaluate {shlex.quote(directory.name)}` evaluates it on test; name another data set",
+    )
 
 
 def _check_classes(listing: Listing, classes: list[str], directory: RunDirectory) -> None:
@@ -203,7 +246,6 @@ def _evaluate(
     from xray_tui.engine.evaluation import Evaluation
     from xray_tui.engine.passes import Passes
     from xray_tui.engine.reading import Reader
-    from xray_tui.engine.reporting import Reporter
     from xray_tui.engine.times import Times
 
     planned.hardware.set_up()

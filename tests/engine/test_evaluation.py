@@ -266,3 +266,36 @@ def test_what_spoils_the_numbers_is_told_at_the_start_and_of_test_at_the_end(
         ("leakage", ["person0001"]),
         ("duplicates", ["train/b/person0001_virus_1.png = test/b/person0001_virus_7.png"]),
     ]
+
+
+def told_of_test(events: list[Event]) -> list[tuple[str, str, list[str]]]:
+    """Kind, title and names of the warnings since test was unsealed."""
+    (unsealed,) = [place for place, event in enumerate(events) if isinstance(event, TestUnsealed)]
+    return [(e.kind, e.message.split(".")[0], e.paths) for e in events[unsealed:] if isinstance(e, Warning)]
+
+
+def test_what_is_in_validation_and_in_test_is_told_at_the_end(tmp_path: Path, recipe: Recipe) -> None:
+    """And nothing of train and validation again."""
+    data = write_folder(tmp_path / "d", {role: {"a": 12, "b": 12} for role in ("train", "val", "test")})
+    for name in ("a/IM-0100-0001.png", "a/IM-1000-0001.png"):
+        shutil.copy(data / "train/a/IM-0000-0001.png", data / "val" / name)
+    shutil.copy(data / "val/b/person1001_virus_1.png", data / "test/b/person1001_virus_2.png")
+    Image.open(data / "val/b/person1002_virus_1.png").save(data / "test/b/again.png", compress_level=0)
+    shutil.copy(data / "train/b/person0003_virus_1.png", data / "val/b/everywhere.png")
+    shutil.copy(data / "train/b/person0003_virus_1.png", data / "test/b/everywhere too.png")
+    run = recipe(data, ONE_EPOCH | {"data.split": "folders"})
+    assert told_of_test(run.all) == [
+        ("leakage", "1 patient number in validation and test", ["person1001"]),
+        (
+            "duplicates",
+            "3 images stand in more than one role",
+            [
+                "train/b/person0003_virus_1.png = val/b/everywhere.png = test/b/everywhere too.png",
+                "val/b/person1001_virus_1.png = test/b/person1001_virus_2.png",
+                "val/b/person1002_virus_1.png = test/b/again.png",
+            ],
+        ),
+    ]
+    report = run.directory.report.read_text()
+    assert "1 patient number in validation and test" in report
+    assert "3 images stand in more than one role" in report

@@ -4,7 +4,7 @@
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,40 +20,45 @@ from xray_tui.data.unreadable import Unreadable
 from xray_tui.settings import Settings
 
 
-def between(survey: Survey, train: Pixels | None, other: Pixels) -> Iterator[Finding]:
-    """Patients of train that are in another role too, and copies of images, within the two and across.
+def between(
+    survey: Survey, train: Pixels | None, *others: Pixels, of: Pixels | None = None
+) -> Iterator[Finding]:
+    """Patients that are in two roles, and copies of images, within roles and across.
 
     Args:
-        survey: of the two roles and no third.
+        survey: of these roles and no other.
         train: ``None`` where its pixels are not at hand: then no copies are looked for.
-        other: as :func:`pixels.read_plain` gives them.
+        others: as :func:`pixels.read_plain` gives them.
+        of: the one of them of whose images it is asked; by default of all.
     """
-    yield from patients(survey, {})
+    asked = None if of is None else {file.path for file in of.files}
+    for found in patients(survey, {}):
+        if asked is None or not asked.isdisjoint(found.files):
+            yield found
     if train is not None:
-        facts = {path: Fact("ok", digest=first) for path, first in same_pixels(survey, train, other).items()}
+        first = same_pixels(survey, train, *others)
+        wanted = {named for path, named in first.items() if asked is None or path in asked}
+        facts = {path: Fact("ok", digest=named) for path, named in first.items() if named in wanted}
         for found in copies(survey, facts):
             yield msgspec.structs.replace(found, means=found.means.replace(SAME_BYTES, "Pixel for pixel."))
 
 
-def same_pixels(survey: Survey, train: Pixels, other: Pixels) -> dict[str, str]:
+def same_pixels(survey: Survey, train: Pixels, *others: Pixels) -> dict[str, str]:
     """The images that are there more than once, each with the first of its kind, by what they are called.
 
-    Within a role every copy is found. Across roles only train images are cropped, to be compared, whose file
-    is as large as one of the others': cropping all of them would take seconds.
+    Within train and among the others every copy is found. Between the two only train images are cropped, to
+    be compared, whose file is as large as one of the others': cropping all of them would take seconds.
     """
-    first = _within(train) | _within(other)
+    first, by_mark = _among(train) | _among(*others), _by_mark(others)
     root, settings = survey.listing.root, survey.settings
-    by_mark: dict[int, list[int]] = defaultdict(list)
-    for number, mark in enumerate(other.marks.tolist()):
-        by_mark[mark].append(number)
-    sizes = {_bytes(root / file.place) for file in other.files}
+    sizes = {_bytes(root / file.place) for other in others for file in other.files}
     for file, image in zip(train.files, train.images, strict=True):
         if _bytes(root / file.place) in sizes:
             if (seen := _as_other(image, root / file.place, settings)) is None:
                 continue
-            for number in by_mark.get(mark_of(seen[0].numpy()), ()):
+            for other, number in by_mark.get(mark_of(seen[0].numpy()), ()):
                 if torch.equal(seen, other.images[number]):
-                    _join(first, file.path, other.files[number].path)
+                    _join(first, other.files[number].path, file.path)
     return first
 
 
@@ -68,18 +73,24 @@ def _as_other(image: Tensor, file: Path, settings: Settings) -> Tensor | None:
         return None
 
 
-def _within(pixels: Pixels) -> dict[str, str]:
-    by_mark: dict[int, list[int]] = defaultdict(list)
-    for number, mark in enumerate(pixels.marks.tolist()):
-        by_mark[mark].append(number)
+def _among(*roles: Pixels) -> dict[str, str]:
     first: dict[str, str] = {}
-    for numbers in by_mark.values():
-        for at, number in enumerate(numbers):
-            for earlier in numbers[:at]:  # one mark may be of several images
-                if torch.equal(pixels.images[earlier], pixels.images[number]):
-                    _join(first, pixels.files[earlier].path, pixels.files[number].path)
+    for alike in _by_mark(roles).values():
+        for at, (role, number) in enumerate(alike):
+            for earlier, place in alike[:at]:  # one mark may be of several images
+                if torch.equal(earlier.images[place], role.images[number]):
+                    _join(first, earlier.files[place].path, role.files[number].path)
                     break
     return first
+
+
+def _by_mark(roles: Sequence[Pixels]) -> dict[int, list[tuple[Pixels, int]]]:
+    """The images by their marks, each as its role and its number there."""
+    found: dict[int, list[tuple[Pixels, int]]] = defaultdict(list)
+    for role in roles:
+        for number, mark in enumerate(role.marks.tolist()):
+            found[mark].append((role, number))
+    return found
 
 
 def _join(first: dict[str, str], one: str, copy: str) -> None:

@@ -100,13 +100,13 @@ class Evaluation:
         if self._plan.world.main:
             self._keep(lambda: checkpoints.keep_operating_point(self._folder, point))
 
-    def evaluate_test(self, run: str, epoch: int | None, train: Pixels | None = None) -> None:
+    def evaluate_test(self, run: str, epoch: int | None, held: tuple[Pixels, Pixels] | None = None) -> None:
         """Read test, for the first and only time, and evaluate the model on it; or say why not.
 
         Args:
             run: name of its directory.
             epoch: whose weights the model holds.
-            train: where copies of test images are looked for.
+            held: train and validation, where copies of test images are looked for; ``None`` reads them.
         """
         plan = self._plan
         if skipped := self._why_not(run):
@@ -121,13 +121,23 @@ class Evaluation:
         if not len(pixels):
             self._emit(results.test_skipped("none of the test images can be read"))
             return
-        for suspicion in suspicions.at_end(plan, train, pixels):
+        for suspicion in suspicions.at_end(plan, held or self._read_again(), pixels):
             self._emit(suspicion)
         found = self._passes.predict(pixels, "test")
         found = tempered(found, self._point.temperature if self._point else None)
         sources = self._reader.sources(pixels)
         with self._times("intervals"):
             self._emit(results.test_evaluated(found, sources, epoch, plan.positive, self._threshold))
+
+    def _read_again(self) -> tuple[Pixels, Pixels] | None:
+        """Train and validation, long after they were learned from: mostly the cache has them still."""
+        try:
+            with self._times("reading images"):
+                return self._reader.train_and_validation()
+        except UserError as error:
+            why = f"copies of test images in train and validation were not looked for: {error.message}"
+            self._emit(Warning(kind="duplicates", message=why))
+            return None
 
     def _why_not(self, run: str) -> str:
         """Why test is not to be read; empty where it is, and everybody has been told."""

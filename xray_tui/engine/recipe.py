@@ -258,7 +258,7 @@ class Recipe:
         if self.next_epoch and self.best_epoch is None:
             self.emit(results.test_skipped("no epoch had a validation loss that is a number"))
             return
-        self.evaluation.evaluate_test(run, self.best_epoch, self.pixels)
+        self.evaluation.evaluate_test(run, self.best_epoch, (self.pixels, self.validation))
 
     def _begin(self, stage: Stage, settings: StageSettings) -> StageUnderWay:
         trainable, total = self.model.parameter_counts()

@@ -22,14 +22,18 @@ def at_start(plan: Plan, train: Pixels, validation: Pixels) -> Iterator[Warning]
     yield from _told(findings.shift(_survey(plan, plan.roles), {}))
 
 
-def at_end(plan: Plan, train: Pixels | None, test: Pixels) -> Iterator[Warning]:
-    """Of train and test, which has been unsealed; what is of train alone has been told."""
-    files = train.files if train is not None else plan.roles.train
-    survey = _survey(plan, replace(plan.roles, train=files, validation=[], test=test.files))
-    of_test = {file.path for file in test.files}
-    yield from _told(
-        found for found in leakage.between(survey, train, test) if not of_test.isdisjoint(found.files)
-    )
+def at_end(plan: Plan, held: tuple[Pixels, Pixels] | None, test: Pixels) -> Iterator[Warning]:
+    """Of test, which has been unsealed; the rest has been told.
+
+    Args:
+        held: train and validation; ``None`` where their pixels are not at hand: no copies are looked for.
+    """
+    roles, train, others = plan.roles, None, [test]
+    if held is not None:
+        train, validation = held
+        roles, others = replace(roles, train=train.files, validation=validation.files), [validation, test]
+    survey = _survey(plan, replace(roles, test=test.files))
+    yield from _told(leakage.between(survey, train, *others, of=test))
 
 
 def _survey(plan: Plan, roles: Roles) -> Survey:

@@ -60,6 +60,7 @@ def test_train_ends_with_the_published_table(call: Call, chest: Path) -> None:
     assert lines[-1].startswith("test (14 images")
     assert lines[-1].endswith("; test looked at once")
     assert "kept in" in err
+    assert "positive: PNEUMONIA (the last by name)" in err
     (run,) = list_runs(Path("runs"))
     assert state.read(run).status == "done"
     assert run.report.read_text(encoding="utf-8").startswith(f"# {run.name}")

@@ -71,6 +71,7 @@ def test_what_the_run_kept_is_read_and_test_is_left_alone(
     code, out, _ = call(run.directory.name)
     assert "14 images of 14 patients; test looked at once" in out
     assert f"PNEUMONIA is called from p ≥ {probability(point.threshold)} (youden, on validation)" in out
+    assert "positive: PNEUMONIA (the last by name)" in out.splitlines()
     assert run.directory.journal.read_bytes() == journal
 
 

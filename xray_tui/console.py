@@ -41,6 +41,7 @@ from xray_tui.words import (
     looked_at,
     number,
     percent,
+    positive_of,
     probability,
 )
 
@@ -153,6 +154,7 @@ class ConsoleReporter:
                 images = ", ".join(f"{sum(n.values())} {role}" for role, n in event.images.items())
                 self._bar.say(f"{event.backbone} ({event.weights}) on {event.device}")
                 self._bar.say(f"{images} images; split {event.split_note}")
+                self._say_positive()
             case StageStarted():
                 learns = f"{event.trainable_parameters / 1e6:.1f} of {event.total_parameters / 1e6:.1f}"
                 self._bar.say(
@@ -171,8 +173,13 @@ class ConsoleReporter:
                 self._bar.say(f"{count(event.images)} test images are unsealed: {looked_at(event.times)}")
             case Resumed():
                 self._bar.say(f"resumed in epoch {event.epoch}")
+                self._say_positive()
             case RunEnded():
                 self._bar.say(f"{event.outcome}: {event.why}, after {duration(event.seconds)}")
+
+    def _say_positive(self) -> None:
+        if self._record.classes:
+            self._bar.say(f"positive: {positive_of(self._record.positive, self._record.classes)}")
 
     def print_results(self) -> None:
         """The published table, then test."""

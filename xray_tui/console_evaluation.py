@@ -12,7 +12,17 @@ from xray_tui.json_text import json_text
 from xray_tui.metrics import Metrics
 from xray_tui.printing import results_console
 from xray_tui.runs.evaluated import Evaluated, to_tree
-from xray_tui.words import ABSENT, SELECTED_ON_TEST, count, harmless, looked_at, number, percent, probability
+from xray_tui.words import (
+    ABSENT,
+    SELECTED_ON_TEST,
+    count,
+    harmless,
+    looked_at,
+    number,
+    percent,
+    positive_of,
+    probability,
+)
 
 if TYPE_CHECKING:
     from xray_tui.trained import Trained
@@ -72,6 +82,7 @@ def _about(found: Evaluated) -> Iterator[str]:
         yield f"on another data set than the run's: {found.data}"
     left_out = f" ({count(found.unreadable)} cannot be read)" if found.unreadable else ""
     yield f"{count(found.images)} images{left_out} of {patients}; {looked}"
+    yield f"positive: {positive_of(found.positive, found.classes)}"
     yield called(found)
     if found.selected_on_test:
         yield f"the best epoch was {SELECTED_ON_TEST}: on the folder test, as published"

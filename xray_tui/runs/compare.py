@@ -20,7 +20,7 @@ from xray_tui.runs.follow import read
 from xray_tui.runs.markdown import plain
 from xray_tui.runs.record import RunRecord
 from xray_tui.settings_file import leaves
-from xray_tui.words import ABSENT, SELECTED_ON_TEST, number, percent
+from xray_tui.words import ABSENT, SELECTED_ON_TEST, number, percent, positive_of
 
 _SURE = 0.05
 """A smaller p is called more than chance."""
@@ -318,6 +318,7 @@ def to_markdown(comparison: Comparison) -> str:
         ("best epoch", [str(best.epoch) if best else ABSENT for best in bests]),
         ("stage", [best.stage if best else ABSENT for best in bests]),
         ("images", [str(run.images) for run in runs]),
+        ("positive", [plain(_positive(run)) for run in runs]),
         ("loss", [number(best.validation_loss if best else None, 4) for best in bests]),
         *((title, [_rate(run, rate) for run in runs]) for rate, title in _RATES),
     ]
@@ -362,6 +363,11 @@ def to_tree(comparison: Comparison) -> dict[str, Any]:
         "tests": msgspec.to_builtins(comparison.tests),
         "notes": comparison.notes,
     }
+
+
+def _positive(run: ComparedRun) -> str:
+    classes = run.record.classes
+    return positive_of(run.record.positive, classes) if classes else ABSENT
 
 
 def _rate(run: ComparedRun, rate: str) -> str:

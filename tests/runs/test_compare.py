@@ -168,7 +168,7 @@ def test_names_are_those_a_person_gave(tmp_path: Path) -> None:
     found = compare([one, other])
     assert [run.name for run in found.runs] == ["a | b", "other"]
     text = to_markdown(found)
-    assert text.startswith("# a \\| b and other\n")
+    assert text.startswith("# a | b and other\n")
     assert f"* B: other, `{other.name}`" in text
 
 

@@ -197,7 +197,7 @@ class ConsoleReporter:
         test, unsealed = self._record.test, self._record.unsealed
         if test is not None:
             looked = f"; {looked_at(unsealed.times)}" if unsealed and not test.skipped else ""
-            out.print(escape(test_line(test) + looked), soft_wrap=True)
+            out.print(escape(test_line(test, self._record.point) + looked), soft_wrap=True)
 
 
 def warning_line(warning: Warning) -> str:
@@ -223,11 +223,13 @@ def print_json(event: Event) -> None:
                 talk(f"warning: {why}: the journal has it, and the run goes on")
 
 
-def test_line(test: TestEvaluated) -> str:
+def test_line(test: TestEvaluated, point: OperatingPoint | None) -> str:
     if test.skipped:
         return f"test not evaluated: {test.skipped}"
+    threshold = point.threshold if point else None
+    at = "" if threshold is None else f", at p ≥ {probability(threshold)}"
     return (
-        f"test ({test.images} images, epoch {test.epoch}): loss {number(test.loss, 4)}, "
+        f"test ({test.images} images, epoch {test.epoch}{at}): loss {number(test.loss, 4)}, "
         f"accuracy {percent(test.accuracy)}, AUC {number(test.auc, 4)}, "
         f"sensitivity {percent(test.sensitivity)}, specificity {percent(test.specificity)}"
     )

@@ -273,6 +273,7 @@ def test_rates_are_at_the_operating_point(tmp_path: Path) -> None:
     text = report_of(predicted(tmp_path, point=chosen(0.65)))
     assert row(text, "sensitivity")[0] == "50.0 %"
     assert row(text, "specificity")[0] == "83.3 %"
+    assert "10 images, at p ≥ 0.65: accuracy 70.0 %" in text
     assert "PNEUMONIA is called from a probability of 0.65 on (`youden`, chosen on validation)." in text
     assert row(text, "1")[1:3] == ["NORMAL", "PNEUMONIA"]
     assert "3 of 3 mistakes on validation." in text

@@ -56,7 +56,10 @@ def results(record: RunRecord, judged: Sequence[Judged]) -> list[str]:
             if found.role == "validation" and record.selected_on_test
             else ""
         )
-        lines.append(f"{found.role.capitalize()}{chosen}, {count(found.images)} images: {', '.join(parts)}.")
+        at = "" if found.threshold is None else f", at p ≥ {probability(found.threshold)}"
+        lines.append(
+            f"{found.role.capitalize()}{chosen}, {count(found.images)} images{at}: {', '.join(parts)}."
+        )
     if record.test and record.test.skipped:
         lines.append(f"Test was not evaluated: {plain(record.test.skipped)}.")
     return lines

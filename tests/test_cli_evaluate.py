@@ -174,7 +174,11 @@ def test_three_classes_each_against_the_rest(call: Call, tmp_path: Path) -> None
     assert list(found["of_classes"]) == list(classes)
     sensitivities = [scores["sensitivity"] for scores in found["of_classes"].values()]
     assert found["macro"]["sensitivity"] == pytest.approx(np.mean(sensitivities))
-    assert "against the rest" in call(run.directory.name)[1]
+    out = call(run.directory.name)[1]
+    assert "against the rest" in out
+    together, of_classes = (line.split("  ")[0] for line in out.splitlines() if line.startswith("Brier"))
+    assert together == "Brier score, halved"
+    assert of_classes == "Brier score", "of two classes it is what is usual"
 
 
 @pytest.mark.parametrize("rule", ["best", "sensitivity:2", "specificity:"])

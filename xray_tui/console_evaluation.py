@@ -50,7 +50,8 @@ def print_evaluated(found: Evaluated) -> None:
         interval = found.intervals.get(name)
         bounds = f"{_shown(name, interval[0])} to {_shown(name, interval[1])}" if interval else ABSENT
         bounds += " (W)" if name in found.wilson else ""
-        table.add_row(_called(name), _shown(name, getattr(found.metrics, name)), bounds)
+        halved = ", halved" if name == "brier" and found.of_classes else ""
+        table.add_row(_called(name) + halved, _shown(name, getattr(found.metrics, name)), bounds)
     out.print(table)
     if found.wilson:
         out.print("(W): Wilson's interval of a proportion, each image for itself")

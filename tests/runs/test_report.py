@@ -305,6 +305,8 @@ def test_three_classes_have_a_table_of_their_own(tmp_path: Path) -> None:
     assert row(text, "BACTERIA")[2:4] == ["100.0 %", "66.7 %"]
     assert row(text, "VIRUS")[2:4] == ["50.0 %", "100.0 %"]
     assert row(text, "mean (macro)")[2] == "83.3 %"
+    assert row(text, "Brier score, halved")[0] == f"{(0.06 + 0.14 + 0.14 + 0.98) / 8:.4f}"
+    assert "Brier score |" not in text
 
 
 @pytest.mark.usefixtures("sketches")

@@ -107,7 +107,8 @@ def scores(judged: Sequence[Judged], positive: int) -> list[str]:
         header += [f"{found.role} ({count(found.images)} images)", "95 % interval"]
     rows = []
     for name, title in _METRICS.items():
-        row = [title]
+        halved = name == "brier" and any(len(found.metrics.confusion) > 2 for found in judged)
+        row = [f"{title}, halved" if halved else title]
         for found in judged:
             row += [_number(name, getattr(found.metrics, name)), _interval(name, found)]
         if set(row[1:]) - {ABSENT}:

@@ -13,9 +13,12 @@ import pytest
 
 from tests.conftest import write_folder
 from tests.engine.conftest import run_recipe
+from tests.test_events import operating_point
+from tests.tui.record_journals import whole_run
 from xray_tui import event_lines
 from xray_tui.cli import main
 from xray_tui.cli_options import DEMO
+from xray_tui.console import ConsoleReporter
 from xray_tui.engine.controls import Controls
 from xray_tui.events import EpochEnded, Event, Progress, Resumed, RunEnded, RunStarted
 from xray_tui.runs import state
@@ -60,9 +63,20 @@ def test_train_ends_with_the_published_table(call: Call, chest: Path) -> None:
     assert lines[-1].startswith("test (14 images")
     assert lines[-1].endswith("; test looked at once")
     assert "kept in" in err
+    assert "positive: PNEUMONIA (the last by name)" in err
     (run,) = list_runs(Path("runs"))
     assert state.read(run).status == "done"
     assert run.report.read_text(encoding="utf-8").startswith(f"# {run.name}")
+
+
+@pytest.mark.parametrize(("threshold", "told"), [(0.3829, "13, at p ≥ 0.3829): loss"), (None, "13): loss")])
+def test_the_last_line_says_at_which_threshold_it_is(
+    threshold: float | None, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reporter = ConsoleReporter()
+    reporter.recall([*whole_run(), operating_point(threshold=threshold)])
+    reporter.print_results()
+    assert told in capsys.readouterr().out.splitlines()[-1]
 
 
 @pytest.mark.usefixtures("quick")

@@ -73,6 +73,7 @@ def test_what_the_run_kept_is_read_and_test_is_left_alone(
     code, out, _ = call(run.directory.name)
     assert "14 images, each of another patient as far as is known; test looked at once" in out
     assert f"PNEUMONIA is called from p ≥ {probability(point.threshold)} (youden, on validation)" in out
+    assert "positive: PNEUMONIA (the last by name)" in out.splitlines()
     assert run.directory.journal.read_bytes() == journal
 
 
@@ -214,7 +215,11 @@ def test_three_classes_each_against_the_rest(call: Call, tmp_path: Path) -> None
     assert list(found["of_classes"]) == list(classes)
     sensitivities = [scores["sensitivity"] for scores in found["of_classes"].values()]
     assert found["macro"]["sensitivity"] == pytest.approx(np.mean(sensitivities))
-    assert "against the rest" in call(run.directory.name)[1]
+    out = call(run.directory.name)[1]
+    assert "against the rest" in out
+    together, of_classes = (line.split("  ")[0] for line in out.splitlines() if line.startswith("Brier"))
+    assert together == "Brier score, halved"
+    assert of_classes == "Brier score", "of two classes it is what is usual"
 
 
 @pytest.mark.parametrize("rule", ["best", "sensitivity:2", "specificity:"])

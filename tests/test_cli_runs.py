@@ -83,7 +83,7 @@ def test_accuracies_selected_on_test_have_a_mark_and_its_meaning(call: Call, tmp
     assert call("export", "runs.md")[0] == 0
     validated(tmp_path / "runs", POOR, at=NOON + 60, data__split="holdout")
     call("export", "runs.md")
-    assert "92.5 %*" in (tmp_path / "runs.md").read_text()
+    assert "92.5 %\\*" in (tmp_path / "runs.md").read_text()
     assert (tmp_path / "runs.md").read_text().endswith("\\* selected on test\n")
 
 

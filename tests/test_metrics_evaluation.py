@@ -89,13 +89,14 @@ def test_of_two_classes_the_second_against_the_rest_is_the_whole() -> None:
             assert against[name] == pytest.approx(value), name
 
 
-def test_a_class_without_images_is_left_out_of_the_mean() -> None:
-    of_classes = metrics.per_class(THREE, np.array([0, 1, 1, 0]))
-    assert of_classes[2].auc is None
-    first, second = (found.auc for found in of_classes[:2])
-    assert first is not None
-    assert second is not None
-    assert metrics.macro(of_classes).auc == pytest.approx((first + second) / 2)
+def test_there_is_no_mean_of_some_of_the_classes() -> None:
+    actual = np.array([0, 1, 1, 0])
+    of_classes = metrics.per_class(THREE, actual)
+    assert [found.auc is None for found in of_classes] == [False, False, True]
+    means = metrics.macro(of_classes)
+    assert (means.auc, means.sensitivity) == (None, None)
+    assert means.specificity == pytest.approx(np.mean([found.specificity for found in of_classes]))
+    assert evaluated(THREE, actual.tolist()).balanced_accuracy is None, "which is the mean sensitivity"
     assert metrics.macro([]) == metrics.UNKNOWN
 
 

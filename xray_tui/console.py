@@ -41,6 +41,7 @@ from xray_tui.words import (
     looked_at,
     number,
     percent,
+    positive_of,
     probability,
 )
 
@@ -153,6 +154,7 @@ class ConsoleReporter:
                 images = ", ".join(f"{sum(n.values())} {role}" for role, n in event.images.items())
                 self._bar.say(f"{event.backbone} ({event.weights}) on {event.device}")
                 self._bar.say(f"{images} images; split {event.split_note}")
+                self._say_positive()
             case StageStarted():
                 learns = f"{event.trainable_parameters / 1e6:.1f} of {event.total_parameters / 1e6:.1f}"
                 self._bar.say(
@@ -171,8 +173,13 @@ class ConsoleReporter:
                 self._bar.say(f"{count(event.images)} test images are unsealed: {looked_at(event.times)}")
             case Resumed():
                 self._bar.say(f"resumed in epoch {event.epoch}")
+                self._say_positive()
             case RunEnded():
                 self._bar.say(f"{event.outcome}: {event.why}, after {duration(event.seconds)}")
+
+    def _say_positive(self) -> None:
+        if self._record.classes:
+            self._bar.say(f"positive: {positive_of(self._record.positive, self._record.classes)}")
 
     def print_results(self) -> None:
         """The published table, then test."""
@@ -190,7 +197,7 @@ class ConsoleReporter:
         test, unsealed = self._record.test, self._record.unsealed
         if test is not None:
             looked = f"; {looked_at(unsealed.times)}" if unsealed and not test.skipped else ""
-            out.print(escape(test_line(test) + looked), soft_wrap=True)
+            out.print(escape(test_line(test, self._record.point) + looked), soft_wrap=True)
 
 
 def warning_line(warning: Warning) -> str:
@@ -216,11 +223,13 @@ def print_json(event: Event) -> None:
                 talk(f"warning: {why}: the journal has it, and the run goes on")
 
 
-def test_line(test: TestEvaluated) -> str:
+def test_line(test: TestEvaluated, point: OperatingPoint | None) -> str:
     if test.skipped:
         return f"test not evaluated: {test.skipped}"
+    threshold = point.threshold if point else None
+    at = "" if threshold is None else f", at p ≥ {probability(threshold)}"
     return (
-        f"test ({test.images} images, epoch {test.epoch}): loss {number(test.loss, 4)}, "
+        f"test ({test.images} images, epoch {test.epoch}{at}): loss {number(test.loss, 4)}, "
         f"accuracy {percent(test.accuracy)}, AUC {number(test.auc, 4)}, "
         f"sensitivity {percent(test.sensitivity)}, specificity {percent(test.specificity)}"
     )

@@ -12,7 +12,17 @@ from xray_tui.json_text import json_text
 from xray_tui.metrics import Metrics
 from xray_tui.printing import results_console
 from xray_tui.runs.evaluated import Evaluated, to_tree
-from xray_tui.words import ABSENT, SELECTED_ON_TEST, count, harmless, looked_at, number, percent, probability
+from xray_tui.words import (
+    ABSENT,
+    SELECTED_ON_TEST,
+    count,
+    harmless,
+    looked_at,
+    number,
+    percent,
+    positive_of,
+    probability,
+)
 
 if TYPE_CHECKING:
     from xray_tui.trained import Trained
@@ -40,7 +50,8 @@ def print_evaluated(found: Evaluated) -> None:
         interval = found.intervals.get(name)
         bounds = f"{_shown(name, interval[0])} to {_shown(name, interval[1])}" if interval else ABSENT
         bounds += " (W)" if name in found.wilson else ""
-        table.add_row(_called(name), _shown(name, getattr(found.metrics, name)), bounds)
+        halved = ", halved" if name == "brier" and found.of_classes else ""
+        table.add_row(_called(name) + halved, _shown(name, getattr(found.metrics, name)), bounds)
     out.print(table)
     if found.wilson:
         out.print("(W): Wilson's interval of a proportion, each image for itself")
@@ -74,6 +85,7 @@ def _about(found: Evaluated) -> Iterator[str]:
         yield f"on another data set than the run's: {found.data}"
     left_out = f" ({count(found.unreadable)} cannot be read)" if found.unreadable else ""
     yield f"{count(found.images)} images{left_out}{patients}; {looked}"
+    yield f"positive: {positive_of(found.positive, found.classes)}"
     yield called(found)
     if found.selected_on_test:
         yield f"the best epoch was {SELECTED_ON_TEST}: on the folder test, as published"

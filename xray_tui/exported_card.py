@@ -7,10 +7,10 @@ from xray_tui.runs import about, report_tables, report_words
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.follow import read
 from xray_tui.runs.judged import judge
-from xray_tui.runs.markdown import plain
+from xray_tui.runs.markdown import code, plain
 from xray_tui.runs.record import RunRecord
 from xray_tui.trained import Trained
-from xray_tui.words import probability
+from xray_tui.words import harmless, probability
 
 LOAD_ONNX = """\
 import json, numpy as np, onnxruntime
@@ -65,7 +65,7 @@ def card(directory: RunDirectory, trained: Trained, form: str, file: str, differ
     lines += [
         f"A network that tells {', '.join(map(plain, trained.classes))} apart on chest radiographs: "
         f"{plain(started.backbone)} ({plain(started.weights)}), fine-tuned by the run "
-        f"`{plain(trained.run)}`; the weights of its epoch {trained.epoch}, the best. "
+        f"{code(trained.run)}; the weights of its epoch {trained.epoch}, the best. "
         f"Written by xray-tui {xray_tui.__version__}.",
         "",
         f"**{report_words.NO_DEVICE.replace('this report', 'it')}**",
@@ -78,7 +78,7 @@ def card(directory: RunDirectory, trained: Trained, form: str, file: str, differ
         "## How to load it",
         "",
         "```python",
-        (LOAD_ONNX if form == "onnx" else _LOAD_PT2).replace("FILE", plain(file)).rstrip(),
+        (LOAD_ONNX if form == "onnx" else _LOAD_PT2).replace("FILE", harmless(file)).rstrip(),
         "```",
         "",
         "## What it was trained on",
@@ -125,7 +125,7 @@ def _interface(trained: Trained) -> Iterator[str]:
     else:
         yield (
             f"What to call: {plain(trained.positive)} from a probability of "
-            f"{probability(trained.threshold, 6)} on (`{plain(trained.rule)}`, chosen on validation), "
+            f"{probability(trained.threshold, 6)} on ({code(trained.rule)}, chosen on validation), "
             "else the likeliest of the others."
         )
     if not trained.is_settled:

@@ -1,6 +1,7 @@
 """Numbers and foreign words, made fit to be read: the same on a screen, in a report, in a log."""
 
 import unicodedata
+from collections.abc import Sequence
 from decimal import Decimal
 
 ABSENT = "–"
@@ -74,6 +75,11 @@ def probability(value: float, digits: int = 4) -> str:
 
 def count(value: int) -> str:
     return f"{value:,}"
+
+
+def positive_of(name: str, classes: Sequence[str]) -> str:
+    """``normal (the last by name)``: who reads a sensitivity takes it for that of the finding."""
+    return f"{name} (the last by name)" if name == classes[-1] else name
 
 
 def looked_at(times: int | None, what: str = "test") -> str:

@@ -234,6 +234,26 @@ def test_a_damaged_point_is_refused(tmp_path: Path, kept: str) -> None:
         checkpoints.read_operating_point(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize(
+    ("ill", "well", "positive", "said"),
+    [
+        ("effusion", "normal", "", True),
+        ("effusion", "normal", "normal", False),
+        ("effusion", "normal", "effusion", False),
+        ("Effusion", "No_Finding", "", True),
+        ("effusion", "nodule", "", False),
+    ],
+)
+def test_that_health_was_taken_for_positive_is_told(
+    tmp_path: Path, recipe: Recipe, ill: str, well: str, positive: str, said: bool
+) -> None:
+    counts = {"train": {ill: 12, well: 12}, "test": {ill: 4, well: 4}}
+    run = recipe(write_folder(tmp_path / "d", counts), ONE_EPOCH | {"data.positive": positive})
+    told = [warning.message for warning in run.of(Warning) if warning.kind == "positive"]
+    assert len(told) == said
+    assert all(f"is {well}" in message and f"--positive {ill}" in message for message in told)
+
+
 def test_what_spoils_the_numbers_is_told_at_the_start_and_of_test_at_the_end(
     tmp_path: Path, recipe: Recipe
 ) -> None:

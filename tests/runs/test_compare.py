@@ -168,7 +168,7 @@ def test_names_are_those_a_person_gave(tmp_path: Path) -> None:
     found = compare([one, other])
     assert [run.name for run in found.runs] == ["a | b", "other"]
     text = to_markdown(found)
-    assert text.startswith("# a \\| b and other\n")
+    assert text.startswith("# a | b and other\n")
     assert f"* B: other, `{other.name}`" in text
 
 
@@ -182,6 +182,13 @@ def test_markdown_has_whole_tables(tmp_path: Path) -> None:
     assert len(tables) == 2
     for table in tables:
         assert len({line.count("|") for line in table.splitlines()}) == 1
+
+
+def test_markdown_says_of_which_class_the_rates_speak(tmp_path: Path) -> None:
+    one = validated(tmp_path, GOOD)
+    other = validated(tmp_path, POOR, at=NOON + 60, data__positive="NORMAL")
+    text = to_markdown(compare([one, other, keep(tmp_path, [], at=NOON + 120)]))
+    assert "| positive | PNEUMONIA (the last by name) | NORMAL | – |" in text
 
 
 def test_plain_values_are_exact(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 from making import CLASSES, NOON, keep
+from markdown_it import MarkdownIt
 from PIL import Image
 
 from tests.conftest import write_image
@@ -272,6 +273,7 @@ def test_rates_are_at_the_operating_point(tmp_path: Path) -> None:
     text = report_of(predicted(tmp_path, point=chosen(0.65)))
     assert row(text, "sensitivity")[0] == "50.0 %"
     assert row(text, "specificity")[0] == "83.3 %"
+    assert "10 images, at p ≥ 0.65: accuracy 70.0 %" in text
     assert "PNEUMONIA is called from a probability of 0.65 on (`youden`, chosen on validation)." in text
     assert row(text, "1")[1:3] == ["NORMAL", "PNEUMONIA"]
     assert "3 of 3 mistakes on validation." in text
@@ -303,6 +305,22 @@ def test_three_classes_have_a_table_of_their_own(tmp_path: Path) -> None:
     assert row(text, "BACTERIA")[2:4] == ["100.0 %", "66.7 %"]
     assert row(text, "VIRUS")[2:4] == ["50.0 %", "100.0 %"]
     assert row(text, "mean (macro)")[2] == "83.3 %"
+    assert row(text, "Brier score, halved")[0] == f"{(0.06 + 0.14 + 0.14 + 0.98) / 8:.4f}"
+    assert "Brier score |" not in text
+
+
+@pytest.mark.usefixtures("sketches")
+def test_names_that_markdown_would_act_on_are_the_names_again(tmp_path: Path) -> None:
+    classes = ["=1+1 <script>", "A|B *x* [bold]", "it`s"]
+    probabilities = np.array([[0.8, 0.1, 0.1], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1]], np.float32)
+    run = predicted(tmp_path, probabilities=probabilities, actual=np.array([0, 1, 2]), classes=classes)
+    text, _ = written(run)
+    assert "<script>" not in MarkdownIt().enable("table").render(text)
+    inline = [token.children or [] for token in MarkdownIt().enable("table").parse(text) if token.children]
+    words = ["".join(part.content for part in parts) for parts in inline]
+    assert set(classes) <= set(words)
+    paths = [parts[0].content for parts in inline if [part.type for part in parts] == ["code_inline"]]
+    assert {f"test/{classes[actual]}/person{actual}_virus_1.jpeg" for actual in (1, 2)} <= set(paths)
 
 
 @pytest.mark.usefixtures("sketches")
@@ -407,7 +425,7 @@ def test_a_run_that_came_to_nothing(tmp_path: Path, outcome: Outcome) -> None:
     ended = RunEnded(t=NOON, outcome=outcome, why="a bug | in it", best_epoch=None, seconds=3.0)
     text, figures = written(keep(tmp_path, [started, ended]))
     assert not figures
-    assert f"{outcome.capitalize()} (a bug \\| in it) after 00:03." in text
+    assert f"{outcome.capitalize()} (a bug | in it) after 00:03." in text
     assert "there is nothing to judge" in text
     assert "The run did not come to its end." in text
 
@@ -455,10 +473,10 @@ def test_a_report_has_what_people_said_and_asked(tmp_path: Path) -> None:
     upkeep.rename(directory, "night | run")
     upkeep.set_note(directory, "first line\n<b>second</b>")
     report = report_of(directory)
-    assert report.startswith("# night \\| run\n\n> first line\n> <b>second</b>\n\nDone (finished) after ")
+    assert report.startswith("# night | run\n\n> first line\n> \\<b>second\\</b>\n\nDone (finished) after ")
     assert "It went on from a checkpoint at epoch 3." in report
     assert "* learning rate 0.0003, in epoch 1, by a person" in report
-    assert "* resume, between epochs, by SIGCONT␛[31m" in report
+    assert "* resume, between epochs, by SIGCONT␛\\[31m" in report
 
 
 def test_a_report_knows_the_folder_as_it_is_called_now(tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ class Plan:
     world: World = ALONE
     names: Names = OWN_NAMES
     """What images are called; those of the roles are called so."""
+    positive_was_named: bool = True
+    """Else it is the last class by name."""
 
     @property
     def positive(self) -> int:
@@ -140,7 +142,8 @@ def make(
             "run.runs_dir": str(Path(settings.run.runs_dir).expanduser().absolute()),
         },
     )
-    plan = Plan(resolved, listing, roles, chosen, backbone, model, world, names)
+    named = bool(settings.data.positive)
+    plan = Plan(resolved, listing, roles, chosen, backbone, model, world, names, named)
     if world.size > 1:
         world.check_same(plan.digest, f"{listing.source} holds other images")
     return plan

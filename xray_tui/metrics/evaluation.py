@@ -96,11 +96,9 @@ def per_class(
 
 
 def macro(of_classes: Sequence[Metrics]) -> Metrics:
-    """Means over classes, of each number over the classes that have it; without a confusion matrix."""
-    means: dict[str, float | None] = {}
-    for name in NUMBERS:
-        values = [value for found in of_classes if (value := getattr(found, name)) is not None]
-        means[name] = mean(np.array(values))
+    """Means over classes, of each number that all classes have; without a confusion matrix."""
+    # As float64 None is no number, nor then is the mean: one of some of the classes would pass for the whole.
+    means = {name: mean(np.array([getattr(found, name) for found in of_classes], float)) for name in NUMBERS}
     return Metrics(**means, confusion=[])
 
 

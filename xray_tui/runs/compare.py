@@ -17,10 +17,10 @@ from xray_tui.events import EpochEnded
 from xray_tui.runs import about, state
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.follow import read
-from xray_tui.runs.markdown import plain
+from xray_tui.runs.markdown import code, plain, table
 from xray_tui.runs.record import RunRecord
 from xray_tui.settings_file import leaves
-from xray_tui.words import ABSENT, SELECTED_ON_TEST, number, percent
+from xray_tui.words import ABSENT, SELECTED_ON_TEST, number, percent, positive_of
 
 _SURE = 0.05
 """A smaller p is called more than chance."""
@@ -311,27 +311,29 @@ def to_markdown(comparison: Comparison) -> str:
     letters = [letter(at) for at in range(len(runs))]
     lines = [f"# {', '.join(plain(run.name) for run in runs[:-1])} and {plain(runs[-1].name)}", ""]
     for name, run in zip(letters, runs, strict=True):
-        folder = f", `{plain(run.directory.name)}`" if run.name != run.directory.name else ""
+        folder = f", {code(run.directory.name)}" if run.name != run.directory.name else ""
         lines.append(f"* {name}: {plain(run.name)}{folder}")
     bests = [run.best for run in runs]
     rows = [
         ("best epoch", [str(best.epoch) if best else ABSENT for best in bests]),
         ("stage", [best.stage if best else ABSENT for best in bests]),
         ("images", [str(run.images) for run in runs]),
+        ("positive", [plain(_positive(run)) for run in runs]),
         ("loss", [number(best.validation_loss if best else None, 4) for best in bests]),
         *((title, [_rate(run, rate) for run in runs]) for rate, title in _RATES),
     ]
     lines += ["", "## Validation at the best epoch", ""]
-    lines += [f"| | {' | '.join(letters)} |", "|---" * (len(runs) + 1) + "|"]
-    lines += [f"| {title} | {' | '.join(cells)} |" for title, cells in rows]
-    lines += ["", "In brackets 95 % intervals: Wilson's; of AUC, DeLong's.", ""]
+    lines += table(["", *letters], [[title, *cells] for title, cells in rows])
+    lines += ["In brackets 95 % intervals: Wilson's; of AUC, DeLong's.", ""]
     lines += ["## Settings that differ", ""]
     if comparison.differences:
-        lines += [f"| setting | {' | '.join(letters)} | |", "|---|" + "---|" * len(runs) + "---|"]
-        for difference in comparison.differences:
-            cells = [f"`{plain(difference.path)}`", *map(plain, difference.values), difference.description]
-            lines.append(f"| {' | '.join(cells)} |")
-        lines += [""]
+        lines += table(
+            ["setting", *letters, ""],
+            [
+                [code(each.path), *map(plain, each.values), each.description]
+                for each in comparison.differences
+            ],
+        )
     else:
         lines += ["None.", ""]
     if comparison.tests:
@@ -362,6 +364,11 @@ def to_tree(comparison: Comparison) -> dict[str, Any]:
         "tests": msgspec.to_builtins(comparison.tests),
         "notes": comparison.notes,
     }
+
+
+def _positive(run: ComparedRun) -> str:
+    classes = run.record.classes
+    return positive_of(run.record.positive, classes) if classes else ABSENT
 
 
 def _rate(run: ComparedRun, rate: str) -> str:

@@ -15,7 +15,7 @@ from xray_tui.runs import about, report_tables, report_words
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.runs.follow import read
 from xray_tui.runs.judged import Judged, judge
-from xray_tui.runs.markdown import plain
+from xray_tui.runs.markdown import code, plain
 from xray_tui.runs.record import RunRecord
 from xray_tui.runs.report_figures import NAMES, draw, worst_mistakes
 from xray_tui.words import count
@@ -96,7 +96,7 @@ def report(
     lines += ["", f"**{report_words.NO_DEVICE}**", ""]
     lines += _what_was_run(started, record)
     lines += _images(started)
-    lines += ["## Settings", "", f"Preset `{_preset(started)}`, and what is set otherwise:", ""]
+    lines += ["## Settings", "", f"Preset {_preset(started)}, and what is set otherwise:", ""]
     lines += report_tables.settings(started)
     if record.epochs:
         lines += ["## Training", "", *_figure("epochs.png", "Loss and rates over the epochs", figures)]
@@ -109,7 +109,7 @@ def report(
     if record.warnings:
         lines += ["## Warnings", ""]
         for warning in record.warnings:
-            lines += [f"* {plain(warning.message)}", *(f"    * `{plain(path)}`" for path in warning.paths)]
+            lines += [f"* {plain(warning.message)}", *(f"    * {code(path)}" for path in warning.paths)]
         lines += [""]
     lines += ["## Limits", "", *(f"* {limit}" for limit in report_words.limits(started, record, judged)), ""]
     return "\n".join(lines)
@@ -140,7 +140,7 @@ def _figure(name: str, words: str, figures: Mapping[str, str]) -> list[str]:
 
 
 def _preset(started: RunStarted) -> str:
-    return plain(str(started.settings.get("preset", "recipe")))
+    return code(str(started.settings.get("preset", "recipe")))
 
 
 def _what_was_run(started: RunStarted, record: RunRecord) -> list[str]:

@@ -10,7 +10,7 @@ from xray_tui import config
 from xray_tui.errors import UserError
 from xray_tui.events import Mistake, RunStarted
 from xray_tui.runs.judged import Interval, Judged
-from xray_tui.runs.markdown import plain, table
+from xray_tui.runs.markdown import code, plain, table
 from xray_tui.runs.record import RunRecord
 from xray_tui.settings import Settings
 from xray_tui.settings_file import leaves
@@ -55,7 +55,7 @@ def images(started: RunStarted) -> list[str]:
 def settings(started: RunStarted) -> list[str]:
     """Every setting that is another than the run's preset has it."""
     rows = [
-        [f"`{plain(path)}`", _value(value), _value(before), _described(path)]
+        [code(path), _value(value), _value(before), _described(path)]
         for path, value, before in _differing(started)
     ]
     return table(["setting", "here", "preset", ""], rows) if rows else ["None.", ""]
@@ -107,7 +107,8 @@ def scores(judged: Sequence[Judged], positive: int) -> list[str]:
         header += [f"{found.role} ({count(found.images)} images)", "95 % interval"]
     rows = []
     for name, title in _METRICS.items():
-        row = [title]
+        halved = name == "brier" and any(len(found.metrics.confusion) > 2 for found in judged)
+        row = [f"{title}, halved" if halved else title]
         for found in judged:
             row += [_number(name, getattr(found.metrics, name)), _interval(name, found)]
         if set(row[1:]) - {ABSENT}:
@@ -148,7 +149,7 @@ def mistakes(worst: Sequence[Mistake], classes: Sequence[str]) -> list[str]:
     rows = [
         [
             str(rank),
-            f"`{plain(mistake.path)}`",
+            code(mistake.path),
             plain(classes[mistake.actual]),
             plain(classes[mistake.predicted]),
             percent(mistake.probability),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from xray_tui.events import ControlUsed, RunStarted
 from xray_tui.runs.judged import Judged
-from xray_tui.runs.markdown import plain
+from xray_tui.runs.markdown import code, plain
 from xray_tui.runs.record import RunRecord
 from xray_tui.words import SELECTED_ON_TEST, count, duration, number, percent, probability
 
@@ -37,7 +37,7 @@ def outcome(name: str, folder: str, record: RunRecord) -> str:
         epochs = ("epoch " if len(resumed) == 1 else "epochs ") + ", ".join(map(str, resumed))
         words += f" It went on from a checkpoint at {epochs}."
     if name != folder:
-        words += f" Its folder is `{plain(folder)}`."
+        words += f" Its folder is {code(folder)}."
     return words
 
 
@@ -58,7 +58,10 @@ def results(record: RunRecord, judged: Sequence[Judged]) -> list[str]:
             if found.role == "validation" and record.selected_on_test
             else ""
         )
-        lines.append(f"{found.role.capitalize()}{chosen}, {count(found.images)} images: {', '.join(parts)}.")
+        at = "" if found.threshold is None else f", at p ≥ {probability(found.threshold)}"
+        lines.append(
+            f"{found.role.capitalize()}{chosen}, {count(found.images)} images{at}: {', '.join(parts)}."
+        )
     if record.test and record.test.skipped:
         lines.append(f"Test was not evaluated: {plain(record.test.skipped)}.")
     return lines
@@ -76,9 +79,8 @@ def how_judged(record: RunRecord, judged: Sequence[Judged]) -> str:
     if point is None or point.threshold is None:
         words += "The likeliest class is called. "
     else:
-        rule = plain(point.rule)
         words += f"{positive} is called from a probability of {probability(point.threshold)} on "
-        words += f"(`{rule}`, chosen on validation). "
+        words += f"({code(point.rule)}, chosen on validation). "
         if any(found.role == "validation" and found.threshold is None for found in judged):
             words += "Validation's rates are those of the likeliest class. "
     if point and point.temperature:

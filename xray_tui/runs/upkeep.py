@@ -19,7 +19,7 @@ from xray_tui.runs import about, state
 from xray_tui.runs.claim import Claim
 from xray_tui.runs.directory import RunDirectory, list_runs
 from xray_tui.runs.index import Summary
-from xray_tui.runs.markdown import plain
+from xray_tui.runs.markdown import plain, table
 from xray_tui.runs.report import write_report
 from xray_tui.settings_file import leaves
 from xray_tui.words import ABSENT, SELECTED_ON_TEST, duration, harmless, number, percent
@@ -199,10 +199,9 @@ def _csv(summaries: Sequence[Summary]) -> str:
 
 
 def _markdown(summaries: Sequence[Summary]) -> str:
-    lines = [
-        "| run | name | status | backbone | stage | epochs | loss | accuracy | AUC | time | note |",
-        "|---|---|---|---|---|--:|--:|--:|--:|--:|---|",
-    ]
+    header = ["run", "name", "status", "backbone", "stage"]
+    header += ["epochs", "loss", "accuracy", "AUC", "time", "note"]
+    rows = []
     for run in summaries:
         name = "" if run.name == run.directory.name else run.name
         cells = [run.directory.name, name, run.status, run.backbone, run.stage or ABSENT, str(run.epochs)]
@@ -213,7 +212,8 @@ def _markdown(summaries: Sequence[Summary]) -> str:
             duration(run.seconds),
             run.note,
         ]
-        lines.append(f"| {' | '.join(plain(' '.join(cell.split())) for cell in cells)} |")
+        rows.append([plain(" ".join(cell.split())) for cell in cells])
+    lines = table(header, rows, numbers=range(5, 10))
     if any(run.mark for run in summaries):
-        lines += ["", f"\\* {SELECTED_ON_TEST}"]
-    return "\n".join([*lines, ""])
+        lines += [f"\\* {SELECTED_ON_TEST}", ""]
+    return "\n".join(lines)

@@ -129,6 +129,12 @@ def test_predictions_of_other_images_are_refused(run: KeptRun, kept: KeptPredict
         kept.epoch(1)
 
 
+def test_of_a_run_that_was_deleted_no_other_reason_is_told(run: KeptRun, kept: KeptPredictions) -> None:
+    run.directory.path.rename(run.directory.path.with_name("elsewhere"))
+    with pytest.raises(UserError, match="folder is gone"):
+        kept.images()
+
+
 def test_nothing_is_unpickled(run: KeptRun, kept: KeptPredictions) -> None:
     arrays = {"probabilities": np.array([{"an": "object"}], object), "loss": np.ones(1, np.float32)}
     np.savez(run.directory.predictions / "0001.npz", **arrays)

@@ -81,7 +81,7 @@ async def test_what_cannot_be_done_says_why_and_what_goes_wrong_is_said_where_it
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, app, 5)
         await pilot.press("delete")
-        assert toasts(app)[-1] == "The run is live: x stops it."
+        assert toasts(app)[-1] == "The run is live: open it, and x stops it."
         await pilot.press("y")
         assert "comparison" in toasts(app)[-1]
         await pilot.press("down", "r")

@@ -23,6 +23,7 @@ from tui_support import (
 )
 
 from xray_tui import config
+from xray_tui.errors import UserError
 from xray_tui.event_lines import encode
 from xray_tui.events import ControlUsed, Emit, Event, Progress, Resumed, RunEnded, Warning
 from xray_tui.runs import state
@@ -104,8 +105,10 @@ async def test_a_pause_that_is_taken_back_before_the_engine_sees_it_is_waited_fo
         await until(pilot, lambda: epochs(app) == 3)
         await pilot.press("space")
         assert "pausing …" in header(app)
+        assert "resume" in keys(app)
         await pilot.press("space")
         assert source.asked == ["pause", "resume"]
+        assert "pause" in keys(app)
         assert "frozen 3/10" in header(app)
 
 
@@ -413,6 +416,29 @@ async def test_a_run_is_resumed_from_history(tmp_path: Path) -> None:
         assert "frozen 2/10" in header(app)
         await pilot.press("x", "x")
         await until(pilot, lambda: engine.used == ["stop"])
+
+
+async def test_a_run_of_ours_that_another_process_went_on_with_is_steered(
+    tmp_path: Path,
+) -> None:
+    told = [*until_epoch(3), RunEnded(outcome="interrupted", why="stopped", best_epoch=2, seconds=9)]
+    directory = keep(tmp_path, told)
+    says(directory, "interrupted")
+    refused = UserError("it is live in process 7: two processes must not write one run")
+    app = dashboard(resume=FakeEngine(directory=directory.path, raises=refused))
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.post_message(HistoryTab.Resume(directory))
+        await until(pilot, lambda: "failed" in header(app))
+        app.post_message(HistoryTab.Opened(directory))
+        await pilot.pause()
+        assert "failed" in header(app), "nobody has it"
+        with directory.journal.open("ab") as journal:
+            journal.write(encode(Resumed(epoch=2, stage="frozen"), 99) + b"\n")
+        says(directory, "running")
+        app.post_message(HistoryTab.Opened(directory))
+        await until(pilot, lambda: "frozen 2/10" in header(app))
+        await pilot.press("space")
+        assert len(list(directory.control.iterdir())) == 1
 
 
 async def test_until_a_killed_run_goes_on_its_clock_stands_still(tmp_path: Path) -> None:

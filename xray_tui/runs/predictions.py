@@ -244,6 +244,8 @@ def _read_images(directory: RunDirectory, file: Path, classes: Sequence[str]) ->
     try:
         rows = directory.sources(file)
     except FileNotFoundError:
+        if not directory.path.exists():
+            raise UserError("This run's folder is gone.", f"deleted or moved: {directory.path}") from None
         raise UserError("This run kept no predictions.", f"there is no {file}") from None
     except (OSError, ValueError) as error:
         why = (isinstance(error, OSError) and error.strerror) or str(error)

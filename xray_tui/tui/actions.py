@@ -55,7 +55,14 @@ ACTIONS = (
     Action(
         "learning_rate", "learning rate", "l", "run", "Change the learning rate from the next batch on.", 9
     ),
-    Action("stop", "stop", "x", "run", "Stop the run after this batch (asks first).", 4),
+    Action(
+        "stop",
+        "stop",
+        "x",
+        "run",
+        "Stop the run after this batch (asks first), or a playback.",
+        4,
+    ),
     Action(
         "detach",
         "detach",

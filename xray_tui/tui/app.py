@@ -89,7 +89,7 @@ class XrayApp(Display):
             self.tab.open_pane(index)
 
     def action_title(self, action: Action) -> str:
-        if action.id == "pause" and self.desk.steered and self.desk.steered.paused:
+        if action.id == "pause" and self.desk.steered and self.desk.steered.held:
             return "resume"
         if action.id == "start" and self.place != "form":
             return "new run"

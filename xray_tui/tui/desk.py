@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from xray_tui.runs import state
 from xray_tui.runs.directory import RunDirectory
 from xray_tui.tui.shown import ShownRun
 from xray_tui.tui.sources import FollowSource, Source
@@ -78,6 +79,8 @@ class Desk:
             source = FollowSource(directory)
             self.opened = ShownRun(source, self._clock)
             self._begin(source)
+        elif self.main and self.main.ours and self.main.source.finished and state.read(directory).live:
+            self.put(FollowSource(directory))  # another process has gone on with it
 
     def go_on_watching(self, run: ShownRun) -> None:
         """Another process has taken over what was a run of ours."""

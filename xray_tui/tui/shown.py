@@ -130,6 +130,11 @@ class ShownRun:
         return not self.source.finished and self.record.ended is None
 
     @property
+    def held(self) -> bool:
+        """Whether it is paused, or is to be."""
+        return self.paused if self.asked not in ("pause", "resume") else self.asked == "pause"
+
+    @property
     def begins_again(self) -> bool:
         """Whether all that it has told is of an earlier process: the one that goes on is silent yet."""
         told = self.record.told_t

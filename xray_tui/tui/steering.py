@@ -26,8 +26,7 @@ class Steering:
     def pause_or_resume(self) -> None:
         run = self._desk.steered
         if run is not None:
-            held = run.paused if run.asked not in ("pause", "resume") else run.asked == "pause"
-            self._ask(run, "resume" if held else "pause")
+            self._ask(run, "resume" if run.held else "pause")
 
     def unfreeze(self) -> None:
         run = self._desk.steered

@@ -272,7 +272,7 @@ A deleted run goes to the trash folder in the runs folder; nothing is erased."""
         if run is None:
             return "No run matches the filter."
         if action == "delete" and run.status in LIVE:
-            return "The run is live: {stop} stops it."
+            return "The run is live: open it, and {stop} stops it."
         if action != "resume":
             return ""
         if run.status not in ("interrupted", "failed"):

@@ -344,6 +344,6 @@ def _hand_over(directory: RunDirectory, emit: Emit, controls: Controls) -> RunEn
         return _resume(directory, emit, controls, take_over=True, trouble=trouble)
     except BaseException:
         written = state.written(directory)
-        if written is not None and written.status == "handover":
+        if written is not None and written.live and written.pid == os.getpid():
             state.write(directory, "interrupted")
         raise

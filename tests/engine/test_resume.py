@@ -1,5 +1,6 @@
 """A run that was interrupted and resumed equals one that was not."""
 
+import errno
 import json
 import os
 import shutil
@@ -511,6 +512,26 @@ def test_where_nobody_takes_over_it_goes_on_here(
     assert_equal(run.directory, whole.directory)
     times = [event.t for event in run.journaled]
     assert times == sorted(times)
+
+
+def test_where_a_full_disk_keeps_it_from_being_handed_over_it_goes_on_here(
+    whole: Whole, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = state.write
+
+    def write_or_fail(directory: RunDirectory, status: state.Status) -> None:
+        if status == "handover":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(directory, status)
+
+    monkeypatch.setattr(state, "write", write_or_fail)
+    run = start(at("train", 1, 16, Controls.detach))
+    assert run.ended is not None
+    assert run.ended.outcome == "done"
+    (warning,) = run.of(Warning)
+    assert "it goes on here" in warning.message
+    assert "No space left on device" in warning.message
+    assert_equal(run.directory, whole.directory)
 
 
 def test_a_paused_run_is_paused_where_it_goes_on(

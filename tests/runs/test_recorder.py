@@ -111,6 +111,17 @@ def test_the_journal_is_numbered_and_holds_no_progress(directory: RunDirectory, 
     ]
 
 
+def test_a_warning_of_very_many_images_can_be_read_back(directory: RunDirectory, recorder: Recorder) -> None:
+    paths = [f"files/p{number:08}/s{number:08}/{number:032x}.jpg" for number in range(300_000)]
+    recorder(Warning(kind="images_changed", message="300,000 images changed", paths=paths))
+    recorder(Warning(kind="duplicates", message="copies", paths=[" = ".join(paths)]))
+    many, one = follow.read(directory)
+    assert isinstance(many, Warning)
+    assert isinstance(one, Warning)
+    assert many.paths == paths[:1000]
+    assert one.paths[0].startswith(f"{paths[0]} = {paths[1]}")
+
+
 def test_a_journal_is_continued(directory: RunDirectory) -> None:
     for number in range(2):
         recorder = Recorder(directory, ignore, ignore)

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import xray_tui
@@ -39,10 +40,10 @@ def hand_over(
     Returns:
         Why nobody took over, and this process may go on; empty where one has.
     """
-    state.write(directory, "handover")
-    with directory.detached_log.open("ab") as log:
-        before = log.tell()
-        try:
+    try:
+        state.write(directory, "handover")
+        with directory.detached_log.open("ab") as log:
+            before = log.tell()
             # A session of its own: what ends this terminal does not reach it.
             child = subprocess.Popen(
                 command or _command(directory),
@@ -51,12 +52,16 @@ def hand_over(
                 stderr=log,
                 start_new_session=True,
             )
-        except OSError as error:
-            return f"no process could be started: {error.strerror}"
+    except OSError as error:
+        return f"no process could be started: {error.strerror}"
     began = beaten = time.monotonic()
+    asked: list[tuple[Control, float | None]] = []
     while time.monotonic() - began < limit_seconds:
-        for control, value in requests():
-            directory.request(control, value)
+        asked += requests()
+        with suppress(OSError):  # a full disk takes them the next time
+            while asked:
+                directory.request(*asked[0])
+                del asked[0]
         code = child.poll()  # before the state: what it wrote last is then there
         found = state.written(directory)
         if found is not None and found.pid == child.pid:
@@ -93,7 +98,7 @@ def _beat(directory: RunDirectory) -> None:
             found = state.written(directory)
             if found is not None and found.status == "handover":
                 state.write(directory, "handover")
-    except UserError:  # it has: it will say so itself
+    except (UserError, OSError):  # it has, and will say so itself; or there is no room, and it is said later
         return
 
 

@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from msgspec import structs
+
 from xray_tui import event_lines
 from xray_tui.events import (
     Array,
@@ -22,6 +24,7 @@ from xray_tui.events import (
     StageEnded,
     TestEvaluated,
     TestUnsealed,
+    Warning,
 )
 from xray_tui.files import replace_bytes, replacing
 from xray_tui.runs import explanations
@@ -29,6 +32,10 @@ from xray_tui.runs.claim import Claim
 from xray_tui.runs.directory import RunDirectory
 
 _DURABLE = Mistakes, StageEnded, OperatingPoint, TestUnsealed, TestEvaluated, RunEnded
+"""Of an epoch's events Mistakes is the last. A checkpoint follows that counts the epoch as done: after a
+power cut the journal must not know less than the checkpoint."""
+_MOST_PATHS, _LONGEST_PATH = 1000, 4096
+"""Of a warning: no line may become longer than a reader takes (see `follow`)."""
 
 
 class JournalWriter:
@@ -71,14 +78,10 @@ class JournalWriter:
                     )
                 case Resumed():
                     self._drop_predictions(event.epoch)
-            self._append(event_lines.encode(event, self._seq) + b"\n")
+            self._append(event_lines.encode(_bounded(event), self._seq) + b"\n")
             self._seq += 1
             self._journaled = event
-        if isinstance(
-            event, Mistakes | StageEnded | OperatingPoint | TestUnsealed | TestEvaluated | RunEnded
-        ):
-            # Of an epoch's events Mistakes is the last. A checkpoint follows that counts the epoch as
-            # done: after a power cut the journal must not know less than the checkpoint.
+        if isinstance(event, _DURABLE):
             os.fsync(self._journal.fileno())
 
     def close(self) -> None:
@@ -135,3 +138,9 @@ class JournalWriter:
                 probabilities=np.asarray(probabilities, np.float32),
                 loss=np.asarray(losses, np.float32),
             )
+
+
+def _bounded(event: Event) -> Event:
+    if not isinstance(event, Warning) or not event.paths:
+        return event
+    return structs.replace(event, paths=[path[:_LONGEST_PATH] for path in event.paths[:_MOST_PATHS]])

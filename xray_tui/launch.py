@@ -124,12 +124,13 @@ def _resume(
     trouble: str = "",
     world: "World | None" = None,
 ) -> RunEnded | None:
-    check_resumable(directory, handed_over=take_over)
+    check_resumable(directory, handed_over=take_over, back=bool(trouble))
     past = follow.read(directory)
     planned, standing = _put_back(directory, past, emit, world)
     claim = Claim(directory)
     try:
-        check_resumable(directory, handed_over=take_over)  # again, now that nobody else can change it
+        # Again, now that nobody else can change it.
+        check_resumable(directory, handed_over=take_over, back=bool(trouble))
     except UserError:
         claim.close()
         raise

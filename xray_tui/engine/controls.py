@@ -131,9 +131,10 @@ class Controls:
         if self._stop:
             used("stop", self._stop)
             raise Stop(self._stop)
-        if self._detach:
-            used("detach", self._detach)
-            raise Detach(self._detach)
+        why, self._detach = self._detach, ""  # where nobody takes the run over, it is not asked again
+        if why:
+            used("detach", why)
+            raise Detach(why)
         if early:
             return
         self._change_rate(used, set_rate)

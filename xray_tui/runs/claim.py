@@ -80,11 +80,12 @@ def check_own(directory: RunDirectory) -> None:
             )
 
 
-def check_resumable(directory: RunDirectory, *, handed_over: bool = False) -> None:
+def check_resumable(directory: RunDirectory, *, handed_over: bool = False, back: bool = False) -> None:
     """Refuse a run that is not to be gone on with.
 
     Args:
         handed_over: this process was started to take the run over from the one that lets it go.
+        back: it is that one itself, whom nobody took the run from; it may have found no room to let it go.
 
     Raises:
         UserError: it is done, live in another process, has parts elsewhere, or (``handed_over``) nobody
@@ -93,8 +94,8 @@ def check_resumable(directory: RunDirectory, *, handed_over: bool = False) -> No
     check_own(directory)
     written = state.written(directory)
     if handed_over:
-        is_ours = written is not None and written.pid == os.getpid()  # it could not say that it hands it over
-        if written is None or (written.status != "handover" and not is_ours):
+        ours = back and written is not None and written.pid == os.getpid()
+        if written is None or not (written.status == "handover" or ours):
             raise UserError(f"nobody hands {directory.name} over", "resume it without --take-over")
         return
     if written is not None and written.status == "done":

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -271,6 +272,53 @@ def test_a_changed_learning_rate_survives(start: Start) -> None:
     again = start(change_then_stop)
     resume(again.directory)
     assert_equal(again.directory, run.directory)
+
+
+def test_a_rate_changed_after_an_epochs_batches_is_the_same_after_a_resume(
+    start: Start,
+) -> None:
+    def change(controls: Controls) -> None:
+        controls.learning_rate(3e-4)
+
+    twice = {"evaluation.tta": "flip"}
+    whole = start(at("validation", 1, 4, change), **twice)
+    changing, stopping = at("validation", 1, 4, change), at("validation", 1, 8)
+
+    def change_then_stop(event: Event, controls: Controls) -> None:
+        changing(event, controls)
+        stopping(event, controls)
+
+    stopped = start(change_then_stop, **twice)
+    assert stopped.ended is not None
+    assert stopped.ended.outcome == "interrupted"
+    resume(stopped.directory)
+    assert_equal(stopped.directory, whole.directory)
+
+
+def test_all_of_the_body_is_thawed_at_the_end_as_a_resume_finds_it(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BatchNorms of a frozen part are folded: in the last bits it computes something else."""
+    make = plan.make
+    made: list[plan.Plan] = []
+
+    def keep(*given: Any, **named: Any) -> plan.Plan:
+        made.append(make(*given, **named))
+        return made[-1]
+
+    monkeypatch.setattr(plan, "make", keep)
+    learning: list[tuple[int, int]] = []
+
+    def look(event: Event, _: Controls) -> None:
+        if isinstance(event, Progress) and event.phase == "test":
+            learning.append(made[-1].model.parameter_counts())
+
+    run = start(at("validation", None, 4), **{"training.gradual": 2})
+    whole = start(look, **{"training.gradual": 2})
+    resume(run.directory, look)
+    assert len(learning) > 1
+    assert {trainable == total for trainable, total in learning} == {True}
+    assert_equal(run.directory, whole.directory)
 
 
 def test_a_learning_rate_is_checkpointed_as_it_is_changed(start: Start, tmp_path: Path) -> None:

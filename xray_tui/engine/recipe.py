@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 
 from xray_tui import metrics
-from xray_tui.data.pixels import Broken
 from xray_tui.engine import process, results, suspicions
 from xray_tui.engine.controls import Controls, Detach, Stop, UnfreezeNow
 from xray_tui.engine.epoch import TrainPass, head_histograms
@@ -185,7 +184,8 @@ class Recipe:
         else:
             self.emit(self.reader.run_started(run, self.pixels, self.validation))
             self.evaluation.note_selection(run)
-            self._warn(self.pixels.broken + self.validation.broken)
+            if broken := self.pixels.broken + self.validation.broken:
+                self.emit(self.reader.warning(broken))
             for suspicion in suspicions.at_start(self.plan, self.pixels, self.validation):
                 self.emit(suspicion)
         for note in self.plan.world.notes(self.plan.hardware.device, before):
@@ -225,6 +225,7 @@ class Recipe:
         except (Stop, Detach):
             self._save_last(at)
             raise
+        self._thaw(at, max(self.next_epoch, at.first_epoch + training.gradual))  # a resume finds all of it so
         epochs, seconds = self.next_epoch - at.first_epoch, time.monotonic() - at.began
         self.emit(StageEnded(stage=stage, epochs=epochs, why=why, seconds=seconds))
 
@@ -292,13 +293,16 @@ class Recipe:
             self._save_best(at)  # the process may have died between writing last and writing best
         return at
 
-    def _run_epoch(self, at: StageUnderWay) -> None:
-        stage, epoch = at.stage, self.next_epoch
+    def _thaw(self, at: StageUnderWay, epoch: int) -> None:
         if at.thaw(self.model, epoch, self.plan.settings.training):
             self.explanations.found = None
 
+    def _run_epoch(self, at: StageUnderWay) -> None:
+        stage, epoch = at.stage, self.next_epoch
+        self._thaw(at, epoch)
+
         def set_rate(value: float) -> None:
-            at.learner.learning_rate = value
+            at.change_rate(value, epoch, len(self.pixels))
             self._save_last(at)  # or a run that dies in this epoch would be resumed with the old one
 
         so_far = self._train(at, epoch, set_rate)
@@ -392,7 +396,3 @@ class Recipe:
     def _save_best(self, at: StageUnderWay) -> None:
         assert self.best_epoch is not None
         self.keeper.save_best(at, self.best_epoch)
-
-    def _warn(self, broken: list[Broken]) -> None:
-        if broken:
-            self.emit(self.reader.warning(broken))

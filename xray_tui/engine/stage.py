@@ -51,6 +51,11 @@ class StageUnderWay:
         model.unfreeze(keep_statistics=training.batchnorm == "keep", from_group=lowest)
         return True
 
+    def change_rate(self, rate: float, epoch: int, images: int) -> None:
+        """From here on, also where all batches of an epoch of so many images are done."""
+        self.learner.learning_rate = rate
+        self.pace(epoch, (self.train_pass.images if self.train_pass else 0) / images)
+
     def pace(self, epoch: int, done: float) -> None:
         """Set the learning rates.
 

@@ -235,6 +235,7 @@ def test_a_whole_report(tmp_path: Path) -> None:
     assert row(text, "NORMAL")[:2] == ["4 (66.7 %)", "2 (33.3 %)"]
     assert "3 runs of this user, this one included, looked at exactly these test images" in text
     assert "At most 10 images of each role were used." in text
+    assert "Of fewer than 50 images intervals are narrower than they say" in text
 
 
 def test_the_command_says_what_the_preset_does_not(tmp_path: Path) -> None:

@@ -19,6 +19,9 @@ _PROTOCOLS = {
     "folders": "Train learns, validation chooses, test is evaluated at the end.",
     "holdout": "Train learns; validation, of other patients, chooses; test stays sealed until all is chosen.",
 }
+_FEW = 50
+"""Images. Of losses of a middling classifier drawn 1,500 times, intervals held the true mean in 82 % of the
+draws with 8 images, 87 with 16, 89 with 30, 92 with 50, 94 % with 100."""
 _UNKNOWN_PATIENTS = "of other images (none tells its patient, who may be in both)"
 
 
@@ -130,6 +133,11 @@ def limits(started: RunStarted, record: RunRecord, judged: Sequence[Judged]) -> 
         "an image of which none tells it is a patient of its own.",
         "It is one run with one seed: intervals tell of the images, not of the chance in training.",
     ]
+    if any(one.images < _FEW for one in judged):
+        found.append(
+            f"Of fewer than {_FEW} images intervals are narrower than they say: of 16, the bootstrap's 95 % "
+            "ones hold the true mean loss about 87 times in 100."
+        )
     if limit := started.settings.get("data", {}).get("limit"):
         found.append(f"At most {count(int(limit))} images of each role were used.")
     if record.ended is None or record.ended.outcome != "done":

@@ -141,6 +141,9 @@ async def test_what_is_called_from_where_stands_beside_validation_and_test() -> 
         await until(pilot, lambda: "p ≥ 0.5641" in str(app.query_one("#test-result").render()))
         words = "validation: the likeliest class, test: p ≥ 0.5641"
         assert words in str(app.query_one("#confusion").border_subtitle)
+        assert re.search(
+            r"validation, epoch \d+ · test, epoch \d+", str(app.query_one("#confusion").border_title)
+        )
 
 
 async def test_a_skipped_test_says_why() -> None:

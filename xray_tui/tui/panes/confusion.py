@@ -39,7 +39,9 @@ class ConfusionPane(Framed, Printed, can_focus=False):
         self._run = run
         epoch = run.looked_at
         title = "confusion" if epoch is None else f"confusion · validation, epoch {epoch.epoch}"
-        point = run.record.point
+        point, test = run.record.point, run.record.test
+        if epoch and test is not None and test.epoch is not None and self._beside_test(run):
+            title += f" · test, epoch {test.epoch}"
         subtitle = "rows: actual, columns: predicted"
         if point is not None and point.threshold is not None and self._beside_test(run):
             subtitle = f"validation: the likeliest class, test: p ≥ {probability(point.threshold)}"

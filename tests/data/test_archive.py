@@ -197,6 +197,21 @@ def test_what_was_interrupted_is_not_taken_for_whole(tmp_path: Path) -> None:
     assert len(list(scan(file).root.rglob("*.png"))) == 18
 
 
+def test_what_a_power_cut_or_a_tidy_hand_left_of_it_is_unpacked_anew(tmp_path: Path) -> None:
+    file = write(tmp_path, **arrays())
+    there = scan(file)
+    images = sorted(there.root.rglob("*.png"))
+    before = [image.read_bytes() for image in images]
+    images[0].write_bytes(b"")
+    images[1].unlink()
+    left = there.root.with_name("anything.part")
+    left.mkdir()
+    os.utime(left, (0, 0))
+    scan(file)
+    assert [image.read_bytes() for image in images] == before
+    assert not left.exists()
+
+
 def test_a_damaged_image_is_told_and_nothing_is_left(tmp_path: Path) -> None:
     file = tmp_path / "plain.npz"
     np.savez(file, **arrays())  # not compressed: pixels lie in the file as they are

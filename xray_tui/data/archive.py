@@ -12,8 +12,10 @@ images pass one by one.
 import hashlib
 import lzma
 import math
+import os
 import secrets
 import shutil
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -43,6 +45,7 @@ _WANTED = (
 _WAY_OUT = "XRAY_TUI_CACHE_DIR names another folder"
 _SPARE_BYTES = 200_000_000
 """Left free on the disk."""
+_ABANDONED_SECONDS = 24 * 3600.0
 _KEPT = 8
 """Archives whose listing is known at once."""
 _ORGANS = (
@@ -92,10 +95,22 @@ def unpack(file: Path, progress: Callable[[int, int], None] = lambda done, total
         UserError: as :func:`read`; also where an image is damaged, or the cache folder has no room.
     """
     listing = read(file)
-    if not listing.root.is_dir():
+    there = listing.root.is_dir()
+    if not (there and _is_whole(listing)):
         with _told(file):
+            if there:  # else another process may just be done with it
+                shutil.rmtree(listing.root, ignore_errors=True)
             _unpack(file, listing, progress)
     return listing
+
+
+def _is_whole(listing: Listing) -> bool:
+    """Whether every file is there and holds something: who tidies caches may have been at them."""
+    files = (listing.root / image.place for images in listing.folders.values() for image in images)
+    try:
+        return all(file.stat().st_size for file in files)
+    except OSError:
+        return False
 
 
 @lru_cache(_KEPT)
@@ -170,6 +185,9 @@ def _unpack(file: Path, listing: Listing, progress: Callable[[int, int], None]) 
     part = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.part")
     total, done = sum(map(len, listing.folders.values())), 0
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in folder.parent.glob("*.part"):  # by a process that was killed
+        if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
     with open_regular(file) as opened, zipfile.ZipFile(opened) as archive:
         needed = sum(archive.getinfo(_member(split, "images")).file_size for split in listing.folders)
         if needed > shutil.disk_usage(folder.parent).free - _SPARE_BYTES:
@@ -187,6 +205,8 @@ def _unpack(file: Path, listing: Listing, progress: Callable[[int, int], None]) 
                         Image.fromarray(pixels).save(part / image.path, compress_level=1)
                         done += 1
                         progress(done, total)
+            if hasattr(os, "sync"):
+                os.sync()  # or a power cut may leave a whole folder of empty files
             with suppress(OSError):  # another process was faster
                 part.rename(folder)
         finally:

@@ -3,7 +3,8 @@
 While a part is frozen, in eval mode, it makes the same of an image in every epoch. Validation images are
 the same in every epoch too, so for them nothing is lost. Train images are augmented: each has K views, and
 epoch e shows view e mod K. View v is what chance makes of the image in epoch v anyway, so the first K epochs
-train on the very images that they would without the cache; later ones see them again.
+train on the very images that they would without the cache; later ones see them again. Where classes are
+sampled alike, an image that comes several times in an epoch comes as the same view each time.
 """
 
 import math
